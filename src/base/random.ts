@@ -1,0 +1,42 @@
+/** The only place that draws chance. Simulations hand in a seeded `Random` and replay from the seed. */
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  fraction(): number;
+  /** Uniform integer in [0, bound). */
+  integer(bound: number): number;
+  bytes(count: number): Uint8Array;
+  /** RFC 9562 version 4 UUID, lower case. */
+  uuid(): string;
+}
+
+export const systemRandom: Random = {
+  fraction: () => Math.random(),
+  integer: (bound) => Math.floor(Math.random() * bound),
+  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  uuid: () => crypto.randomUUID(),
+};
+
+/** Deterministic generator (mulberry32); not for secrets. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  const fraction = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+  const bytes = (count: number) => Uint8Array.from({ length: count }, () => fraction() * 256);
+  return {
+    fraction,
+    integer: (bound) => Math.floor(fraction() * bound),
+    bytes,
+    uuid() {
+      const raw = bytes(16);
+      raw[6] = (raw[6] & 0x0f) | 0x40;
+      raw[8] = (raw[8] & 0x3f) | 0x80;
+      const hex = Buffer.from(raw).toString('hex');
+      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    },
+  };
+}

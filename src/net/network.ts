@@ -1,0 +1,79 @@
+/**
+ * Opens sockets. `BunNetwork` (net/bun) is the real one; `SimNetwork` (test/sim) the seeded one. Every call
+ * takes an optional network namespace: the socket is created there, the process stays where it is.
+ */
+import type { MeshError } from '#base/errors.ts';
+import type {
+  Connection,
+  ConnectionHandler,
+  SocketAddress,
+  TlsConnection,
+  TlsIdentity,
+} from './connection.ts';
+
+/** An open handle on a network namespace (a file descriptor on /proc/PID/ns/net or /run/netns/NAME). */
+export interface NetworkNamespace {
+  readonly fd: number;
+  readonly inode: number;
+  close(): void;
+}
+
+export interface ListenOptions extends SocketAddress {
+  namespace?: NetworkNamespace;
+  reusePort?: boolean;
+  /** Accept traffic for foreign addresses (IP_TRANSPARENT), where the privilege is there. */
+  transparent?: boolean;
+}
+
+export interface TlsListenOptions extends ListenOptions {
+  identity: TlsIdentity;
+  /** Ask for a client certificate. `require` refuses those without one that chains to the trust bundle. */
+  clientCertificate: 'require' | 'optional' | 'none';
+  alpn: readonly string[];
+}
+
+export interface ConnectOptions extends SocketAddress {
+  namespace?: NetworkNamespace;
+  /** Bind to this source address (IP_TRANSPARENT + IP_FREEBIND) so that the peer sees it. Port is not kept. */
+  sourceAddress?: string;
+  /** SO_MARK for the socket; capture rules let 0x539 pass. */
+  mark?: number;
+  connectTimeoutMs: number;
+}
+
+export interface TlsConnectOptions extends ConnectOptions {
+  identity: TlsIdentity | undefined;
+  /** Roots when there is no identity of our own. */
+  trustBundle?: string;
+  alpn: readonly string[];
+  /** Sent as SNI when set; HBONE sends none. */
+  serverName?: string;
+  /** Accept the peer when one of its URI SANs equals one of these. Chain verification always happens first. */
+  expectedUris?: readonly string[];
+}
+
+/** Returns the handler for an accepted connection, or undefined to refuse it with a reset. */
+export type Accept<C extends Connection> = (connection: C) => ConnectionHandler | undefined;
+
+export interface Listener {
+  readonly address: string;
+  readonly port: number;
+  /** Stops accepting; open connections live on. */
+  stop(): void;
+}
+
+export interface ConnectHandler<C extends Connection> {
+  /** Connected (TLS: handshake done, peer accepted). Return the handler for what follows. */
+  onOpen(connection: C): ConnectionHandler;
+  /** Instead of `onOpen`. Codes: NET_CONNECT_REFUSED, NET_CONNECT_TIMEOUT, NET_CONNECT_FAILED, NET_TLS_FAILED, NET_PEER_IDENTITY. */
+  onFail(error: MeshError): void;
+}
+
+export interface Network {
+  listen(options: ListenOptions, accept: Accept<Connection>): Listener;
+  listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): Listener;
+  connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void;
+  connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void;
+  /** The address a captured connection was going to (SO_ORIGINAL_DST), else its local address. */
+  originalDestination(connection: Connection): SocketAddress;
+}
