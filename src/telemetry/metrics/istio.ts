@@ -1,0 +1,191 @@
+/**
+ * Istio's metric names, label names and their order, so that existing dashboards and Kiali's queries work as they are.
+ * `edgeValues` turns what is known about both workloads into label values; `unknown` where nothing is.
+ * Sources: ztunnel src/proxy/metrics.rs; istio/proxy extensions istio_stats.
+ */
+
+import type { Family, MetricRegistry } from './registry.ts';
+import type { Counter, Histogram } from './series.ts';
+
+/** What a series says about one of the two workloads. Field names are ours, label names Istio's. */
+export interface PeerLabels {
+  readonly workload: string;
+  readonly canonicalService: string;
+  readonly canonicalRevision: string;
+  readonly workloadNamespace: string;
+  /** Full `spiffe://…`; empty when the peer proved nothing. */
+  readonly principal: string;
+  readonly app: string;
+  readonly version: string;
+  readonly cluster: string;
+}
+
+export interface EdgeLabels {
+  readonly reporter: 'source' | 'destination' | 'waypoint';
+  readonly source: PeerLabels;
+  readonly destination: PeerLabels;
+  /** The service the client asked for. */
+  readonly service: { readonly host: string; readonly namespace: string; readonly name: string };
+}
+
+export const EDGE_LABELS = [
+  'reporter',
+  'source_workload',
+  'source_canonical_service',
+  'source_canonical_revision',
+  'source_workload_namespace',
+  'source_principal',
+  'source_app',
+  'source_version',
+  'source_cluster',
+  'destination_service',
+  'destination_service_namespace',
+  'destination_service_name',
+  'destination_workload',
+  'destination_canonical_service',
+  'destination_canonical_revision',
+  'destination_workload_namespace',
+  'destination_principal',
+  'destination_app',
+  'destination_version',
+  'destination_cluster',
+] as const;
+
+export const TCP_LABELS = [
+  ...EDGE_LABELS,
+  'request_protocol',
+  'response_flags',
+  'connection_security_policy',
+] as const;
+
+export const HTTP_LABELS = [
+  ...EDGE_LABELS,
+  'request_protocol',
+  'response_code',
+  'grpc_response_status',
+  'response_flags',
+  'connection_security_policy',
+] as const;
+
+/** Envoy's default histogram bounds. */
+export const DEFAULT_BOUNDS = [
+  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000,
+  1_800_000, 3_600_000,
+] as const;
+
+export const UNKNOWN = 'unknown';
+
+export const UNKNOWN_PEER: PeerLabels = {
+  workload: UNKNOWN,
+  canonicalService: UNKNOWN,
+  canonicalRevision: UNKNOWN,
+  workloadNamespace: UNKNOWN,
+  principal: UNKNOWN,
+  app: UNKNOWN,
+  version: UNKNOWN,
+  cluster: UNKNOWN,
+};
+
+/** Values for `EDGE_LABELS`, in order. */
+export function edgeValues(edge: EdgeLabels): string[] {
+  const { reporter, source, destination, service } = edge;
+  const values = [
+    reporter,
+    source.workload,
+    source.canonicalService,
+    source.canonicalRevision,
+    source.workloadNamespace,
+    source.principal,
+    source.app,
+    source.version,
+    source.cluster,
+    service.host,
+    service.namespace,
+    service.name,
+    destination.workload,
+    destination.canonicalService,
+    destination.canonicalRevision,
+    destination.workloadNamespace,
+    destination.principal,
+    destination.app,
+    destination.version,
+    destination.cluster,
+  ];
+  return values.map((value) => (value === '' ? UNKNOWN : value));
+}
+
+export interface TcpOutcome {
+  /** `-` when nothing went wrong. */
+  readonly responseFlags: string;
+  readonly securityPolicy: 'mutual_tls' | 'none' | 'unknown';
+}
+
+export function tcpValues(edge: EdgeLabels, outcome: TcpOutcome): string[] {
+  return [...edgeValues(edge), 'tcp', outcome.responseFlags, outcome.securityPolicy];
+}
+
+export interface HttpOutcome extends TcpOutcome {
+  readonly requestProtocol: 'http' | 'grpc';
+  /** 0 when no response was sent. */
+  readonly responseCode: number;
+  /** Empty unless gRPC. */
+  readonly grpcStatus: string;
+}
+
+export function httpValues(edge: EdgeLabels, outcome: HttpOutcome): string[] {
+  const { requestProtocol, responseCode, grpcStatus, responseFlags, securityPolicy } = outcome;
+  const code = String(responseCode);
+  return [...edgeValues(edge), requestProtocol, code, grpcStatus, responseFlags, securityPolicy];
+}
+
+export interface TcpMetrics {
+  readonly opened: Family<Counter>;
+  readonly closed: Family<Counter>;
+  readonly received: Family<Counter>;
+  readonly sent: Family<Counter>;
+  readonly failed: Family<Counter>;
+}
+
+export interface HttpMetrics {
+  readonly requests: Family<Counter>;
+  readonly durationMs: Family<Histogram>;
+  readonly requestBytes: Family<Histogram>;
+  readonly responseBytes: Family<Histogram>;
+}
+
+export function tcpMetrics(registry: MetricRegistry): TcpMetrics {
+  const counter = (name: string, help: string) =>
+    registry.counter({ name, help, labels: TCP_LABELS });
+  return {
+    opened: counter('istio_tcp_connections_opened_total', 'TCP connections opened.'),
+    closed: counter('istio_tcp_connections_closed_total', 'TCP connections closed.'),
+    received: counter('istio_tcp_received_bytes_total', 'Bytes read from the client side.'),
+    sent: counter('istio_tcp_sent_bytes_total', 'Bytes read from the server side.'),
+    failed: counter('istio_tcp_connections_failed_total', 'TCP connections that failed.'),
+  };
+}
+
+export function httpMetrics(registry: MetricRegistry): HttpMetrics {
+  const histogram = (name: string, help: string) =>
+    registry.histogram({ name, help, labels: HTTP_LABELS, bounds: DEFAULT_BOUNDS });
+  return {
+    requests: registry.counter({
+      name: 'istio_requests_total',
+      help: 'Requests handled.',
+      labels: HTTP_LABELS,
+    }),
+    durationMs: histogram('istio_request_duration_milliseconds', 'Duration of requests.'),
+    requestBytes: histogram('istio_request_bytes', 'Size of requests, heads included.'),
+    responseBytes: histogram('istio_response_bytes', 'Size of responses, heads included.'),
+  };
+}
+
+/** `istio_build`: which build of which component answers here. */
+export function exposeBuild(registry: MetricRegistry, build: { component: string; tag: string }) {
+  const family = registry.gauge({
+    name: 'istio_build',
+    help: 'Component and version of this process.',
+    labels: ['component', 'tag'],
+  });
+  family.with([build.component, build.tag]).set(1);
+}
