@@ -165,7 +165,7 @@ export class RestClient implements KubeClient {
     });
     const path = resourcePath(ref, { namespace: options.namespace }) + query;
     const run = async () => {
-      const response = await this.#open('GET', path, { signal: abort.signal, timeout: false });
+      const response = await this.open('GET', path, { signal: abort.signal, timeout: false });
       await readWatchStream<T>(response, (event) => {
         if (!abort.signal.aborted) onEvent(event);
       });
@@ -190,7 +190,7 @@ export class RestClient implements KubeClient {
     content: { body?: unknown; contentType?: string } = {},
   ): Promise<T> {
     const { body, contentType } = content;
-    const response = await this.#open(method, path, {
+    const response = await this.open(method, path, {
       body: body === undefined ? undefined : JSON.stringify(body),
       headers: body === undefined ? {} : { 'content-type': contentType ?? 'application/json' },
     });
@@ -204,8 +204,8 @@ export class RestClient implements KubeClient {
     }
   }
 
-  /** Sends a request; resolves with a 2xx response whose body was not read yet. */
-  async #open(method: string, path: string, init: FetchInit): Promise<Response> {
+  /** Sends a request of any shape (tables, followed logs); resolves with a 2xx response whose body was not read yet. */
+  async open(method: string, path: string, init: FetchInit): Promise<Response> {
     const { server, tls, token, unix } = this.#connection;
     const headers: Record<string, string> = { accept: 'application/json', ...init.headers };
     const bearer = token?.();
