@@ -157,7 +157,10 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
     };
     let dispose: Disposer | undefined;
     dispose = this.#deps.client.watch<T>(this.#ref, options, onEvent, end);
-    if (ended || this.#stopped) return dispose();
+    if (ended || this.#stopped) {
+      dispose();
+      return;
+    }
     this.#endWatch = dispose;
     // The server ends a watch at its time limit; one that lives on is a connection that died silently.
     this.#timer = this.#deps.clock.after(WATCH_LIFE_MS, () => end(undefined));
