@@ -158,6 +158,8 @@ export interface Subset {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly policy: TrafficPolicy;
+  /** portLevelSettings: replaces `policy` whole for that service port. */
+  readonly portPolicies?: Readonly<Record<number, TrafficPolicy>>;
 }
 
 export interface Upstream {
@@ -166,6 +168,8 @@ export interface Upstream {
   readonly ports: readonly { readonly port: number; readonly protocol: AppProtocol }[];
   /** The whole destination, when no subset is named. */
   readonly policy: TrafficPolicy;
+  /** portLevelSettings: replaces `policy` whole for that service port. */
+  readonly portPolicies?: Readonly<Record<number, TrafficPolicy>>;
   readonly subsets: readonly Subset[];
   /** DestinationRule that shaped it. */
   readonly provenance?: Provenance;
