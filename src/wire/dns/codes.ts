@@ -1,0 +1,53 @@
+/** Numbers of the DNS wire format that have names (IANA "Domain Name System Parameters"), and refusal reasons. */
+
+export const TYPE = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  MX: 15,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+  OPT: 41,
+  ANY: 255,
+} as const;
+
+export const CLASS_IN = 1;
+
+export const RCODE = {
+  noError: 0,
+  formatError: 1,
+  serverFailure: 2,
+  nameError: 3,
+  notImplemented: 4,
+  refused: 5,
+} as const;
+
+export const OPCODE_QUERY = 0;
+
+/** Why `decodeMessage` refused; negative so that it cannot be taken for a length. */
+export const DNS_REASON = {
+  truncated: -1,
+  labelTooLong: -2,
+  nameTooLong: -3,
+  compressionLoop: -4,
+  badLabelType: -5,
+  badRecordLength: -6,
+  tooManyRecords: -7,
+  trailingBytes: -8,
+  duplicateOpt: -9,
+} as const;
+
+export const DNS_REASON_TEXT: Readonly<Record<number, string>> = {
+  [DNS_REASON.truncated]: 'message ends inside a field',
+  [DNS_REASON.labelTooLong]: 'label longer than 63 bytes',
+  [DNS_REASON.nameTooLong]: 'name longer than 255 bytes',
+  [DNS_REASON.compressionLoop]: 'compression pointer does not point backwards',
+  [DNS_REASON.badLabelType]: 'label type is neither text nor pointer',
+  [DNS_REASON.badRecordLength]: 'record data does not fill its length',
+  [DNS_REASON.tooManyRecords]: 'more records than a message can hold',
+  [DNS_REASON.trailingBytes]: 'bytes after the last record',
+  [DNS_REASON.duplicateOpt]: 'more than one OPT record',
+};
