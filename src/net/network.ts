@@ -23,6 +23,8 @@ export interface ListenOptions extends SocketAddress {
   reusePort?: boolean;
   /** Accept traffic for foreign addresses (IP_TRANSPARENT), where the privilege is there. */
   transparent?: boolean;
+  /** SO_MARK, inherited by accepted sockets. */
+  mark?: number;
 }
 
 export interface TlsListenOptions extends ListenOptions {
@@ -30,6 +32,8 @@ export interface TlsListenOptions extends ListenOptions {
   /** Ask for a client certificate. `require` refuses those without one that chains to the trust bundle. */
   clientCertificate: 'require' | 'optional' | 'none';
   alpn: readonly string[];
+  /** A peer whose handshake or certificate was not accepted, for the log. */
+  onRefused?: (error: MeshError, peer: SocketAddress) => void;
 }
 
 export interface ConnectOptions extends SocketAddress {
@@ -52,6 +56,11 @@ export interface TlsConnectOptions extends ConnectOptions {
   expectedUris?: readonly string[];
 }
 
+export interface TlsListener extends Listener {
+  /** New handshakes use `identity`; not one connection attempt is lost, open connections live on. */
+  replaceIdentity(identity: TlsIdentity): void;
+}
+
 /** Returns the handler for an accepted connection, or undefined to refuse it with a reset. */
 export type Accept<C extends Connection> = (connection: C) => ConnectionHandler | undefined;
 
@@ -71,7 +80,7 @@ export interface ConnectHandler<C extends Connection> {
 
 export interface Network {
   listen(options: ListenOptions, accept: Accept<Connection>): Listener;
-  listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): Listener;
+  listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener;
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void;
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void;
   /** The address a captured connection was going to (SO_ORIGINAL_DST), else its local address. */

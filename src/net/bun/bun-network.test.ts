@@ -1,0 +1,290 @@
+import { beforeAll, describe, expect, test } from 'bun:test';
+import { systemClock } from '#base/clock.ts';
+import type { MeshError } from '#base/errors.ts';
+import { createTestCa, type TestCa } from '#test/support/certificates.ts';
+import type { Connection, ConnectionHandler, TlsConnection, TlsIdentity } from '../connection.ts';
+import type { Listener, TlsConnectOptions, TlsListener } from '../network.ts';
+import { BunNetwork } from './bun-network.ts';
+
+const network = new BunNetwork({ clock: systemClock });
+const LOCAL = { address: '127.0.0.1', port: 0 };
+const CLIENT = 'spiffe://cluster.local/ns/shop/sa/web';
+const SERVER = 'spiffe://cluster.local/ns/shop/sa/product';
+
+/** Records what happens on one connection. */
+class Recorder implements ConnectionHandler {
+  readonly closed = Promise.withResolvers<MeshError | undefined>();
+  readonly ended = Promise.withResolvers<void>();
+  text = '';
+  #want = 0;
+  #reached = Promise.withResolvers<void>();
+  onData(bytes: Uint8Array): void {
+    this.text += Buffer.from(bytes).toString('latin1');
+    if (this.text.length >= this.#want) this.#reached.resolve();
+  }
+  onDrain(): void {
+    return;
+  }
+  onEnd(): void {
+    this.ended.resolve();
+  }
+  onClose(error: MeshError | undefined): void {
+    this.closed.resolve(error);
+    this.#reached.resolve();
+  }
+  async atLeast(count: number): Promise<string> {
+    this.#want = count;
+    if (this.text.length < count) await this.#reached.promise;
+    return this.text;
+  }
+}
+
+type Opened<C> = { connection: C; recorder: Recorder };
+
+function dial(port: number, extra = {}): Promise<Opened<Connection>> {
+  const opened = Promise.withResolvers<Opened<Connection>>();
+  network.connect(
+    { address: '127.0.0.1', port, connectTimeoutMs: 5000, ...extra },
+    {
+      onOpen(connection) {
+        const recorder = new Recorder();
+        opened.resolve({ connection, recorder });
+        return recorder;
+      },
+      onFail: opened.reject,
+    },
+  );
+  return opened.promise;
+}
+
+function serve() {
+  const accepted = Promise.withResolvers<Opened<Connection>>();
+  const listener = network.listen(LOCAL, (connection) => {
+    const recorder = new Recorder();
+    accepted.resolve({ connection, recorder });
+    return recorder;
+  });
+  return { listener, accepted: accepted.promise };
+}
+
+async function pair() {
+  const { listener, accepted } = serve();
+  const client = await dial(listener.port);
+  return { client, server: await accepted, [Symbol.dispose]: () => listener.stop() };
+}
+
+describe('BunNetwork over TCP', () => {
+  test('connect opens, both ends know their names, bytes pass', async () => {
+    using joined = await pair();
+    const { client, server } = joined;
+    expect(client.connection.localPort).toBe(server.connection.remotePort);
+    expect(server.connection.localPort).toBe(client.connection.remotePort);
+    client.connection.write(Buffer.from('hello'));
+    expect(await server.recorder.atLeast(5)).toBe('hello');
+    client.connection.end();
+    server.connection.end();
+  });
+
+  test('end is a half-close: the other direction goes on', async () => {
+    using joined = await pair();
+    const { client, server } = joined;
+    client.connection.end();
+    await server.recorder.ended.promise;
+    server.connection.write(Buffer.from('late'));
+    server.connection.end();
+    expect(await client.recorder.atLeast(4)).toBe('late');
+    expect(await client.recorder.closed.promise).toBeUndefined();
+    expect(await server.recorder.closed.promise).toBeUndefined();
+  });
+
+  test('reset reaches the peer as NET_RESET and reports NET_RESET_LOCAL here', async () => {
+    using joined = await pair();
+    const { client, server } = joined;
+    server.connection.reset();
+    expect((await client.recorder.closed.promise)?.code).toBe('NET_RESET');
+    expect((await server.recorder.closed.promise)?.code).toBe('NET_RESET_LOCAL');
+  });
+
+  test('write takes a part, pause holds the peer back, onDrain follows resume', async () => {
+    using joined = await pair();
+    const { client, server } = joined;
+    server.connection.pause();
+    const bytes = Buffer.alloc(16 << 20, 'x');
+    let sent = client.connection.write(bytes);
+    expect(sent).toBeLessThan(bytes.length);
+    client.recorder.onDrain = () => {
+      sent += client.connection.write(bytes.subarray(sent));
+    };
+    server.connection.resume();
+    expect((await server.recorder.atLeast(bytes.length)).length).toBe(bytes.length);
+    client.connection.reset();
+  });
+
+  test('a refused connect is NET_CONNECT_REFUSED, an address that is none NET_CONNECT_FAILED', async () => {
+    const { listener } = serve();
+    listener.stop();
+    await expect(dial(listener.port)).rejects.toMatchObject({ code: 'NET_CONNECT_REFUSED' });
+    await expect(dial(80, { address: 'localhost' })).rejects.toMatchObject({
+      code: 'NET_CONNECT_FAILED',
+    });
+  });
+
+  test('an accepted connection without a handler is reset', async () => {
+    const listener = network.listen(LOCAL, () => undefined);
+    const { recorder } = await dial(listener.port);
+    expect((await recorder.closed.promise)?.code).toBe('NET_RESET');
+    listener.stop();
+  });
+
+  test('a taken port is NET_LISTEN_FAILED', () => {
+    const { listener } = serve();
+    const again = () => network.listen({ ...LOCAL, port: listener.port }, () => undefined);
+    expect(again).toThrow(expect.objectContaining({ code: 'NET_LISTEN_FAILED' }));
+    listener.stop();
+  });
+});
+
+describe('BunNetwork over TLS', () => {
+  let authority: TestCa;
+  let stranger: TestCa;
+  let client: TlsIdentity;
+  let server: TlsIdentity;
+  beforeAll(async () => {
+    [authority, stranger] = await Promise.all([createTestCa(), createTestCa('other')]);
+    [client, server] = await Promise.all([authority.issue(CLIENT), authority.issue(SERVER)]);
+  });
+
+  function serveTls(identity: TlsIdentity, alpn = ['h2']) {
+    const accepted = Promise.withResolvers<Opened<TlsConnection>>();
+    const refused = Promise.withResolvers<MeshError>();
+    const listener = network.listenTls(
+      { ...LOCAL, identity, clientCertificate: 'require', alpn, onRefused: refused.resolve },
+      (connection) => {
+        const recorder = new Recorder();
+        accepted.resolve({ connection, recorder });
+        return recorder;
+      },
+    );
+    return { listener, accepted: accepted.promise, refused: refused.promise };
+  }
+
+  function dialTls(listener: Listener, options: Partial<TlsConnectOptions>) {
+    const opened = Promise.withResolvers<Opened<TlsConnection>>();
+    const base = { address: '127.0.0.1', port: listener.port, connectTimeoutMs: 5000 };
+    const tls = { identity: client, alpn: ['h2'], expectedUris: [SERVER] };
+    network.connectTls(
+      { ...base, ...tls, ...options },
+      {
+        onOpen(connection) {
+          const recorder = new Recorder();
+          opened.resolve({ connection, recorder });
+          return recorder;
+        },
+        onFail: opened.reject,
+      },
+    );
+    return opened.promise;
+  }
+
+  test('both ends learn the SPIFFE URI and the ALPN of the other', async () => {
+    const { listener, accepted } = serveTls(server);
+    const near = await dialTls(listener, {});
+    const far = await accepted;
+    expect(near.connection.peerUris).toEqual([SERVER]);
+    expect(far.connection.peerUris).toEqual([CLIENT]);
+    expect([near.connection.alpn, far.connection.alpn]).toEqual(['h2', 'h2']);
+    near.connection.write(Buffer.from('hello'));
+    expect(await far.recorder.atLeast(5)).toBe('hello');
+    near.connection.end();
+    await far.recorder.ended.promise;
+    far.connection.write(Buffer.from('late'));
+    far.connection.end();
+    expect(await near.recorder.atLeast(4)).toBe('late');
+    expect(await near.recorder.closed.promise).toBeUndefined();
+    expect(await far.recorder.closed.promise).toBeUndefined();
+    listener.stop();
+  });
+
+  const bad: { title: string; server: () => Promise<TlsIdentity>; code: string }[] = [
+    {
+      title: 'another name of the right root',
+      server: () => authority.issue(CLIENT),
+      code: 'NET_PEER_IDENTITY',
+    },
+    {
+      title: 'the right name of a foreign root',
+      server: () => stranger.issue(SERVER),
+      code: 'NET_TLS_FAILED',
+    },
+    {
+      title: 'a bad chain and a bad name together',
+      server: () => stranger.issue(CLIENT),
+      code: 'NET_TLS_FAILED',
+    },
+    {
+      title: 'an expired certificate',
+      server: () => authority.issue(SERVER, { validForMs: -60_000 }),
+      code: 'NET_TLS_FAILED',
+    },
+    {
+      title: 'an expired certificate and a bad name together',
+      server: () => authority.issue(CLIENT, { validForMs: -60_000 }),
+      code: 'NET_TLS_FAILED',
+    },
+    {
+      title: 'a DNS name that spells the URI',
+      server: () => authority.issue('', { dns: `x, URI:${SERVER}` }),
+      code: 'NET_PEER_IDENTITY',
+    },
+  ];
+  for (const row of bad) {
+    test(`connectTls refuses a server with ${row.title}`, async () => {
+      const identity = { ...(await row.server()), trustBundle: authority.rootPem };
+      const { listener } = serveTls(identity);
+      await expect(dialTls(listener, {})).rejects.toMatchObject({ code: row.code });
+      listener.stop();
+    });
+  }
+
+  test('listenTls refuses a client of a foreign root, one without certificate, and one without ALPN', async () => {
+    const foreign = { ...(await stranger.issue(CLIENT)), trustBundle: authority.rootPem };
+    for (const options of [
+      { identity: foreign },
+      { identity: undefined, trustBundle: authority.rootPem },
+      { alpn: [] },
+    ]) {
+      const { listener, refused } = serveTls(server);
+      const near = await dialTls(listener, options).catch(() => undefined);
+      expect((await refused).code).toBe('NET_TLS_FAILED');
+      if (near !== undefined) expect(await near.recorder.closed.promise).toBeDefined();
+      listener.stop();
+    }
+  });
+
+  test('replaceIdentity serves the new certificate; the old connection lives on', async () => {
+    const next = await authority.issue(CLIENT);
+    const { listener, accepted } = serveTls(server);
+    const before = await dialTls(listener, {});
+    (listener as TlsListener).replaceIdentity(next);
+    const after = await dialTls(listener, { expectedUris: [CLIENT] });
+    expect(after.connection.peerUris).toEqual([CLIENT]);
+    before.connection.write(Buffer.from('still'));
+    expect(await (await accepted).recorder.atLeast(5)).toBe('still');
+    listener.stop();
+  });
+
+  test('bytes that are no TLS are refused with a reason', async () => {
+    const { listener, refused } = serveTls(server);
+    const { connection, recorder } = await dial(listener.port);
+    connection.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
+    expect((await refused).message).toContain('HTTP_REQUEST');
+    await recorder.closed.promise;
+    listener.stop();
+  });
+
+  test('a refused TLS connect is NET_CONNECT_REFUSED', async () => {
+    const { listener } = serveTls(server);
+    listener.stop();
+    await expect(dialTls(listener, {})).rejects.toMatchObject({ code: 'NET_CONNECT_REFUSED' });
+  });
+});

@@ -1,0 +1,291 @@
+/**
+ * `Network` on Bun: sockets are made by system call (netns/raw-socket.ts) in the wanted namespace and with the
+ * wanted marks, then handed to Bun's event loop and TLS.
+ */
+import type { Clock } from '#base/clock.ts';
+import { MeshError, messageOf } from '#base/errors.ts';
+import { formatHostPort, parseIp } from '#base/ip.ts';
+import type { Connection, SocketAddress, TlsConnection, TlsIdentity } from '../connection.ts';
+import { NET_ERRORS } from '../errors.ts';
+import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+import * as raw from '../netns/raw-socket.ts';
+import type {
+  Accept,
+  ConnectHandler,
+  ConnectOptions,
+  Listener,
+  ListenOptions,
+  Network,
+  TlsConnectOptions,
+  TlsListener,
+  TlsListenOptions,
+} from '../network.ts';
+import { encodeAlpn } from '../tls/alpn.ts';
+import type { PeerRequirement } from '../tls/peer-check.ts';
+import { Dial } from './dial.ts';
+import { finishHandshake, type HandshakeSocket } from './handshake.ts';
+import { type CallbackSocket, STREAM_CALLBACKS } from './socket-callbacks.ts';
+import { type RawSocket, SocketConnection } from './socket-connection.ts';
+
+type BunSocket = RawSocket & HandshakeSocket & CallbackSocket;
+interface BunListener {
+  stop(closeActive?: boolean): void;
+}
+
+/** RFC 8446 version number, as Bun's `minVersion` wants it. */
+const TLS_1_3 = 0x0304;
+
+export class BunNetwork implements Network {
+  readonly #clock: Clock;
+
+  constructor(deps: { clock: Clock }) {
+    this.#clock = deps.clock;
+  }
+
+  listen(options: ListenOptions, accept: Accept<Connection>): Listener {
+    const fd = raw.openListener(options);
+    const bound = raw.localName(fd) ?? options;
+    const listener = adoptListener({
+      fd,
+      allowHalfOpen: true,
+      socket: {
+        ...STREAM_CALLBACKS,
+        open(socket: BunSocket) {
+          const connection = new SocketConnection(socket, { role: 'accepted', tls: false });
+          socket.data = connection;
+          admit(connection, accept);
+        },
+      },
+    });
+    return { address: bound.address, port: bound.port, stop: () => listener.stop() };
+  }
+
+  listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener {
+    // Bun owns a duplicate: the original keeps the accept queue alive while certificates change.
+    const fd = raw.openListener(options);
+    const bound = raw.localName(fd) ?? options;
+    const start = (identity: TlsIdentity) =>
+      adoptListener(this.#tlsListenOptions(raw.duplicate(fd), { ...options, identity }, accept));
+    let listener = start(options.identity);
+    let stopped = false;
+    return {
+      address: bound.address,
+      port: bound.port,
+      replaceIdentity(identity) {
+        if (stopped) return;
+        const previous = listener;
+        listener = start(identity);
+        previous.stop();
+      },
+      stop() {
+        if (stopped) return;
+        stopped = true;
+        listener.stop();
+        raw.closeDescriptor(fd);
+      },
+    };
+  }
+
+  connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void {
+    const dial = new Dial(options, handler, { clock: this.#clock, tls: false });
+    const fd = openOrFail(options, dial);
+    if (fd < 0) return;
+    const open = (socket: BunSocket) => attach(socket, dial, options, false);
+    adoptConnection({ fd, allowHalfOpen: true, socket: { ...STREAM_CALLBACKS, open } }, dial);
+  }
+
+  connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void {
+    const dial = new Dial(options, handler, { clock: this.#clock, tls: true });
+    const fd = openOrFail(options, dial);
+    if (fd < 0) return;
+    const requirement: PeerRequirement = {
+      role: 'client',
+      alpn: options.alpn,
+      verifyName: options.serverName !== undefined && options.expectedUris === undefined,
+      expectedUris: options.expectedUris,
+      peer: formatHostPort(options.address, options.port),
+    };
+    const socket = {
+      ...STREAM_CALLBACKS,
+      open: (opened: BunSocket) => attach(opened, dial, options, true),
+      handshake(shaken: BunSocket, success: boolean, error: unknown) {
+        const connection = shaken.data;
+        if (connection === undefined || dial.settled) return;
+        const refused = finishHandshake(shaken, connection, { success, error }, requirement);
+        if (refused === undefined) dial.opened();
+        else dial.fail(refused);
+      },
+    };
+    adoptConnection({ fd, allowHalfOpen: true, tls: clientTls(options), socket }, dial);
+  }
+
+  originalDestination(connection: Connection): SocketAddress {
+    const known =
+      connection instanceof SocketConnection ? raw.originalDestination(connection.fd) : undefined;
+    return known ?? { address: connection.localAddress, port: connection.localPort };
+  }
+
+  #tlsListenOptions(fd: number, options: TlsListenOptions, accept: Accept<TlsConnection>) {
+    const clock = this.#clock;
+    return {
+      fd,
+      allowHalfOpen: true,
+      tls: {
+        cert: options.identity.certificateChain,
+        key: options.identity.privateKey,
+        ca: options.identity.trustBundle,
+        requestCert: options.clientCertificate !== 'none',
+        rejectUnauthorized: options.clientCertificate === 'require',
+        minVersion: TLS_1_3,
+        ALPNProtocols: encodeAlpn(options.alpn),
+      },
+      socket: {
+        ...STREAM_CALLBACKS,
+        open(socket: BunSocket) {
+          const connection = new SocketConnection(socket, { role: 'accepted', tls: true });
+          socket.data = connection;
+          connection.handler = new PendingHandshake(connection, clock);
+        },
+        handshake(socket: BunSocket, success: boolean, error: unknown) {
+          const connection = socket.data;
+          if (!(connection?.handler instanceof PendingHandshake)) return;
+          connection.handler.finished();
+          const peer = formatHostPort(connection.remoteAddress, connection.remotePort);
+          const lenient = options.clientCertificate !== 'require' && !hasCertificate(socket);
+          const refused = finishHandshake(
+            socket,
+            connection,
+            { success, error: lenient && success ? undefined : error },
+            {
+              role: 'server',
+              alpn: options.alpn,
+              verifyName: false,
+              expectedUris: undefined,
+              peer,
+            },
+          );
+          if (refused === undefined) admit(connection, accept);
+          else {
+            options.onRefused?.(refused, {
+              address: connection.remoteAddress,
+              port: connection.remotePort,
+            });
+            connection.reset();
+          }
+        },
+      },
+    };
+  }
+}
+
+/** Bounds the time an accepted peer has for its handshake. */
+class PendingHandshake {
+  readonly #timer;
+
+  constructor(connection: SocketConnection, clock: Clock) {
+    this.#timer = clock.after(TLS_HANDSHAKE_TIMEOUT_MS, () => connection.reset());
+  }
+
+  finished(): void {
+    this.#timer.cancel();
+  }
+
+  onData(): void {
+    return;
+  }
+
+  onDrain(): void {
+    return;
+  }
+
+  onEnd(): void {
+    return;
+  }
+
+  onClose(): void {
+    this.finished();
+  }
+}
+
+function admit<C extends Connection>(connection: C, accept: Accept<C>): void {
+  const handler = accept(connection);
+  if (handler !== undefined) {
+    connection.handler = handler;
+    return;
+  }
+  connection.handler = IGNORE;
+  connection.reset();
+}
+
+const IGNORE = {
+  onData: () => undefined,
+  onDrain: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+};
+
+function attach(socket: BunSocket, dial: Dial, remote: SocketAddress, tls: boolean): void {
+  const connection = new SocketConnection(socket, { role: 'dialled', tls, remote });
+  socket.data = connection;
+  dial.attach(connection);
+  // The deadline passed while Bun was still adopting the descriptor.
+  if (dial.settled) connection.reset();
+}
+
+function openOrFail(options: ConnectOptions, dial: Dial): number {
+  try {
+    if (parseIp(options.address) === undefined) throw notAnAddress(options);
+    return raw.openConnection(options);
+  } catch (error) {
+    if (!(error instanceof MeshError)) throw error;
+    // Callers never see `onFail` before `connect` has returned.
+    queueMicrotask(() => dial.fail(error));
+    return -1;
+  }
+}
+
+function notAnAddress(options: ConnectOptions): MeshError {
+  return new MeshError('NET_CONNECT_FAILED', `not an IP address: ${options.address}`, {
+    side: 'self',
+    hint: NET_ERRORS.NET_CONNECT_FAILED,
+  });
+}
+
+function clientTls(options: TlsConnectOptions): object {
+  const { identity } = options;
+  return {
+    cert: identity?.certificateChain,
+    key: identity?.privateKey,
+    ca: identity?.trustBundle ?? options.trustBundle,
+    // Bun would judge by host name; `checkPeer` judges by URI SAN, chain first.
+    rejectUnauthorized: false,
+    serverName: options.serverName,
+    minVersion: TLS_1_3,
+    ALPNProtocols: encodeAlpn(options.alpn),
+  };
+}
+
+function hasCertificate(socket: HandshakeSocket): boolean {
+  const certificate = socket.getPeerCertificate();
+  return typeof certificate === 'object' && certificate !== null && 'raw' in certificate;
+}
+
+// Bun's types do not know `fd` for listen, nor callbacks narrowed to our view of its socket.
+function adoptListener(options: object): BunListener {
+  return Bun.listen(options as unknown as Bun.TCPSocketListenOptions<undefined>);
+}
+
+function adoptConnection(options: object, dial: Dial): void {
+  Bun.connect(options as unknown as Bun.TCPSocketConnectOptions<undefined>).catch(
+    (error: unknown) => {
+      dial.fail(
+        new MeshError('NET_CONNECT_FAILED', `connect: ${messageOf(error)}`, {
+          side: 'self',
+          hint: NET_ERRORS.NET_CONNECT_FAILED,
+          retry: 'safe',
+          cause: error,
+        }),
+      );
+    },
+  );
+}

@@ -1,0 +1,110 @@
+/**
+ * One outgoing connection until it is usable: TCP connect, TLS handshake, peer check, and one deadline over all.
+ * It is the connection's handler meanwhile. Bun reports an adopted socket as open at once; the first `drain` is
+ * when the TCP connect really succeeded.
+ */
+import type { Clock, Timer } from '#base/clock.ts';
+import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
+import { formatHostPort } from '#base/ip.ts';
+import type { ConnectionHandler } from '../connection.ts';
+import { NET_ERRORS } from '../errors.ts';
+import type { ConnectHandler, ConnectOptions } from '../network.ts';
+import type { SocketConnection } from './socket-connection.ts';
+
+const SETTLED: ConnectionHandler = {
+  onData: () => undefined,
+  onDrain: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+};
+
+export class Dial implements ConnectionHandler {
+  readonly #options: ConnectOptions;
+  readonly #handler: ConnectHandler<SocketConnection>;
+  readonly #tls: boolean;
+  #connection: SocketConnection | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #settled = false;
+
+  constructor(
+    options: ConnectOptions,
+    handler: ConnectHandler<SocketConnection>,
+    deps: { clock: Clock; tls: boolean },
+  ) {
+    this.#options = options;
+    this.#handler = handler;
+    this.#tls = deps.tls;
+    this.#timer = deps.clock.after(options.connectTimeoutMs, () => this.#timedOut());
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  attach(connection: SocketConnection): void {
+    this.#connection = connection;
+    connection.handler = this;
+  }
+
+  opened(): void {
+    const connection = this.#connection;
+    if (connection === undefined || !this.#settle()) return;
+    connection.handler = this.#handler.onOpen(connection);
+  }
+
+  fail(error: MeshError): void {
+    if (!this.#settle()) return;
+    if (this.#connection !== undefined) {
+      this.#connection.handler = SETTLED;
+      this.#connection.reset();
+    }
+    this.#handler.onFail(error);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#tls) return;
+    this.opened();
+    this.#connection?.handler.onData(bytes);
+  }
+
+  onDrain(): void {
+    if (!this.#tls) this.opened();
+  }
+
+  onEnd(): void {
+    this.fail(this.#failure('the peer closed it before it was usable', undefined));
+  }
+
+  onClose(error: MeshError | undefined): void {
+    this.fail(this.#failure(messageOf(error?.cause ?? error), error));
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#timer?.cancel();
+    return true;
+  }
+
+  #timedOut(): void {
+    const after = `no answer in ${this.#options.connectTimeoutMs} ms`;
+    this.fail(this.#error('NET_CONNECT_TIMEOUT', after, undefined));
+  }
+
+  #failure(why: string, error: MeshError | undefined): MeshError {
+    if (/ECONNREFUSED/.test(why)) return this.#error('NET_CONNECT_REFUSED', 'refused', error);
+    if (/ETIMEDOUT/.test(why)) return this.#error('NET_CONNECT_TIMEOUT', 'timed out', error);
+    return this.#error(this.#tls ? 'NET_TLS_FAILED' : 'NET_CONNECT_FAILED', why, error);
+  }
+
+  #error(code: keyof typeof NET_ERRORS, why: string, error: MeshError | undefined): MeshError {
+    const { address, port } = this.#options;
+    const cause = isMeshError(error) ? (error.cause ?? error) : error;
+    return new MeshError(code, `connect to ${formatHostPort(address, port)}: ${why}`, {
+      side: 'upstream',
+      hint: NET_ERRORS[code],
+      retry: 'safe',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * `Connection` over a Bun socket, plain or TLS, accepted or dialled. Bun calls the shared callbacks
+ * (socket-callbacks.ts); they find the connection in `socket.data`. Nothing here allocates per chunk.
+ */
+import { assert } from '#base/assert.ts';
+import { MeshError, messageOf } from '#base/errors.ts';
+import { canonicalIp, formatHostPort } from '#base/ip.ts';
+import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
+import { NET_ERRORS } from '../errors.ts';
+import { localName } from '../netns/raw-socket.ts';
+
+/** What a connection needs of a Bun socket. */
+export interface RawSocket {
+  write(bytes: Uint8Array): number;
+  end(): unknown;
+  shutdown(): unknown;
+  terminate(): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  readonly fd: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
+export interface ConnectionOrigin {
+  role: 'accepted' | 'dialled';
+  tls: boolean;
+  /** Where a dialled connection goes; Bun does not know it for adopted sockets. */
+  remote?: SocketAddress;
+}
+
+const NOBODY: ConnectionHandler = {
+  onData: () => assert(false, 'data before a handler was set'),
+  onDrain: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+};
+
+export class SocketConnection implements TlsConnection {
+  handler: ConnectionHandler = NOBODY;
+  peerCertificate: Uint8Array | undefined = undefined;
+  peerUris: readonly string[] = [];
+  alpn: string | undefined = undefined;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly #socket: RawSocket;
+  readonly #origin: ConnectionOrigin;
+  #local: SocketAddress | undefined = undefined;
+  #peerEnded = false;
+  #endSent = false;
+  #closed = false;
+  #error: MeshError | undefined = undefined;
+
+  constructor(socket: RawSocket, origin: ConnectionOrigin) {
+    this.#socket = socket;
+    this.#origin = origin;
+    this.remoteAddress = origin.remote?.address ?? canonicalIp(socket.remoteAddress);
+    this.remotePort = origin.remote?.port ?? socket.remotePort;
+  }
+
+  get fd(): number {
+    return this.#socket.fd;
+  }
+
+  get localAddress(): string {
+    return this.#localName().address;
+  }
+
+  get localPort(): number {
+    return this.#localName().port;
+  }
+
+  write(bytes: Uint8Array): number {
+    if (this.#closed || this.#endSent) return 0;
+    const taken = this.#socket.write(bytes);
+    return Math.max(taken, 0);
+  }
+
+  end(): void {
+    if (this.#closed || this.#endSent) return;
+    this.#endSent = true;
+    // Bun's `end` closes both ways at once: right only when the peer is done as well.
+    if (this.#peerEnded) this.#socket.end();
+    else this.#socket.shutdown();
+  }
+
+  reset(): void {
+    if (this.#closed) return;
+    this.#error ??= new MeshError('NET_RESET_LOCAL', `we reset ${this.#peer()}`, {
+      side: 'self',
+      hint: NET_ERRORS.NET_RESET_LOCAL,
+    });
+    this.#socket.terminate();
+  }
+
+  pause(): void {
+    if (!this.#closed) this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#closed) this.#socket.resume();
+  }
+
+  /** The peer's FIN, from Bun's `end`. */
+  peerEnded(): void {
+    if (this.#peerEnded || this.#closed) return;
+    this.#peerEnded = true;
+    this.handler.onEnd();
+  }
+
+  /** From Bun's `error`: kept, because `close` follows without it. */
+  failed(error: unknown): void {
+    this.#error ??= this.#resetBy(error);
+  }
+
+  /** From Bun's `close`. */
+  closed(error: unknown): void {
+    if (this.#closed) return;
+    if (error !== undefined && error !== null) this.failed(error);
+    // After our own FIN Bun reports the peer's FIN only as the close.
+    if (this.#error === undefined) this.peerEnded();
+    this.#closed = true;
+    this.handler.onClose(this.#error);
+  }
+
+  #resetBy(error: unknown): MeshError {
+    const side = this.#origin.role === 'dialled' ? 'upstream' : 'downstream';
+    const message = `${this.#peer()} broke the connection off: ${messageOf(error)}`;
+    return new MeshError('NET_RESET', message, { side, hint: NET_ERRORS.NET_RESET, cause: error });
+  }
+
+  #peer(): string {
+    return formatHostPort(this.remoteAddress, this.remotePort);
+  }
+
+  #localName(): SocketAddress {
+    this.#local ??= this.#closed ? undefined : localName(this.#socket.fd);
+    return this.#local ?? { address: '', port: 0 };
+  }
+}

@@ -1,0 +1,19 @@
+/** Limits of net/, each with its reason. */
+
+/** As ztunnel in in-pod mode (src/inpod/config.rs): a burst that outruns one turn of the event loop. */
+export const LISTEN_BACKLOG = 1024;
+
+/** TCP keepalive as ztunnel sets it (src/config.rs KEEPALIVE_*). */
+export const KEEPALIVE_TIME_SECONDS = 180;
+export const KEEPALIVE_INTERVAL_SECONDS = 180;
+export const KEEPALIVE_PROBES = 9;
+
+/** A peer that connects and never finishes its TLS handshake is dropped after this. */
+export const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** An outbox above this pauses its source: enough for one full socket buffer, small for 10,000 slow readers. */
+export const OUTBOX_HIGH_BYTES = 256 * 1024;
+/** The source goes on once the outbox is down to this. */
+export const OUTBOX_LOW_BYTES = 64 * 1024;
+/** Walk of a certificate's DER stops after this many elements: a real leaf has fewer than 100. */
+export const CERTIFICATE_ELEMENTS_MAX = 512;

@@ -1,0 +1,54 @@
+/** Numbers of the Linux ABI (asm-generic; the same on x86-64 and arm64). */
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+/** clone(2): the kind of namespace setns(2) is to join. */
+export const CLONE_NEWNET = 0x40000000;
+
+export const SOL_IP = 0;
+export const SOL_SOCKET = 1;
+export const SOL_TCP = 6;
+export const SOL_IPV6 = 41;
+
+// socket(7)
+export const SO_REUSEADDR = 2;
+export const SO_KEEPALIVE = 9;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const SO_MARK = 36;
+// ip(7), linux/netfilter_ipv4.h
+export const IP_FREEBIND = 15;
+export const IP_TRANSPARENT = 19;
+export const SO_ORIGINAL_DST = 80;
+// ipv6(7), linux/netfilter_ipv6/ip6_tables.h
+export const IPV6_V6ONLY = 26;
+export const IPV6_TRANSPARENT = 75;
+export const IPV6_FREEBIND = 78;
+export const IP6T_SO_ORIGINAL_DST = 80;
+// tcp(7)
+export const TCP_NODELAY = 1;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+
+export const EINPROGRESS = 115;
+export const ERRNO_NAMES: Readonly<Record<number, string>> = {
+  1: 'EPERM',
+  9: 'EBADF',
+  13: 'EACCES',
+  22: 'EINVAL',
+  23: 'ENFILE',
+  24: 'EMFILE',
+  97: 'EAFNOSUPPORT',
+  98: 'EADDRINUSE',
+  99: 'EADDRNOTAVAIL',
+  101: 'ENETUNREACH',
+  104: 'ECONNRESET',
+  105: 'ENOBUFS',
+  110: 'ETIMEDOUT',
+  111: 'ECONNREFUSED',
+  113: 'EHOSTUNREACH',
+};

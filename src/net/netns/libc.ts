@@ -1,0 +1,51 @@
+/**
+ * The system calls that Bun has no API for. The only file that loads a C library; each call names its man
+ * page. All are non-blocking or instant; results follow C: -1 and `errno()` on failure.
+ */
+import { dlopen, ptr, read } from 'bun:ffi';
+import { MeshError, messageOf } from '#base/errors.ts';
+import { NET_ERRORS } from '../errors.ts';
+
+function load(name: string) {
+  return dlopen(name, {
+    setns: { args: ['int', 'int'], returns: 'int' }, // setns(2)
+    socket: { args: ['int', 'int', 'int'], returns: 'int' }, // socket(2)
+    bind: { args: ['int', 'ptr', 'uint32_t'], returns: 'int' }, // bind(2)
+    listen: { args: ['int', 'int'], returns: 'int' }, // listen(2)
+    connect: { args: ['int', 'ptr', 'uint32_t'], returns: 'int' }, // connect(2)
+    setsockopt: { args: ['int', 'int', 'int', 'ptr', 'uint32_t'], returns: 'int' }, // setsockopt(2)
+    getsockopt: { args: ['int', 'int', 'int', 'ptr', 'ptr'], returns: 'int' }, // getsockopt(2)
+    getsockname: { args: ['int', 'ptr', 'ptr'], returns: 'int' }, // getsockname(2)
+    dup: { args: ['int'], returns: 'int' }, // dup(2)
+    close: { args: ['int'], returns: 'int' }, // close(2)
+    __errno_location: { args: [], returns: 'ptr' }, // errno(3)
+  });
+}
+
+let loaded: ReturnType<typeof load> | undefined;
+
+/** Loaded at first use: programs that open no special socket never touch the library. */
+export function libc(): ReturnType<typeof load>['symbols'] {
+  if (loaded !== undefined) return loaded.symbols;
+  const failures: string[] = [];
+  for (const name of ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']) {
+    try {
+      loaded = load(name);
+      return loaded.symbols;
+    } catch (error) {
+      failures.push(messageOf(error));
+    }
+  }
+  throw new MeshError('NET_SOCKET', `no usable C library: ${failures.join('; ')}`, {
+    side: 'self',
+    hint: NET_ERRORS.NET_SOCKET,
+  });
+}
+
+/** errno of the call just made; read it before any other call. */
+export function errno(): number {
+  const location = libc().__errno_location();
+  return location === null ? 0 : read.i32(location, 0);
+}
+
+export { ptr };

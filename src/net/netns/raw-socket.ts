@@ -1,0 +1,160 @@
+/**
+ * TCP sockets made by system call, for what Bun cannot ask for: another namespace, SO_MARK before the SYN,
+ * a foreign source address, the original destination. The descriptor is handed to Bun afterwards, which owns
+ * and closes it from then on.
+ */
+
+import { MeshError } from '#base/errors.ts';
+import { isIpv6 } from '#base/ip.ts';
+import type { SocketAddress } from '../connection.ts';
+import { NET_ERRORS } from '../errors.ts';
+import {
+  KEEPALIVE_INTERVAL_SECONDS,
+  KEEPALIVE_PROBES,
+  KEEPALIVE_TIME_SECONDS,
+  LISTEN_BACKLOG,
+} from '../limits.ts';
+import type { ConnectOptions, ListenOptions, NetworkNamespace } from '../network.ts';
+import * as abi from './constants.ts';
+import { errno, libc, ptr } from './libc.ts';
+import { within } from './namespace.ts';
+import { decodeSocketName, encodeSocketName, SOCKET_NAME_BYTES_MAX } from './socket-name.ts';
+
+const number = new Int32Array(1);
+const linger = new Int32Array([1, 0]);
+const nameBuffer = new Uint8Array(SOCKET_NAME_BYTES_MAX);
+const nameLength = new Uint32Array(1);
+
+/** A listening socket; the caller hands the descriptor to `Bun.listen({ fd })`. */
+export function openListener(options: ListenOptions): number {
+  const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
+  const what = `listen on ${options.address}:${options.port}`;
+  const fd = openSocket(options.namespace, family, what);
+  setOption(fd, abi.SOL_SOCKET, abi.SO_REUSEADDR, 1);
+  if (options.reusePort) setOption(fd, abi.SOL_SOCKET, abi.SO_REUSEPORT, 1);
+  if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
+  // `::` takes IPv4 as well, whatever net.ipv6.bindv6only says.
+  if (family === abi.AF_INET6) setOption(fd, abi.SOL_IPV6, abi.IPV6_V6ONLY, 0);
+  if (options.transparent) setTransparent(fd, family);
+  setKeepalive(fd); // inherited by accepted sockets
+  const name = encodeSocketName(options, family);
+  if (libc().bind(fd, ptr(name), name.length) !== 0) throw failed(fd, 'NET_LISTEN_FAILED', what);
+  if (libc().listen(fd, LISTEN_BACKLOG) !== 0) throw failed(fd, 'NET_LISTEN_FAILED', what);
+  return fd;
+}
+
+/** Starts a connect and returns the descriptor at once; Bun reports how it ends. */
+export function openConnection(options: ConnectOptions): number {
+  const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
+  const what = `connect to ${options.address}:${options.port}`;
+  const fd = openSocket(options.namespace, family, what);
+  if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
+  setKeepalive(fd);
+  if (options.sourceAddress !== undefined) bindSource(fd, family, options.sourceAddress, what);
+  const name = encodeSocketName(options, family);
+  if (libc().connect(fd, ptr(name), name.length) !== 0) {
+    const code = errno();
+    if (code !== abi.EINPROGRESS) throw failed(fd, 'NET_CONNECT_FAILED', what, code);
+  }
+  return fd;
+}
+
+/** ip(7) IP_TRANSPARENT + IP_FREEBIND: bind to an address that is not ours; the port stays free. */
+function bindSource(fd: number, family: number, source: string, what: string): void {
+  setTransparent(fd, family);
+  const [level, option] =
+    family === abi.AF_INET ? [abi.SOL_IP, abi.IP_FREEBIND] : [abi.SOL_IPV6, abi.IPV6_FREEBIND];
+  setOption(fd, level, option, 1);
+  const name = encodeSocketName({ address: source, port: 0 }, family);
+  if (libc().bind(fd, ptr(name), name.length) !== 0) {
+    throw failed(fd, 'NET_CONNECT_FAILED', `${what} from ${source}`);
+  }
+}
+
+/** SO_ORIGINAL_DST, IPv4 then IPv6; undefined when conntrack knows no redirection. */
+export function originalDestination(fd: number): SocketAddress | undefined {
+  for (const [level, option] of [
+    [abi.SOL_IP, abi.SO_ORIGINAL_DST],
+    [abi.SOL_IPV6, abi.IP6T_SO_ORIGINAL_DST],
+  ]) {
+    nameLength[0] = SOCKET_NAME_BYTES_MAX;
+    if (libc().getsockopt(fd, level, option, ptr(nameBuffer), ptr(nameLength)) === 0) {
+      return decodeSocketName(nameBuffer);
+    }
+  }
+  return undefined;
+}
+
+export function localName(fd: number): SocketAddress | undefined {
+  nameLength[0] = SOCKET_NAME_BYTES_MAX;
+  if (libc().getsockname(fd, ptr(nameBuffer), ptr(nameLength)) !== 0) return undefined;
+  return decodeSocketName(nameBuffer);
+}
+
+/** A second descriptor of the same listening socket: both share one accept queue. */
+export function duplicate(fd: number): number {
+  const copy = libc().dup(fd);
+  if (copy < 0) throw failed(-1, 'NET_SOCKET', 'duplicate a listening socket');
+  return copy;
+}
+
+export function closeDescriptor(fd: number): void {
+  libc().close(fd);
+}
+
+/** socket(7) SO_LINGER 0: the next close sends RST. */
+export function lingerReset(fd: number): void {
+  libc().setsockopt(fd, abi.SOL_SOCKET, abi.SO_LINGER, ptr(linger), 8);
+}
+
+function openSocket(namespace: NetworkNamespace | undefined, family: number, what: string): number {
+  const type = abi.SOCK_STREAM | abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC;
+  const fd = within(namespace, () => libc().socket(family, type, 0));
+  if (fd < 0) throw failed(-1, 'NET_SOCKET', what);
+  setOption(fd, abi.SOL_TCP, abi.TCP_NODELAY, 1);
+  return fd;
+}
+
+function setTransparent(fd: number, family: number): void {
+  const [level, option] =
+    family === abi.AF_INET
+      ? [abi.SOL_IP, abi.IP_TRANSPARENT]
+      : [abi.SOL_IPV6, abi.IPV6_TRANSPARENT];
+  setOption(fd, level, option, 1);
+}
+
+function setKeepalive(fd: number): void {
+  setOption(fd, abi.SOL_SOCKET, abi.SO_KEEPALIVE, 1);
+  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPIDLE, KEEPALIVE_TIME_SECONDS);
+  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
+  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPCNT, KEEPALIVE_PROBES);
+}
+
+function setOption(fd: number, level: number, option: number, value: number): boolean {
+  number[0] = value;
+  return libc().setsockopt(fd, level, option, ptr(number), 4) === 0;
+}
+
+/** For SO_MARK: without it our own packets would be captured again, so failing is the only safe answer. */
+function mustSet(fd: number, option: number, value: number, what: string): void {
+  if (!setOption(fd, abi.SOL_SOCKET, option, value)) {
+    throw failed(fd, 'NET_SOCKET', `${what}: set socket mark`);
+  }
+}
+
+function failed(
+  fd: number,
+  code: keyof typeof NET_ERRORS,
+  what: string,
+  known?: number,
+): MeshError {
+  const number = known ?? errno();
+  if (fd >= 0) libc().close(fd);
+  const name = abi.ERRNO_NAMES[number] ?? `errno ${number}`;
+  const precise = name === 'ECONNREFUSED' ? 'NET_CONNECT_REFUSED' : code;
+  return new MeshError(precise, `cannot ${what}: ${name}`, {
+    side: 'self',
+    hint: NET_ERRORS[precise],
+    retry: 'safe',
+  });
+}

@@ -1,0 +1,77 @@
+/**
+ * Keeps what a short `write` left over and sends it on `drain`. One per direction of a pipe, or per connection
+ * that a protocol driver writes to; while it holds bytes nobody else may write to the sink.
+ */
+import { OUTBOX_HIGH_BYTES, OUTBOX_LOW_BYTES } from '../limits.ts';
+
+export interface Sink {
+  write(bytes: Uint8Array): number;
+}
+
+export class Outbox {
+  readonly #sink: Sink;
+  #chunks: Uint8Array[] = [];
+  /** Index of the first chunk not yet sent whole; avoids `shift` on long queues. */
+  #head = 0;
+  #bytes = 0;
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  /** Bytes waiting. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get empty(): boolean {
+    return this.#bytes === 0;
+  }
+
+  /** Above the mark at which the source should pause. */
+  get full(): boolean {
+    return this.#bytes >= OUTBOX_HIGH_BYTES;
+  }
+
+  /** Down to the mark at which a paused source may go on. */
+  get low(): boolean {
+    return this.#bytes <= OUTBOX_LOW_BYTES;
+  }
+
+  /** Sends now or keeps a copy of the rest; true when everything left at once. */
+  push(bytes: Uint8Array): boolean {
+    let taken = 0;
+    if (this.#bytes === 0) {
+      taken = this.#sink.write(bytes);
+      if (taken === bytes.length) return true;
+    }
+    // The chunk is the runtime's buffer: copy what outlives this call.
+    const rest = bytes.slice(taken);
+    this.#chunks.push(rest);
+    this.#bytes += rest.length;
+    return false;
+  }
+
+  /** True when nothing is left. */
+  flush(): boolean {
+    while (this.#head < this.#chunks.length) {
+      const chunk = this.#chunks[this.#head];
+      const taken = this.#sink.write(chunk);
+      this.#bytes -= taken;
+      if (taken < chunk.length) {
+        if (taken > 0) this.#chunks[this.#head] = chunk.subarray(taken);
+        return false;
+      }
+      this.#head++;
+    }
+    this.#chunks = [];
+    this.#head = 0;
+    return true;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+}
