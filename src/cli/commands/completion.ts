@@ -1,0 +1,42 @@
+/** `tulle completion bash|zsh`: scripts generated from the command tree, so they cannot go stale. */
+import type { Command } from 'commander';
+import { UsageError } from '../output/report.ts';
+
+interface Entry {
+  /** Words after `tulle`, space joined; '' for the program itself. */
+  path: string;
+  words: string[];
+}
+
+function entriesOf(command: Command, path: string[] = []): Entry[] {
+  const children = command.commands.map((child) => child.name());
+  const flags = command.options
+    .flatMap((option) => [option.long, option.short])
+    .filter((flag) => flag !== undefined && flag !== null);
+  return [
+    { path: path.join(' '), words: [...children, ...flags] },
+    ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()])),
+  ];
+}
+
+export function completionScript(shell: string, program: Command): string {
+  if (shell !== 'bash' && shell !== 'zsh')
+    throw new UsageError(`no completion for ${shell}; one of bash, zsh`);
+  const cases = entriesOf(program)
+    .map(({ path, words }) => `    "${path}") words="${words.join(' ')}" ;;`)
+    .join('\n');
+  const bash = `_tulle() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" path="" words="" i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "\${COMP_WORDS[i]}" in -*) ;; *) path="\${path:+$path }\${COMP_WORDS[i]}" ;; esac
+  done
+  case "$path" in
+${cases}
+    *) words="" ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _tulle tulle
+`;
+  return shell === 'bash' ? bash : `autoload -Uz bashcompinit && bashcompinit\n${bash}`;
+}

@@ -1,0 +1,83 @@
+/** Reads manifests from files, directories and standard input: YAML (several documents) or JSON. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { MeshError, messageOf } from '#base/errors.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import { CLI_ERRORS } from '../../errors.ts';
+
+export interface Manifest {
+  /** `file:line` of the document. */
+  reference: string;
+  object: KubeObject;
+}
+
+const MANIFEST_FILE = /\.(ya?ml|json)$/;
+
+/** `paths` may hold `-` for standard input; directories are read one level deep in name order, as kubectl does. */
+export function readManifests(paths: readonly string[]): Manifest[] {
+  return paths.flatMap((path) => {
+    if (path === '-') return parseManifests(readText('/dev/stdin'), '<stdin>');
+    return filesOf(path).flatMap((file) => parseManifests(readText(file), file));
+  });
+}
+
+export function parseManifests(text: string, file: string): Manifest[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    const line = text.slice(0, document.range?.[0] ?? 0).split('\n').length;
+    const reference = `${file}:${line}`;
+    if (document.errors.length > 0) throw bad(reference, document.errors[0].message);
+    const value: unknown = document.toJS();
+    if (value === null || value === undefined) return [];
+    return flatten(value, reference);
+  });
+}
+
+function flatten(value: unknown, reference: string): Manifest[] {
+  const object = value as Partial<KubeObject> & { items?: unknown[] };
+  if (
+    typeof object !== 'object' ||
+    typeof object.apiVersion !== 'string' ||
+    typeof object.kind !== 'string'
+  ) {
+    throw bad(reference, 'apiVersion and kind are required');
+  }
+  if (object.kind === 'List' && Array.isArray(object.items))
+    return object.items.flatMap((item) => flatten(item, reference));
+  if (
+    typeof object.metadata?.name !== 'string' &&
+    typeof object.metadata?.generateName !== 'string'
+  ) {
+    throw bad(reference, 'metadata.name is required');
+  }
+  return [{ reference, object: object as KubeObject }];
+}
+
+function filesOf(path: string): string[] {
+  let directory: boolean;
+  try {
+    directory = statSync(path).isDirectory();
+  } catch (error) {
+    throw bad(path, messageOf(error));
+  }
+  if (!directory) return [path];
+  return readdirSync(path)
+    .filter((name) => MANIFEST_FILE.test(name))
+    .sort()
+    .map((name) => join(path, name));
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw bad(path, messageOf(error));
+  }
+}
+
+function bad(reference: string, message: string): MeshError {
+  return new MeshError('CLI_BAD_MANIFEST', `${reference}: ${message}`, {
+    side: 'config',
+    hint: CLI_ERRORS.CLI_BAD_MANIFEST,
+  });
+}

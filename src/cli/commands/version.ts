@@ -1,0 +1,9 @@
+/** `tulle version`. */
+import manifest from '../../../package.json';
+
+export function versionText(output: string): string {
+  const answer = { tulle: manifest.version, bun: Bun.version, revision: Bun.revision.slice(0, 9) };
+  return output === 'json'
+    ? `${JSON.stringify(answer, null, 2)}\n`
+    : `tulle ${answer.tulle} (Bun ${answer.bun})\n`;
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bun
+/**
+ * The program `tulle`. Roles (`tulle role …`) are started without loading the commands, and each command loads
+ * its own code when it runs: starting a process stays cheap.
+ */
+import { EXIT, reportOf } from './output/report.ts';
+
+type RunRole = (argv: string[]) => Promise<void>;
+
+/** The processes that make up a mesh; `tulle role NAME --help` lists the flags of one. */
+const ROLES: Record<string, () => Promise<RunRole>> = {
+  apiserver: async () => (await import('#apiserver/main.ts')).runApiserver,
+  control: async () => (await import('#control/main.ts')).runControl,
+  node: async () => (await import('#node/main.ts')).runNode,
+  waypoint: async () => (await import('#waypoint/main.ts')).runWaypoint,
+  'lab-host': async () => (await import('#lab/host.ts')).runLabHost,
+  'lab-inner': async () => (await import('#lab/runner/main.ts')).runLabInner,
+  sample: async () => (await import('#lab/samples/main.ts')).runSample,
+};
+
+async function runRole(name: string | undefined, argv: string[]): Promise<void> {
+  const load = name === undefined ? undefined : ROLES[name];
+  if (load === undefined) {
+    process.stderr.write(
+      `error: unknown role ${name ?? ''}; one of ${Object.keys(ROLES).join(', ')}\n`,
+    );
+    process.exit(EXIT.usage);
+  }
+  const run = await load();
+  await run(argv);
+}
+
+async function main(argv: string[]): Promise<void> {
+  if (argv[0] === 'role') return runRole(argv[1], argv.slice(2));
+  const { runCommandLine } = await import('./program.ts');
+  process.exitCode = await runCommandLine(argv);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const report = reportOf(error);
+  process.stderr.write(report.text);
+  process.exit(report.status);
+}

@@ -1,0 +1,34 @@
+/** Ends a command: prints the error as what happened, the cause and the next command, and picks the exit status. */
+import { isMeshError, messageOf } from '#base/errors.ts';
+
+/** 0 done; 1 the answer is no; 2 wrong usage; 3 could not reach or do it. */
+export const EXIT = { done: 0, no: 1, usage: 2, failed: 3 } as const;
+
+/** Thrown by a command whose answer is "no" after it has printed that answer. */
+export class AnswerIsNo extends Error {
+  override readonly name = 'AnswerIsNo';
+}
+
+/** Thrown for arguments that cannot be understood. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export interface Report {
+  text: string;
+  status: number;
+}
+
+export function reportOf(error: unknown): Report {
+  if (error instanceof AnswerIsNo)
+    return { text: error.message === '' ? '' : `${error.message}\n`, status: EXIT.no };
+  if (error instanceof UsageError) return { text: `error: ${error.message}\n`, status: EXIT.usage };
+  if (isMeshError(error)) {
+    const cause = error.cause === undefined ? '' : `\n  cause: ${messageOf(error.cause)}`;
+    const hint = error.hint === '' ? '' : `\n  try: ${error.hint}`;
+    return { text: `error: ${error.message}${cause}${hint}\n`, status: EXIT.failed };
+  }
+  // Anything else is our own bug: show where.
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { text: `internal error, please report it: ${stack}\n`, status: EXIT.failed };
+}
