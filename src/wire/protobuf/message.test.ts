@@ -28,10 +28,18 @@ interface Golden {
   hex: string;
   codec: MessageCodec<unknown>;
   value: unknown;
+  /** Where our order of fields differs: we write by number, it writes oneof members last. */
+  written: string;
 }
 
-function golden<T>(title: string, codec: MessageCodec<T>, value: T, hex: string): Golden {
-  return { title, codec: codec as MessageCodec<unknown>, value, hex };
+function golden<T>(
+  title: string,
+  codec: MessageCodec<T>,
+  value: T,
+  hex: string,
+  written = hex,
+): Golden {
+  return { title, codec: codec as MessageCodec<unknown>, value, hex, written };
 }
 
 const GOLDENS: Golden[] = [
@@ -119,6 +127,7 @@ const GOLDENS: Golden[] = [
       }),
     }),
     '0acd010a057765622d31120473686f701a04c612010528013a03776562422618a0750a210a0473686f70121977702e73686f702e7376632e636c75737465722e6c6f63616c4a056e6f64653152037765625a02763160026a0377656282010973686f702f64656e7988010192010a4b756265726e65746573a2011a4b756265726e657465732f2f506f642f73686f702f7765622d31b2012a0a1f73686f702f7765622e73686f702e7376632e636c75737465722e6c6f63616c12070a05085010903fc201060a017212017ada01020803',
+    '0acd010a057765622d31120473686f701a04c612010528013a0377656242260a210a0473686f70121977702e73686f702e7376632e636c75737465722e6c6f63616c18a0754a056e6f64653152037765625a02763160026a0377656282010973686f702f64656e7988010192010a4b756265726e65746573a2011a4b756265726e657465732f2f506f642f73686f702f7765622d31b2012a0a1f73686f702f7765622e73686f702e7376632e636c75737465722e6c6f63616c12070a05085010903fc201060a017212017ada01020803',
   ),
   golden(
     'authorization',
@@ -164,9 +173,9 @@ function match(some: { exact?: string; presence?: Record<never, never> }) {
 }
 
 describe('messages agree with a foreign encoder', () => {
-  for (const { title, codec, value, hex } of GOLDENS) {
+  for (const { title, codec, value, hex, written } of GOLDENS) {
     test(`${title}: decode`, () => expect(codec.decode(fromHex(hex))).toEqual(value));
-    test(`${title}: encode`, () => expect(toHex(codec.encode(value))).toBe(hex));
+    test(`${title}: encode`, () => expect(toHex(codec.encode(value))).toBe(written));
   }
 
   test('certificate request with every kind of Struct value', () => {
