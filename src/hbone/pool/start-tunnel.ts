@@ -1,0 +1,105 @@
+/** Opens one CONNECT stream on a connection and waits for the peer's answer. */
+import type { Clock } from '#base/clock.ts';
+import { MeshError } from '#base/errors.ts';
+import type { MessageHead } from '#http/dispatch/message-head.ts';
+import type { H2ConnectionApi } from '#http/h2/connection.ts';
+import type { ConnectionHandler } from '#net/connection.ts';
+import type { ConnectHandler } from '#net/network.ts';
+import { HBONE_ERRORS } from '../errors.ts';
+import { TUNNEL_ANSWER_TIMEOUT_MS } from '../limits.ts';
+import { TunnelConnection } from '../tunnel-connection.ts';
+import { connectHead } from '../tunnel-head.ts';
+import type { TunnelRequest } from './tunnel-request.ts';
+
+/** False when the connection could not take a stream after all. */
+export function startTunnel(
+  h2: H2ConnectionApi,
+  request: TunnelRequest,
+  clock: Clock,
+  handler: ConnectHandler<TunnelConnection>,
+): boolean {
+  const names = { remote: request.destination, local: request.client };
+  const tunnel = new TunnelConnection('upstream', names);
+  const stream = h2.openStream(connectHead(request.head), false, tunnel);
+  if (stream === undefined) return false;
+  tunnel.attach(stream);
+  const opening = new Opening(tunnel, handler, request);
+  tunnel.handler = opening;
+  tunnel.onAnswer = (head) => opening.answered(head);
+  opening.timer = clock.after(TUNNEL_ANSWER_TIMEOUT_MS, () => opening.timedOut());
+  return true;
+}
+
+/** The tunnel's handler until it is open or has failed. */
+class Opening implements ConnectionHandler {
+  timer: { cancel(): void } | undefined = undefined;
+  readonly #tunnel: TunnelConnection;
+  readonly #handler: ConnectHandler<TunnelConnection>;
+  readonly #request: TunnelRequest;
+  #settled = false;
+
+  constructor(
+    tunnel: TunnelConnection,
+    handler: ConnectHandler<TunnelConnection>,
+    request: TunnelRequest,
+  ) {
+    this.#tunnel = tunnel;
+    this.#handler = handler;
+    this.#request = request;
+  }
+
+  answered(head: MessageHead): void {
+    if (head.status < 200 || !this.#settle()) return;
+    if (head.status === 200) {
+      this.#tunnel.handler = this.#handler.onOpen(this.#tunnel);
+      return;
+    }
+    this.#tunnel.reset();
+    this.#handler.onFail(
+      new MeshError('HBONE_REFUSED', `http status: ${head.status}`, {
+        side: 'upstream',
+        hint: HBONE_ERRORS.HBONE_REFUSED,
+        retry: 'never',
+        cause: { status: head.status, authority: this.#request.head.authority },
+      }),
+    );
+  }
+
+  timedOut(): void {
+    if (!this.#settle()) return;
+    this.#tunnel.reset();
+    const message = `no answer to CONNECT in ${TUNNEL_ANSWER_TIMEOUT_MS} ms`;
+    const hint = HBONE_ERRORS.HBONE_CONNECTION_LOST;
+    this.#handler.onFail(
+      new MeshError('HBONE_CONNECTION_LOST', message, { side: 'upstream', hint, retry: 'never' }),
+    );
+  }
+
+  onData(): void {
+    return;
+  }
+
+  onDrain(): void {
+    return;
+  }
+
+  onEnd(): void {
+    return;
+  }
+
+  onClose(error: MeshError | undefined): void {
+    if (!this.#settle()) return;
+    const hint = HBONE_ERRORS.HBONE_TUNNEL_RESET;
+    const message = 'the peer ended the tunnel without an answer';
+    this.#handler.onFail(
+      error ?? new MeshError('HBONE_TUNNEL_RESET', message, { side: 'upstream', hint }),
+    );
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.timer?.cancel();
+    return true;
+  }
+}

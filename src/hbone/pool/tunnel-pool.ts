@@ -1,0 +1,95 @@
+/**
+ * HBONE connections out of this process, shared by all tunnels with the same key: source identity, accepted
+ * destination identities, destination address, source address. Concurrent first tunnels of a key share one
+ * dial. A connection serves until it is full, draining, retired (its certificate was replaced) or unused.
+ */
+import type { Timer } from '#base/clock.ts';
+import type { Principal } from '#model/identity/spiffe.ts';
+import type { ConnectHandler, Network, NetworkNamespace } from '#net/network.ts';
+import * as limits from '../limits.ts';
+import type { TunnelConnection } from '../tunnel-connection.ts';
+import { PoolEntry } from './pool-entry.ts';
+import {
+  type PoolDeps,
+  type PoolOptions,
+  type PoolStatus,
+  poolClosed,
+  type TunnelRequest,
+  type TunnelTarget,
+} from './tunnel-request.ts';
+
+export class TunnelPool {
+  readonly #deps: PoolDeps;
+  readonly #options: PoolOptions;
+  readonly #entries = new Map<string, PoolEntry>();
+  readonly #sweep: Timer;
+  #closed = false;
+
+  constructor(deps: PoolDeps, options: PoolOptions = {}) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#sweep = deps.clock.every(limits.RELEASE_SWEEP_MS, () => this.#releaseUnused());
+  }
+
+  /** `onOpen` after the peer's 200; `onFail` with the peer's status, the dial's error, or ours. */
+  open(request: TunnelRequest, handler: ConnectHandler<TunnelConnection>): void {
+    if (this.#closed) {
+      handler.onFail(poolClosed());
+      return;
+    }
+    const key = keyOf(request);
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = new PoolEntry(request, this.#deps, this.#options);
+      this.#entries.set(key, entry);
+    }
+    entry.open(request, handler);
+  }
+
+  /** New tunnels of this identity get new connections; running ones finish on the old. */
+  retire(principal: Principal): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.target.source === principal) entry.retire();
+    }
+  }
+
+  /** Breaks off everything of one namespace: its pod is gone. */
+  release(namespace: NetworkNamespace): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.target.namespace?.inode !== namespace.inode) continue;
+      entry.close();
+      this.#entries.delete(key);
+    }
+  }
+
+  /** Takes no new tunnel; running ones finish. */
+  drain(): void {
+    this.#closed = true;
+    this.#sweep.cancel();
+    for (const entry of this.#entries.values()) entry.retire();
+  }
+
+  close(): void {
+    this.drain();
+    for (const entry of this.#entries.values()) entry.close();
+    this.#entries.clear();
+  }
+
+  status(): PoolStatus[] {
+    return [...this.#entries.values()].map((entry) => entry.status());
+  }
+
+  #releaseUnused(): void {
+    const before = this.#deps.clock.now() - limits.UNUSED_RELEASE_MS;
+    for (const [key, entry] of this.#entries) {
+      entry.releaseUnused(before);
+      if (entry.empty) this.#entries.delete(key);
+    }
+  }
+}
+
+function keyOf(target: TunnelTarget): string {
+  const { source, destination, sourceAddress, expected } = target;
+  const place = target.namespace?.inode ?? 0;
+  return `${place} ${sourceAddress} ${source} ${destination.address} ${destination.port} ${expected.join()}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * The receiving end of HBONE: an HTTP/2 server connection whose only requests are CONNECT. What to do with
+ * each tunnel is decided by `onTunnel`, which accepts or refuses it, now or later.
+ */
+import type { Clock } from '#base/clock.ts';
+import type { MeshError } from '#base/errors.ts';
+import { MessageHead } from '#http/dispatch/message-head.ts';
+import { H2Connection, type H2ConnectionApi, type H2Stream } from '#http/h2/connection.ts';
+import type { TlsConnection } from '#net/connection.ts';
+import * as limits from '../limits.ts';
+import { TunnelConnection } from '../tunnel-connection.ts';
+
+export interface IncomingTunnel {
+  /** The peer's CONNECT; `head.authority` is where it wants to go. */
+  readonly head: MessageHead;
+  /** Usable at once for reading; writing makes sense after `accept`. */
+  readonly connection: TunnelConnection;
+  /** 200. Extra fields go into `answer`. */
+  accept(answer?: MessageHead): void;
+  /** The final status; the tunnel is over. */
+  refuse(status: number): void;
+}
+
+export interface TunnelServerHandler {
+  /** Set `tunnel.connection.handler` before returning. */
+  onTunnel(tunnel: IncomingTunnel): void;
+  onClose(error: MeshError | undefined): void;
+}
+
+/** Return it as the handler of the accepted TLS connection. */
+export function serveTunnels(
+  connection: TlsConnection,
+  deps: { clock: Clock },
+  handler: TunnelServerHandler,
+): H2ConnectionApi {
+  const names = {
+    remote: { address: connection.remoteAddress, port: connection.remotePort },
+    local: { address: connection.localAddress, port: connection.localPort },
+  };
+  return new H2Connection(
+    connection,
+    deps,
+    {
+      role: 'server',
+      streamWindowBytes: limits.STREAM_WINDOW_BYTES,
+      connectionWindowBytes: limits.CONNECTION_WINDOW_BYTES,
+      frameBytesMax: limits.FRAME_BYTES_MAX,
+      concurrentStreamsMax: limits.STREAMS_ACCEPTED_MAX,
+      headerListBytesMax: limits.SERVER_HEADER_LIST_BYTES_MAX,
+      keepAlive: {
+        intervalMs: limits.KEEPALIVE_INTERVAL_MS,
+        timeoutMs: limits.KEEPALIVE_TIMEOUT_MS,
+      },
+    },
+    {
+      onStream(stream, head, end) {
+        const tunnel = new TunnelConnection('downstream', names);
+        tunnel.attach(stream);
+        stream.handler = tunnel;
+        // Plain HTTP on the HBONE port: as ztunnel answers (src/proxy/inbound.rs).
+        if (head.method !== 'CONNECT') {
+          refuse(stream, 400);
+          return;
+        }
+        handler.onTunnel(incoming(stream, head, tunnel));
+        if (end) tunnel.onEnd();
+      },
+      onChange: () => undefined,
+      onClose: (error) => handler.onClose(error),
+    },
+  );
+}
+
+function incoming(
+  stream: H2Stream,
+  head: MessageHead,
+  connection: TunnelConnection,
+): IncomingTunnel {
+  return {
+    head,
+    connection,
+    accept(answer = MessageHead.response(200)) {
+      if (!stream.closed) stream.respond(answer, false);
+    },
+    refuse: (status) => refuse(stream, status),
+  };
+}
+
+/** RFC 9113 §8.1: a whole response, then NO_ERROR tells the client to stop sending. */
+function refuse(stream: H2Stream, status: number): void {
+  if (stream.closed) return;
+  stream.respond(MessageHead.response(status), true);
+  if (!stream.closed) stream.reset(0);
+}

@@ -1,0 +1,43 @@
+/** The head of a CONNECT: pseudo-fields and the fields that ztunnel sends with it (src/proxy/outbound.rs). */
+import { formatHostPort } from '#base/ip.ts';
+import type { Random } from '#base/random.ts';
+import { MessageHead } from '#http/dispatch/message-head.ts';
+
+export interface TunnelHead {
+  readonly authority: string;
+  /** Of the source workload; '' when unknown. */
+  readonly baggage: string;
+  /** The client's address, and the service it asked for when known. */
+  readonly forwarded: string;
+  readonly traceparent: string;
+}
+
+export function connectHead(tunnel: TunnelHead): MessageHead {
+  const head = MessageHead.request('CONNECT', tunnel.authority, '', '');
+  if (tunnel.baggage !== '') head.add('baggage', tunnel.baggage);
+  if (tunnel.forwarded !== '') head.add('forwarded', tunnel.forwarded);
+  if (tunnel.traceparent !== '') head.add('traceparent', tunnel.traceparent);
+  return head;
+}
+
+/** RFC 7239 §4, as ztunnel spells it: the host is not quoted. */
+export function forwardedOf(
+  client: { address: string; port: number },
+  serviceHost: string | undefined,
+): string {
+  const by = `for="${formatHostPort(client.address, client.port)}"`;
+  return serviceHost === undefined ? by : `${by};host=${serviceHost}`;
+}
+
+const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));
+
+/** W3C trace context, version 00, not sampled. */
+export function newTraceparent(random: Random): string {
+  const bytes = random.bytes(24);
+  let hex = '';
+  for (let index = 0; index < 24; index++) {
+    if (index === 16) hex += '-';
+    hex += HEX[bytes[index]];
+  }
+  return `00-${hex}-00`;
+}
