@@ -1,0 +1,209 @@
+/**
+ * The server's half of delta xDS for one type on one stream: pure state, no I/O. Who drives it feeds requests in
+ * and sends what `respond` returns. One response is in flight at a time; what changes meanwhile is merged into
+ * the next. Invariant: `#known` is what the client holds once it has read everything sent.
+ *
+ *   idle ── request or change ──► due ── respond() ──► in flight ── ACK | NACK ──► idle (or due)
+ */
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+  Resource,
+} from '#wire/protobuf/discovery.ts';
+import { Any } from '#wire/protobuf/well-known.ts';
+import { ON_DEMAND_NAMES_MAX } from '../limits.ts';
+
+export interface ServedResource {
+  readonly version: string;
+  readonly bytes: Uint8Array;
+  readonly aliases: readonly string[];
+}
+
+/** What the node of this stream may see of the type, at this moment. */
+export interface ResourceView {
+  names(): Iterable<string>;
+  get(name: string): ServedResource | undefined;
+  /** Names that answer an on-demand key (a name, or an alias `network/ip`). */
+  resolve(key: string): readonly string[];
+}
+
+export interface DeltaServerStatus {
+  readonly typeUrl: string;
+  readonly nonceSent: string | undefined;
+  readonly nonceAcked: string | undefined;
+  /** Message of the last answer when it was a NACK. */
+  readonly nack: string | undefined;
+  readonly resources: number;
+}
+
+export type RequestEffect = 'subscribed' | 'acked' | 'nacked' | 'stale' | 'refused';
+
+export class DeltaServer {
+  readonly typeUrl: string;
+  readonly #known = new Map<string, string>();
+  /** On-demand keys, as asked for. */
+  readonly #asked = new Set<string>();
+  /** Keys asked for since the last response: each is answered, if only by "removed". */
+  readonly #pendingKeys = new Set<string>();
+  readonly #dirty = new Set<string>();
+  #wildcard = false;
+  #first = true;
+  /** Everything has to be compared, not only `#dirty`. */
+  #full = false;
+  /** Answer even when there is nothing to say: a client waits to be synced. */
+  #mustAnswer = false;
+  #inFlight: string | undefined;
+  #nonceSent: string | undefined;
+  #nonceAcked: string | undefined;
+  #nack: string | undefined;
+
+  constructor(typeUrl: string) {
+    this.typeUrl = typeUrl;
+  }
+
+  onRequest(request: DeltaDiscoveryRequest): RequestEffect {
+    const subscribed = this.#subscribe(request);
+    if (subscribed === 'refused') return 'refused';
+    const nonce = request.response_nonce;
+    if (nonce === '') return 'subscribed';
+    // An answer to an older response says nothing about the newest one; subscriptions in it count all the same.
+    if (nonce !== this.#inFlight) return 'stale';
+    this.#inFlight = undefined;
+    if (request.error_detail === undefined) {
+      this.#nonceAcked = nonce;
+      this.#nack = undefined;
+      return 'acked';
+    }
+    this.#nack = request.error_detail.message;
+    return 'nacked';
+  }
+
+  /** Names whose content or visibility changed. */
+  onChange(names: Iterable<string>): void {
+    for (const name of names) this.#dirty.add(name);
+  }
+
+  /** Forget what was derived from the view: compare everything at the next response. */
+  invalidate(): void {
+    this.#full = true;
+  }
+
+  get due(): boolean {
+    if (this.#first || this.#inFlight !== undefined) return false;
+    return this.#mustAnswer || this.#full || this.#dirty.size > 0;
+  }
+
+  /** The next response, or undefined when there is nothing to say (or nothing may be said yet). */
+  respond(view: ResourceView, nonce: string): DeltaDiscoveryResponse | undefined {
+    if (!this.due) return undefined;
+    const response = DeltaDiscoveryResponse.create({ type_url: this.typeUrl, nonce });
+    const candidates = this.#candidates(view);
+    for (const name of candidates) this.#consider(name, view, response);
+    this.#reportMissing(view, response);
+    const empty = response.resources.length === 0 && response.removed_resources.length === 0;
+    const silent = empty && !this.#mustAnswer;
+    this.#full = false;
+    this.#mustAnswer = false;
+    this.#dirty.clear();
+    this.#pendingKeys.clear();
+    if (silent) return undefined;
+    this.#inFlight = nonce;
+    this.#nonceSent = nonce;
+    return response;
+  }
+
+  status(): DeltaServerStatus {
+    return {
+      typeUrl: this.typeUrl,
+      nonceSent: this.#nonceSent,
+      nonceAcked: this.#nonceAcked,
+      nack: this.#nack,
+      resources: this.#known.size,
+    };
+  }
+
+  #subscribe(request: DeltaDiscoveryRequest): 'ok' | 'refused' {
+    const { resource_names_subscribe: add, resource_names_unsubscribe: drop } = request;
+    if (this.#asked.size + add.length > ON_DEMAND_NAMES_MAX) return 'refused';
+    if (this.#first) {
+      this.#first = false;
+      this.#full = true;
+      this.#mustAnswer = true;
+      for (const [name, version] of request.initial_resource_versions) {
+        this.#known.set(name, version);
+      }
+      // An empty list in the first request means everything (xDS: legacy wildcard).
+      this.#wildcard = add.length === 0;
+    }
+    for (const key of add) {
+      if (key === '*') {
+        if (!this.#wildcard) this.#full = true;
+        this.#wildcard = true;
+        this.#mustAnswer = true;
+      } else {
+        this.#asked.add(key);
+        this.#pendingKeys.add(key);
+        // Asking again for what was sent already is a request to see it again.
+        this.#known.delete(key);
+        this.#mustAnswer = true;
+      }
+    }
+    for (const key of drop) {
+      if (key === '*') this.#wildcard = false;
+      else this.#asked.delete(key);
+      if (!this.#wildcard && key !== '*') this.#known.delete(key);
+    }
+    return 'ok';
+  }
+
+  #candidates(view: ResourceView): Iterable<string> {
+    if (!this.#full && this.#wildcard) return union(this.#dirty, resolved(view, this.#pendingKeys));
+    if (this.#wildcard) return union(this.#known.keys(), view.names());
+    // On demand: what was asked for, and what came with it (the client is subscribed to that silently).
+    // A change may bring a new answer to an old key: all of them are looked up again.
+    const names = resolved(view, this.#asked);
+    const followed = this.#full ? this.#known.keys() : intersection(this.#dirty, this.#known);
+    return union(names, followed);
+  }
+
+  #consider(name: string, view: ResourceView, response: DeltaDiscoveryResponse): void {
+    const resource = view.get(name);
+    if (resource === undefined) {
+      if (this.#known.delete(name)) response.removed_resources.push(name);
+      return;
+    }
+    if (this.#known.get(name) === resource.version) return;
+    this.#known.set(name, resource.version);
+    response.resources.push(
+      Resource.create({
+        name,
+        version: resource.version,
+        resource: Any.create({ type_url: this.typeUrl, value: resource.bytes }),
+        aliases: this.#wildcard ? [] : [...resource.aliases],
+      }),
+    );
+  }
+
+  #reportMissing(view: ResourceView, response: DeltaDiscoveryResponse): void {
+    const removed = new Set(response.removed_resources);
+    for (const key of this.#pendingKeys) {
+      if (view.resolve(key).length === 0 && !removed.has(key)) {
+        response.removed_resources.push(key);
+      }
+    }
+  }
+}
+
+function* resolved(view: ResourceView, keys: Iterable<string>): Iterable<string> {
+  for (const key of keys) yield* view.resolve(key);
+}
+
+function* intersection(names: Iterable<string>, known: ReadonlyMap<string, string>) {
+  for (const name of names) if (known.has(name)) yield name;
+}
+
+function union(left: Iterable<string>, right: Iterable<string>): Set<string> {
+  const all = new Set(left);
+  for (const name of right) all.add(name);
+  return all;
+}
