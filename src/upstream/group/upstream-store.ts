@@ -70,7 +70,8 @@ function groupConfig(upstream: Upstream, { subset, port }: GroupName): GroupConf
   if (servicePort === undefined) return undefined;
   const { protocol } = servicePort;
   if (subset === undefined) {
-    const { policy, endpoints } = upstream;
+    const { endpoints } = upstream;
+    const policy = upstream.portPolicies?.[port] ?? upstream.policy;
     return { upstream, subset, port, protocol, policy, endpoints };
   }
   const found = upstream.subsets.find((candidate) => candidate.name === subset);
@@ -79,5 +80,6 @@ function groupConfig(upstream: Upstream, { subset, port }: GroupName): GroupConf
   const endpoints = upstream.endpoints.filter((endpoint) =>
     wanted.every(([name, value]) => endpoint.labels[name] === value),
   );
-  return { upstream, subset, port, protocol, policy: found.policy, endpoints };
+  const policy = found.portPolicies?.[port] ?? found.policy;
+  return { upstream, subset, port, protocol, policy, endpoints };
 }
