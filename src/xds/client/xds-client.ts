@@ -3,8 +3,25 @@
  * control plane is away, reconnects with back-off and says what it still has. ACKs what it applied, NACKs what
  * it had to refuse (the good part of such a response is applied all the same).
  */
+import { assert } from '#base/assert.ts';
+import { Backoff } from '#base/backoff.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
+import { MeshError, messageOf } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { ClientStream, ClientStreamHandler } from '#http/grpc/channel.ts';
+import { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '#wire/protobuf/discovery.ts';
+import { acknowledge, DeltaClient } from '../delta/delta-client.ts';
+import {
+  RECONNECT_CAP_MS,
+  RECONNECT_FACTOR,
+  RECONNECT_INITIAL_MS,
+  RECONNECT_RESET_AFTER_MS,
+} from '../limits.ts';
+import { nodeMessage, type XdsNode } from '../node.ts';
 import type { ResourceType } from '../resources/resource-type.ts';
+import { MemoryStore } from './memory-store.ts';
 import type { ResourceStore } from './resource-store.ts';
 
 export interface TypeStatus {
@@ -25,6 +42,7 @@ export interface XdsClientStatus {
 }
 
 export interface XdsClient {
+  /** True once the server answered on the stream that is open. */
   readonly connected: boolean;
   /** The store of a type that was named in the options. */
   store<T>(type: ResourceType<T>): ResourceStore<T>;
@@ -33,4 +51,187 @@ export interface XdsClient {
   onConnection(callback: (connected: boolean) => void): Disposer;
   status(): XdsClientStatus;
   stop(): void;
+}
+
+export interface XdsTransport {
+  /** Throws a MeshError when there is nothing to connect with (no root, no token). */
+  open(handler: ClientStreamHandler): ClientStream;
+}
+
+export interface XdsClientDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly transport: XdsTransport;
+}
+
+export interface XdsClientOptions {
+  readonly node: XdsNode;
+  /** Subscribed in this order. */
+  readonly types: readonly ResourceType<unknown>[];
+}
+
+interface TypeEnd {
+  readonly delta: DeltaClient<unknown>;
+  readonly store: MemoryStore<unknown>;
+}
+
+/** Connects at once and goes on until `stop`. */
+export function startXdsClient(deps: XdsClientDeps, options: XdsClientOptions): XdsClient {
+  const client = new ReconnectingClient(deps, options);
+  client.connect();
+  return client;
+}
+
+class ReconnectingClient implements XdsClient {
+  readonly #deps: XdsClientDeps;
+  readonly #options: XdsClientOptions;
+  readonly #types = new Map<string, TypeEnd>();
+  readonly #backoff: Backoff;
+  readonly #watchers = new Set<(connected: boolean) => void>();
+  readonly #waiting: (() => void)[] = [];
+  #stream: ClientStream | undefined;
+  #retry: Timer | undefined;
+  #connected = false;
+  #stopped = false;
+  #lastError: string | undefined;
+
+  constructor(deps: XdsClientDeps, options: XdsClientOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#backoff = new Backoff(deps.random, {
+      initialMs: RECONNECT_INITIAL_MS,
+      capMs: RECONNECT_CAP_MS,
+      factor: RECONNECT_FACTOR,
+    });
+    for (const type of options.types) {
+      const { typeUrl } = type;
+      const delta = new DeltaClient(typeUrl, (bytes) => type.decode(bytes));
+      this.#types.set(typeUrl, { delta, store: new MemoryStore(typeUrl) });
+    }
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  store<T>(type: ResourceType<T>): ResourceStore<T> {
+    const end = this.#types.get(type.typeUrl);
+    assert(end !== undefined, `type ${type.typeUrl} was not named in the options of the client`);
+    return end.store as ResourceStore<T>;
+  }
+
+  whenSynced(): Promise<void> {
+    if (this.#synced) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  onConnection(callback: (connected: boolean) => void): Disposer {
+    this.#watchers.add(callback);
+    return () => void this.#watchers.delete(callback);
+  }
+
+  status(): XdsClientStatus {
+    const types = [...this.#types].map(([typeUrl, { delta }]) => ({ typeUrl, ...delta.status() }));
+    return { connected: this.#connected, lastError: this.#lastError, types };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#retry?.cancel();
+    this.#stream?.cancel();
+    this.#stream = undefined;
+    this.#setConnected(false);
+  }
+
+  connect(): void {
+    const { clock, transport } = this.#deps;
+    const openedAt = clock.now();
+    let stream: ClientStream | undefined;
+    const isCurrent = () => stream !== undefined && stream === this.#stream;
+    try {
+      stream = transport.open({
+        onMessage: (bytes) => {
+          if (isCurrent()) this.#onMessage(bytes);
+        },
+        onClose: (error) => {
+          if (!isCurrent()) return;
+          if (clock.now() - openedAt >= RECONNECT_RESET_AFTER_MS) this.#backoff.reset();
+          this.#disconnected(error);
+        },
+      });
+    } catch (error) {
+      this.#disconnected(error);
+      return;
+    }
+    this.#stream = stream;
+    const node = nodeMessage(this.#options.node);
+    for (const { delta } of this.#types.values()) this.#send({ ...delta.open(), node });
+  }
+
+  get #synced(): boolean {
+    return [...this.#types.values()].every(({ store }) => store.synced);
+  }
+
+  #send(request: DeltaDiscoveryRequest): void {
+    this.#stream?.send(DeltaDiscoveryRequest.encode(request));
+  }
+
+  #onMessage(bytes: Uint8Array): void {
+    const response = DeltaDiscoveryResponse.decode(bytes);
+    if (typeof response === 'string') {
+      this.#stream?.cancel();
+      this.#disconnected(
+        new MeshError('XDS_MALFORMED', `response is malformed: ${response}`, {
+          side: 'upstream',
+          hint: 'compare the versions of the control plane and this proxy',
+        }),
+      );
+      return;
+    }
+    this.#lastError = undefined;
+    this.#setConnected(true);
+    const end = this.#types.get(response.type_url);
+    if (end === undefined) {
+      this.#deps.log.warn('response of a type that was not asked for', { type: response.type_url });
+      this.#send(acknowledge(response));
+      return;
+    }
+    this.#apply(end, response);
+  }
+
+  #apply({ delta, store }: TypeEnd, response: DeltaDiscoveryResponse): void {
+    const update = delta.onResponse(response);
+    store.apply(update);
+    for (const { name, reason } of update.rejected) {
+      this.#deps.log.warn('resource refused, the last good one stays', {
+        type: response.type_url,
+        name,
+        reason,
+      });
+    }
+    this.#send(update.reply);
+    if (this.#waiting.length > 0 && this.#synced) {
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    }
+  }
+
+  #disconnected(error: unknown): void {
+    this.#stream = undefined;
+    this.#setConnected(false);
+    if (this.#stopped) return;
+    this.#lastError = error === undefined ? 'the control plane ended the stream' : messageOf(error);
+    const delayMs = this.#backoff.nextDelayMs();
+    this.#deps.log.info('xDS stream is down, resources stay in force', {
+      error: this.#lastError,
+      retryMs: Math.round(delayMs),
+    });
+    this.#retry = this.#deps.clock.after(delayMs, () => this.connect());
+  }
+
+  #setConnected(connected: boolean): void {
+    if (this.#connected === connected) return;
+    this.#connected = connected;
+    for (const callback of this.#watchers) callback(connected);
+  }
 }

@@ -2,12 +2,13 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from '#wire/protobuf/discovery.ts';
 import { Status } from '#wire/protobuf/well-known.ts';
+import type { Decoded } from '../resources/resource-type.ts';
 import { acknowledge, DeltaClient } from './delta-client.ts';
 import { DeltaServer, type ResourceView, type ServedResource } from './delta-server.ts';
 
 const TYPE = 'type.test/T';
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const decode = (bytes: Uint8Array) => {
+const decode = (bytes: Uint8Array): Decoded<string> => {
   const value = text(bytes);
   return value.startsWith('bad') ? { reason: `${value} is bad` } : { value };
 };
