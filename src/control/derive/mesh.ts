@@ -1,0 +1,53 @@
+/** Settings of the mesh that derivations need, and the labels they read (Istio: pkg/config/constants). */
+import type { KubeObject } from '#kube/client/kube-client.ts';
+
+export interface MeshSettings {
+  readonly clusterId: string;
+  /** DNS suffix of services, `cluster.local`. */
+  readonly domain: string;
+  readonly trustDomain: string;
+  readonly rootNamespace: string;
+  readonly network: string;
+}
+
+export const DEFAULT_MESH: MeshSettings = {
+  clusterId: 'Kubernetes',
+  domain: 'cluster.local',
+  trustDomain: 'cluster.local',
+  rootNamespace: 'istio-system',
+  network: '',
+};
+
+export const LABEL = {
+  useWaypoint: 'istio.io/use-waypoint',
+  useWaypointNamespace: 'istio.io/use-waypoint-namespace',
+  waypointFor: 'istio.io/waypoint-for',
+  gatewayName: 'gateway.networking.k8s.io/gateway-name',
+  gatewayClassName: 'gateway.networking.k8s.io/gateway-class-name',
+  gatewayManaged: 'gateway.istio.io/managed',
+  dataplaneMode: 'istio.io/dataplane-mode',
+  tunnel: 'networking.istio.io/tunnel',
+} as const;
+
+export const ANNOTATION = {
+  redirection: 'ambient.istio.io/redirection',
+  trafficDistribution: 'networking.istio.io/traffic-distribution',
+  dryRun: 'istio.io/dry-run',
+} as const;
+
+/** Every label of the selector is on the object. An empty selector selects nothing here: callers decide. */
+export function selectsAll(
+  selector: Readonly<Record<string, string>> | undefined,
+  labels: Readonly<Record<string, string>> | undefined,
+): boolean {
+  const terms = Object.entries(selector ?? {});
+  return terms.length > 0 && terms.every(([key, value]) => labels?.[key] === value);
+}
+
+export function namespaceOf(object: KubeObject): string {
+  return object.metadata.namespace ?? '';
+}
+
+export function keyOf(object: KubeObject): string {
+  return `${namespaceOf(object)}/${object.metadata.name}`;
+}

@@ -1,0 +1,126 @@
+/**
+ * Waypoints (Gateways of a waypoint class) and who is bound to one. Binding fails open at routing, as Istio's: an
+ * unready waypoint means no waypoint; the reason is reported as a condition.
+ */
+import type { Gateway, LabelSelector } from '#kube/client/kinds.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import { compileLabelSelector, matchLabels } from '#kube/meta/label-selector.ts';
+import type { GatewayAddress } from '#model/service/service.ts';
+import { keyOf, LABEL, namespaceOf } from './mesh.ts';
+
+export const WAYPOINT_CLASSES = ['istio-waypoint', 'tulle-waypoint'];
+export const HBONE_PORT = 15008;
+
+export type TrafficType = 'service' | 'workload' | 'all' | 'none';
+
+export interface Waypoint {
+  /** `namespace/name` of the Gateway. */
+  readonly key: string;
+  readonly namespace: string;
+  /** Undefined until the Gateway has an address. */
+  readonly address: GatewayAddress | undefined;
+  readonly trafficType: TrafficType;
+  readonly allowed: { readonly from: string; readonly selector: LabelSelector | undefined };
+}
+
+export interface WaypointBinding {
+  readonly waypoint: GatewayAddress | undefined;
+  /** Key of the waypoint that is in force. */
+  readonly key: string | undefined;
+  /** Undefined when no waypoint is asked for. */
+  readonly condition:
+    | { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string }
+    | undefined;
+}
+
+const UNBOUND: WaypointBinding = { waypoint: undefined, key: undefined, condition: undefined };
+
+/** Undefined for Gateways of other classes. */
+export function deriveWaypoint(gateway: Gateway, gatewayClass?: KubeObject): Waypoint | undefined {
+  if (!WAYPOINT_CLASSES.includes(gateway.spec.gatewayClassName)) return undefined;
+  const listener = gateway.spec.listeners?.find((each) => each.protocol === 'HBONE');
+  const namespaces = listener?.allowedRoutes?.namespaces;
+  const label =
+    gateway.metadata.labels?.[LABEL.waypointFor] ??
+    gatewayClass?.metadata.labels?.[LABEL.waypointFor];
+  return {
+    key: keyOf(gateway),
+    namespace: namespaceOf(gateway),
+    address: addressOf(gateway),
+    trafficType: isTrafficType(label) ? label : 'service',
+    allowed: { from: namespaces?.from ?? 'Same', selector: namespaces?.selector },
+  };
+}
+
+export interface BindingInput {
+  readonly object: KubeObject;
+  readonly namespaceLabels: Readonly<Record<string, string>> | undefined;
+  /** What kind of destination asks. */
+  readonly for: 'service' | 'workload';
+  readonly waypoint: (key: string) => Waypoint | undefined;
+}
+
+export function bindWaypoint(input: BindingInput): WaypointBinding {
+  const { object, namespaceLabels } = input;
+  const labels = object.metadata.labels ?? {};
+  // A waypoint's own Service and pods never have a waypoint.
+  if (labels[LABEL.gatewayManaged] !== undefined || labels[LABEL.gatewayName] !== undefined)
+    return UNBOUND;
+  const own = labels[LABEL.useWaypoint] !== undefined;
+  const source = own ? labels : (namespaceLabels ?? {});
+  const name = source[LABEL.useWaypoint];
+  if (name === undefined || name === '' || name === 'none') return UNBOUND;
+  const key = `${source[LABEL.useWaypointNamespace] ?? namespaceOf(object)}/${name}`;
+  const waypoint = input.waypoint(key);
+  const refuse = (reason: string, message: string): WaypointBinding => ({
+    ...UNBOUND,
+    condition: { status: 'False', reason, message },
+  });
+  if (waypoint === undefined) return refuse('WaypointIsNotReady', `waypoint ${key} does not exist`);
+  if (waypoint.trafficType !== 'all' && waypoint.trafficType !== input.for) {
+    // Namespace labels reach pods too: that a service waypoint does not serve them is no mistake.
+    if (!own && input.for === 'workload') return UNBOUND;
+    const message = `waypoint ${key} serves ${waypoint.trafficType}, not ${input.for}`;
+    return refuse('UnsupportedTrafficType', message);
+  }
+  if (!isAllowed(waypoint, namespaceOf(object), namespaceLabels))
+    return refuse(
+      'AttachmentDenied',
+      `waypoint ${key} does not allow namespace ${namespaceOf(object)}`,
+    );
+  if (waypoint.address === undefined)
+    return refuse('WaypointIsNotReady', `waypoint ${key} has no address yet`);
+  const message = `Successfully attached to waypoint ${key}`;
+  const condition = { status: 'True', reason: 'WaypointAccepted', message } as const;
+  return { waypoint: waypoint.address, key, condition };
+}
+
+function isAllowed(
+  waypoint: Waypoint,
+  namespace: string,
+  labels: Readonly<Record<string, string>> | undefined,
+): boolean {
+  const { from, selector } = waypoint.allowed;
+  if (from === 'All') return true;
+  if (from === 'Same') return namespace === waypoint.namespace;
+  if (from !== 'Selector' || selector === undefined) return false;
+  return matchLabels(compileLabelSelector(selector), labels);
+}
+
+/** A host name is preferred to an address: it survives the Service's re-creation (Istio: ambient/waypoints.go). */
+function addressOf(gateway: Gateway): GatewayAddress | undefined {
+  const addresses = gateway.status?.addresses ?? [];
+  const hostname = addresses.find((each) => each.type === 'Hostname')?.value;
+  if (hostname !== undefined) {
+    const namespace = namespaceOf(gateway);
+    return { service: { namespace, hostname }, hbonePort: HBONE_PORT };
+  }
+  const address = addresses[0]?.value;
+  return address === undefined
+    ? undefined
+    : { address: { network: '', address }, hbonePort: HBONE_PORT };
+}
+
+function isTrafficType(text: string | undefined): text is TrafficType {
+  return text === 'service' || text === 'workload' || text === 'all' || text === 'none';
+}

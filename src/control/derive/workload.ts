@@ -1,0 +1,243 @@
+/** Pods, WorkloadEntries and a ServiceEntry's inline endpoints as the model's `Workload` (Istio: ambient/workloads.go). */
+import type { ConfigObject } from '#config/compile/istio-kinds.ts';
+import type { LabeledWorkload } from '#config/compile/upstream.ts';
+import type * as Kinds from '#kube/client/kinds.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import type { GatewayAddress } from '#model/service/service.ts';
+import { serviceKey } from '#model/service/service.ts';
+import type { Locality, PortMapping, Workload } from '#model/workload/workload.ts';
+import type { MeshSettings } from './mesh.ts';
+import { ANNOTATION, LABEL, namespaceOf, selectsAll } from './mesh.ts';
+import type { BoundService, ServiceEntryObject, WorkloadEntrySpec } from './service.ts';
+
+export interface WorkloadContext {
+  readonly mesh: MeshSettings;
+  /** Candidates: the services of the workload's namespace. */
+  readonly services: readonly BoundService[];
+  readonly node?: Kinds.Node;
+  readonly waypoint: GatewayAddress | undefined;
+  /** Names of the selector policies in force, given the workload's labels; sorted. */
+  readonly policies: readonly string[];
+}
+
+const NOWHERE: Locality = { region: '', zone: '', subzone: '' };
+
+export function podUid(mesh: MeshSettings, pod: { namespace: string; name: string }): string {
+  // The empty API group of Pods leaves two slashes.
+  return `${mesh.clusterId}//Pod/${pod.namespace}/${pod.name}`;
+}
+
+/** Undefined while the pod has no address, and once it has ended. */
+export function derivePod(pod: Kinds.Pod, context: WorkloadContext): LabeledWorkload | undefined {
+  const { mesh } = context;
+  const { status } = pod;
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
+  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : []);
+  if (addresses.length === 0) return undefined;
+  const namespace = namespaceOf(pod);
+  const { name, labels = {}, annotations = {} } = pod.metadata;
+  const workloadName = ownerName(pod);
+  const nativeTunnel = (labels[LABEL.tunnel] ?? '').split(',').includes('http');
+  const captured = annotations[ANNOTATION.redirection] === 'enabled';
+  const ready = status?.conditions?.some(
+    ({ type, status }) => type === 'Ready' && status === 'True',
+  );
+  const workload: Workload = {
+    uid: podUid(mesh, { namespace, name }),
+    name,
+    namespace,
+    trustDomain: mesh.trustDomain,
+    serviceAccount: pod.spec.serviceAccountName || 'default',
+    addresses,
+    network: mesh.network,
+    protocol: captured || nativeTunnel ? 'hbone' : 'none',
+    node: pod.spec.nodeName ?? '',
+    workloadName,
+    workloadType: 'pod',
+    ...canonical(labels, workloadName),
+    clusterId: mesh.clusterId,
+    locality: localityOf(context.node),
+    healthy: ready === true && pod.metadata.deletionTimestamp === undefined,
+    hostNetwork: pod.spec.hostNetwork === true,
+    nativeTunnel,
+    hostname: '',
+    capacity: 1,
+    waypoint: context.waypoint,
+    services: memberships(context.services, labels, (target) => containerPort(pod, target)),
+    authorizationPolicies: context.policies,
+  };
+  return { workload, labels };
+}
+
+function memberships(
+  services: readonly BoundService[],
+  labels: Readonly<Record<string, string>>,
+  resolve: (target: number | string, port: { name: string | undefined }) => number | undefined,
+): ReadonlyMap<string, readonly PortMapping[]> {
+  const result = new Map<string, readonly PortMapping[]>();
+  for (const { service, membership } of services) {
+    if (!selectsAll(membership.selector, labels)) continue;
+    result.set(serviceKey(service), mappings(membership.ports, resolve));
+  }
+  return result;
+}
+
+function mappings(
+  ports: BoundService['membership']['ports'],
+  resolve: (target: number | string, port: { name: string | undefined }) => number | undefined,
+): PortMapping[] {
+  // A port whose name this workload lacks is left out for it alone.
+  return ports.flatMap((port) => {
+    const targetPort = resolve(port.target, port);
+    return targetPort === undefined ? [] : [{ servicePort: port.servicePort, targetPort }];
+  });
+}
+
+function containerPort(pod: Kinds.Pod, target: number | string): number | undefined {
+  if (typeof target === 'number') return target;
+  const restartable = (pod.spec.initContainers ?? []).filter(
+    (container) => container.restartPolicy === 'Always',
+  );
+  for (const container of [...pod.spec.containers, ...restartable])
+    for (const port of container.ports ?? [])
+      if (port.name === target && (port.protocol ?? 'TCP') === 'TCP') return port.containerPort;
+  return undefined;
+}
+
+/** Name of the Deployment, StatefulSet, … that the pod belongs to, else its own. */
+export function ownerName(pod: Kinds.Pod): string {
+  const owner = pod.metadata.ownerReferences?.find((each) => each.controller === true);
+  if (owner === undefined) return pod.metadata.name;
+  const hash = pod.metadata.labels?.['pod-template-hash'];
+  if (owner.kind === 'ReplicaSet' && hash !== undefined && owner.name.endsWith(`-${hash}`))
+    return owner.name.slice(0, -hash.length - 1);
+  // A CronJob's Jobs end in the minute they were made for.
+  if (owner.kind === 'Job') return owner.name.replace(/-\d{8,10}$/, '');
+  return owner.name;
+}
+
+function canonical(
+  labels: Readonly<Record<string, string>>,
+  workloadName: string,
+): { canonicalName: string; canonicalRevision: string } {
+  return {
+    canonicalName:
+      labels['service.istio.io/canonical-name'] ||
+      labels['app.kubernetes.io/name'] ||
+      labels.app ||
+      workloadName,
+    canonicalRevision:
+      labels['service.istio.io/canonical-revision'] ||
+      labels['app.kubernetes.io/version'] ||
+      labels.version ||
+      'latest',
+  };
+}
+
+function localityOf(node: Kinds.Node | undefined): Locality {
+  const labels = node?.metadata.labels ?? {};
+  return {
+    region: labels['topology.kubernetes.io/region'] ?? '',
+    zone: labels['topology.kubernetes.io/zone'] ?? '',
+    subzone: labels['topology.istio.io/subzone'] ?? '',
+  };
+}
+
+export type WorkloadEntryObject = KubeObject & ConfigObject<WorkloadEntrySpec>;
+
+export function deriveWorkloadEntry(
+  object: WorkloadEntryObject,
+  context: WorkloadContext,
+): LabeledWorkload | undefined {
+  const spec = object.spec ?? {};
+  if (spec.address === undefined) return undefined;
+  const { name } = object.metadata;
+  const namespace = namespaceOf(object);
+  const labels = { ...object.metadata.labels, ...spec.labels };
+  const uid = `${context.mesh.clusterId}/networking.istio.io/WorkloadEntry/${namespace}/${name}`;
+  const services = memberships(context.services, labels, (target, port) =>
+    entryPort(spec, target, port.name),
+  );
+  return {
+    workload: entryWorkload(spec, { uid, name, namespace, labels, services }, context),
+    labels,
+  };
+}
+
+/** The endpoints that a ServiceEntry lists itself; for a DNS entry without any, its host. */
+export function deriveInlineEndpoints(
+  object: ServiceEntryObject,
+  context: { mesh: MeshSettings; services: readonly BoundService[] },
+): [string, LabeledWorkload][] {
+  const { mesh } = context;
+  const spec = object.spec ?? {};
+  const namespace = namespaceOf(object);
+  const { name } = object.metadata;
+  const byName = (spec.resolution ?? '').startsWith('DNS');
+  const hosts = (spec.hosts ?? []).filter((host) => !host.includes('*'));
+  const endpoints =
+    spec.endpoints ?? (byName ? hosts.map((address): WorkloadEntrySpec => ({ address })) : []);
+  return endpoints.flatMap((endpoint): [string, LabeledWorkload][] => {
+    if (endpoint.address === undefined) return [];
+    const uid = `${mesh.clusterId}/networking.istio.io/ServiceEntry/${namespace}/${name}/${endpoint.address}`;
+    const labels = endpoint.labels ?? {};
+    const services = new Map(
+      context.services.map(({ service, membership }) => [
+        serviceKey(service),
+        mappings(membership.ports, (target, port) => entryPort(endpoint, target, port.name)),
+      ]),
+    );
+    const identity = { uid, name, namespace, labels, services };
+    const inherited = { mesh, services: [], waypoint: undefined, policies: [] };
+    return [[uid, { workload: entryWorkload(endpoint, identity, inherited), labels }]];
+  });
+}
+
+function entryPort(
+  spec: WorkloadEntrySpec,
+  target: number | string,
+  name: string | undefined,
+): number | undefined {
+  const named = spec.ports?.[name ?? ''] ?? spec.ports?.[String(target)];
+  return named ?? (typeof target === 'number' ? target : undefined);
+}
+
+function entryWorkload(
+  spec: WorkloadEntrySpec,
+  identity: {
+    uid: string;
+    name: string;
+    namespace: string;
+    labels: Readonly<Record<string, string>>;
+    services: Workload['services'];
+  },
+  context: WorkloadContext,
+): Workload {
+  const { mesh } = context;
+  const { labels, ...named } = identity;
+  const address = spec.address ?? '';
+  const isAddress = /^[\d.]+$/.test(address) || address.includes(':');
+  const [region = '', zone = '', subzone = ''] = (spec.locality ?? '').split('/');
+  const nativeTunnel = (labels[LABEL.tunnel] ?? '').split(',').includes('http');
+  return {
+    ...named,
+    trustDomain: mesh.trustDomain,
+    serviceAccount: spec.serviceAccount || 'default',
+    addresses: isAddress ? [address] : [],
+    network: spec.network ?? mesh.network,
+    protocol: nativeTunnel ? 'hbone' : 'none',
+    node: '',
+    workloadName: named.name,
+    workloadType: 'pod',
+    ...canonical(labels, named.name),
+    clusterId: mesh.clusterId,
+    locality: spec.locality ? { region, zone, subzone } : NOWHERE,
+    healthy: true,
+    hostNetwork: false,
+    nativeTunnel,
+    hostname: isAddress ? '' : address,
+    capacity: spec.weight || 1,
+    waypoint: context.waypoint,
+    authorizationPolicies: context.policies,
+  };
+}
