@@ -5,7 +5,7 @@
  *
  * A head is valid while its exchange runs; `retain` makes it independent of the connection for longer.
  */
-import { equalsIgnoreCase } from './field-name.ts';
+import { equalsIgnoreCase, fieldName, fieldValue, latin1 } from './field-name.ts';
 
 /** Where an HTTP/1.1 parser found the pieces; shared with the connection until `retain`. */
 export interface RawHead {
@@ -71,6 +71,11 @@ export class MessageHead {
     this.hidden = raw.hidden;
   }
 
+  /** For drivers: takes decoded fields (name, value, …), names lower case, no pseudo or hop-by-hop ones. */
+  adoptFields(fields: string[]): void {
+    this.fields = fields;
+  }
+
   /** First value, or undefined. `name` is lower case. */
   get(name: string): string | undefined {
     const { raw, hidden, fields } = this;
@@ -78,7 +83,7 @@ export class MessageHead {
     for (let index = 0, at = 0; index < raw.count; index++, at += 4) {
       if (spans[at + 1] - spans[at] !== name.length || (hidden >>> index) & 1) continue;
       if (!equalsIgnoreCase(bytes, spans[at], name)) continue;
-      return bytes.latin1Slice(spans[at + 2], spans[at + 3]);
+      return latin1(bytes, spans[at + 2], spans[at + 3]);
     }
     for (let index = 0; index < fields.length; index += 2) {
       if (fields[index] === name) return fields[index + 1];
@@ -107,13 +112,13 @@ export class MessageHead {
       return;
     }
     this.remove(name);
-    this.fields.push(name, value);
+    this.fields.push(name, fieldValue(value));
   }
 
   /** One more field. `name` is lower case. */
   add(name: string, value: string): void {
     if (name === 'host') this.authority = value;
-    else this.fields.push(name, value);
+    else this.fields.push(name, fieldValue(value));
   }
 
   remove(name: string): void {
@@ -133,8 +138,7 @@ export class MessageHead {
     const { bytes, spans } = raw;
     for (let index = 0, at = 0; index < raw.count; index++, at += 4) {
       if ((this.hidden >>> index) & 1) continue;
-      const name = bytes.latin1Slice(spans[at], spans[at + 1]).toLowerCase();
-      visit(name, bytes.latin1Slice(spans[at + 2], spans[at + 3]));
+      visit(fieldName(bytes, spans[at], spans[at + 1]), latin1(bytes, spans[at + 2], spans[at + 3]));
     }
     for (let index = 0; index < fields.length; index += 2) visit(fields[index], fields[index + 1]);
   }

@@ -8,45 +8,21 @@
 import type { Clock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
+import * as code from '#wire/h2/codes.ts';
+import { WINDOW_BYTES_DEFAULT } from '#wire/h2/limits.ts';
+import { HEADER_LIST_BYTES_MAX } from '#wire/hpack/limits.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
+import { httpFault } from '../fault.ts';
+import * as limits from '../limits.ts';
+import { H2Receiver } from './receiver.ts';
+import { H2Sender } from './sender.ts';
+import type { H2Stream, H2StreamHandler, Initiator } from './stream.ts';
 
-/** Who broke a stream off: our own checks, the peer's RST_STREAM, or the loss of the whole connection. */
-export type Initiator = 'us' | 'them' | 'connection';
-
-export interface H2StreamHandler {
-  /** Client role: an informational or the final response head. With `end`, neither onData nor onEnd follows. */
-  onHead(head: MessageHead, end: boolean): void;
-  /** `bytes` belongs to the connection: copy what must outlive the call. */
-  onData(bytes: Uint8Array): void;
-  /** Room again after a short `write`. */
-  onDrain(): void;
-  /** The peer's END_STREAM; our side may still write. */
-  onEnd(trailers: MessageHead | undefined): void;
-  /** At most once, last; not after our own `reset`, nor after both sides ended. */
-  onReset(error: MeshError, code: number, initiator: Initiator): void;
-}
-
-export interface H2Stream {
-  readonly id: number;
-  /** Set it before the first callback can come, i.e. in `onStream` or through `openStream`. */
-  handler: H2StreamHandler;
-  /** Server role: 1xx or the final head. */
-  respond(head: MessageHead, end: boolean): void;
-  /** Frames what the windows and the buffer allow, returns how many bytes were taken; on less, `onDrain` follows. */
-  write(bytes: Uint8Array): number;
-  /** END_STREAM after what `write` took. */
-  end(trailers?: MessageHead): void;
-  /** RST_STREAM; no callback follows. */
-  reset(code: number): void;
-  pause(): void;
-  resume(): void;
-  /** Both directions ended, or reset. */
-  readonly closed: boolean;
-}
+export type { H2Stream, H2StreamHandler, Initiator } from './stream.ts';
 
 export interface H2Options {
   role: 'client' | 'server';
-  /** Window we grant each stream, and the whole connection. */
+  /** Window we grant each stream, and the whole connection; 65535 at least. */
   streamWindowBytes?: number;
   connectionWindowBytes?: number;
   /** Largest frame we accept (16384 to 16777215). */
@@ -67,29 +43,248 @@ export interface H2ConnectionHandler {
   onClose(error: MeshError | undefined): void;
 }
 
-export interface H2ConnectionApi extends ConnectionHandler {
-  /** Client role. Undefined when `capacity` is 0. With `end` the request has no body. */
-  openStream(head: MessageHead, end: boolean, handler: H2StreamHandler): H2Stream | undefined;
-  /** Streams that may be opened now. 0 when draining or closed, or for a server. */
-  readonly capacity: number;
-  readonly active: number;
-  readonly draining: boolean;
-  readonly closed: boolean;
-  /** GOAWAY; running streams finish, then the connection closes. */
-  drain(): void;
-  /** GOAWAY with `code` and close at once; streams get `onReset`. */
-  close(code?: number, reason?: string): void;
-}
-
 export interface H2Deps {
   clock: Clock;
 }
 
-/** The class H2Connection has exactly this constructor and the members of `H2ConnectionApi`. */
-export type H2ConnectionConstructor = new (
-  connection: Connection,
-  deps: H2Deps,
-  options: H2Options,
-  handler: H2ConnectionHandler,
-) => H2ConnectionApi;
-export declare const H2Connection: H2ConnectionConstructor;
+export interface ResolvedOptions {
+  isServer: boolean;
+  streamWindowBytes: number;
+  connectionWindowBytes: number;
+  frameBytesMax: number;
+  concurrentStreamsMax: number;
+  headerListBytesMax: number;
+}
+
+/** The peer of this end in errors: a server's peer is downstream. */
+export type PeerSide = 'downstream' | 'upstream';
+
+export class H2Connection implements ConnectionHandler {
+  readonly options: ResolvedOptions;
+  readonly side: PeerSide;
+  readonly handler: H2ConnectionHandler;
+  readonly clock: Clock;
+  readonly streams = new Map<number, H2Stream>();
+  readonly sender: H2Sender;
+  readonly receiver: H2Receiver;
+  closed = false;
+  draining = false;
+  private readonly connection: Connection;
+  private readonly stopKeepAlive: () => void;
+  private nextStreamId = 1;
+  private heard = true;
+  private awaitingPong = false;
+
+  constructor(
+    connection: Connection,
+    deps: H2Deps,
+    options: H2Options,
+    handler: H2ConnectionHandler,
+  ) {
+    this.connection = connection;
+    this.clock = deps.clock;
+    this.handler = handler;
+    this.options = resolveOptions(options);
+    this.side = this.options.isServer ? 'downstream' : 'upstream';
+    this.sender = new H2Sender(this, connection);
+    this.receiver = new H2Receiver(this, this.sender);
+    this.sender.preface();
+    this.stopKeepAlive = this.startKeepAlive(options.keepAlive);
+  }
+
+  /** Client role. Undefined when `capacity` is 0. With `end` the request has no body. */
+  openStream(head: MessageHead, end: boolean, handler: H2StreamHandler): H2Stream | undefined {
+    if (this.capacity === 0) return undefined;
+    const stream = this.receiver.makeStream(this.nextStreamId, handler);
+    this.nextStreamId += 2;
+    stream.toHead = head.method === 'HEAD';
+    this.streams.set(stream.id, stream);
+    this.sender.sendHead(stream, head, end);
+    return stream;
+  }
+
+  /** Streams that may be opened now. 0 when draining or closed, or for a server. */
+  get capacity(): number {
+    if (this.closed || this.draining || this.options.isServer) return 0;
+    if (this.nextStreamId > 0x7ffffff0) return 0;
+    const allowed = Math.min(this.sender.peerStreamsMax, this.options.concurrentStreamsMax);
+    return Math.max(0, allowed - this.streams.size);
+  }
+
+  get active(): number {
+    return this.streams.size;
+  }
+
+  /** Our streams have numbers below it. */
+  get streamIdBound(): number {
+    return this.options.isServer ? 2 : this.nextStreamId;
+  }
+
+  /** The peer's SETTINGS have come. */
+  get established(): boolean {
+    return this.receiver.settingsSeen;
+  }
+
+  /** GOAWAY; running streams finish, then the connection closes. */
+  drain(): void {
+    if (this.closed || this.draining) return;
+    this.draining = true;
+    this.sender.goAway(this.receiver.lastStreamId, code.NO_ERROR, '');
+    // RFC 9113 §6.8: streams the peer opened before it read our GOAWAY are refused by number, hence retryable.
+    this.receiver.refuseAbove = this.receiver.lastStreamId;
+    this.handler.onChange();
+    this.closeWhenIdle();
+  }
+
+  /** GOAWAY with `errorCode` and close at once; streams get `onReset`. */
+  close(errorCode: number = code.NO_ERROR, reason = ''): void {
+    const text = reason === '' ? 'closed by this side' : reason;
+    this.shut(errorCode, text, httpFault('HTTP_CLOSED_BY_US', text, { side: 'self' }), 'us');
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.closed) return;
+    this.heard = true;
+    this.receiver.reader.feed(
+      bytes instanceof Buffer
+        ? bytes
+        : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length),
+    );
+  }
+
+  onDrain(): void {
+    this.sender.drained();
+  }
+
+  onEnd(): void {
+    if (this.closed) {
+      this.connection.end();
+      return;
+    }
+    this.lost(undefined);
+  }
+
+  onClose(error: MeshError | undefined): void {
+    this.lost(error);
+  }
+
+  /** The peer broke the rules of the connection: GOAWAY with `errorCode`, then close. */
+  fail(errorCode: number, reason: string): void {
+    const flood = errorCode === code.ENHANCE_YOUR_CALM;
+    const error = httpFault(flood ? 'H2_CALM' : 'H2_PROTOCOL', `HTTP/2 peer: ${reason}`, {
+      side: this.side,
+    });
+    this.shut(errorCode, reason, error, 'us');
+  }
+
+  /** A stream ended on both sides, or was reset. */
+  remove(stream: H2Stream): void {
+    if (!this.streams.delete(stream.id)) return;
+    this.sender.forget(stream);
+    if (this.closed) return;
+    this.handler.onChange();
+    if (this.draining) this.closeWhenIdle();
+  }
+
+  /** PING with ACK came. */
+  pong(): void {
+    this.awaitingPong = false;
+  }
+
+  closeWhenIdle(): void {
+    if (this.streams.size > 0 || this.closed) return;
+    this.finish(undefined);
+    this.sender.output.finish();
+    this.linger();
+  }
+
+  private shut(errorCode: number, text: string, error: MeshError, initiator: Initiator): void {
+    if (this.closed) return;
+    this.draining = true;
+    this.receiver.reader.stop();
+    this.sender.goAway(this.receiver.lastStreamId, errorCode, text);
+    this.resetAll(error, errorCode, initiator);
+    this.finish(errorCode === code.NO_ERROR ? undefined : error);
+    this.sender.output.finish();
+    this.linger();
+  }
+
+  /** The connection is gone under us. */
+  private lost(cause: MeshError | undefined): void {
+    if (this.closed) return;
+    const orderly = cause === undefined && this.streams.size === 0;
+    const error = httpFault('H2_CONNECTION_LOST', 'the HTTP/2 connection was closed by the peer', {
+      side: this.side,
+      cause,
+    });
+    this.receiver.reader.stop();
+    this.draining = true;
+    this.resetAll(error, code.CANCEL, 'connection');
+    this.finish(orderly ? undefined : error);
+    if (cause === undefined) this.sender.output.finish();
+  }
+
+  private resetAll(error: MeshError, errorCode: number, initiator: Initiator): void {
+    for (const stream of [...this.streams.values()]) {
+      if (stream.closed) continue;
+      stream.abandon();
+      this.streams.delete(stream.id);
+      stream.handler.onReset(error, errorCode, initiator);
+    }
+  }
+
+  private finish(error: MeshError | undefined): void {
+    this.closed = true;
+    this.stopKeepAlive();
+    this.handler.onChange();
+    this.handler.onClose(error);
+  }
+
+  /** A peer that does not close in its turn must not keep the socket. */
+  private linger(): void {
+    this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
+  }
+
+  private startKeepAlive(options: H2Options['keepAlive']): () => void {
+    if (options === undefined) return () => undefined;
+    const { intervalMs, timeoutMs } = options;
+    const ticker = this.clock.every(intervalMs, () => {
+      if (this.heard) {
+        this.heard = false;
+        return;
+      }
+      if (this.awaitingPong) return;
+      this.awaitingPong = true;
+      this.sender.ping();
+      this.clock.after(timeoutMs, () => {
+        if (this.awaitingPong && !this.heard) this.keepAliveExpired(timeoutMs);
+        this.awaitingPong = false;
+      });
+    });
+    return () => ticker.cancel();
+  }
+
+  private keepAliveExpired(timeoutMs: number): void {
+    const text = `no answer to a PING within ${timeoutMs} ms`;
+    const error = httpFault('H2_KEEPALIVE_TIMEOUT', text, { side: this.side });
+    // As ztunnel: NO_ERROR on the wire, the reason in our own log.
+    this.shut(code.CANCEL, text, error, 'connection');
+  }
+}
+
+function resolveOptions(options: H2Options): ResolvedOptions {
+  return {
+    isServer: options.role === 'server',
+    streamWindowBytes: Math.max(
+      WINDOW_BYTES_DEFAULT,
+      options.streamWindowBytes ?? limits.STREAM_WINDOW_BYTES,
+    ),
+    connectionWindowBytes: Math.max(
+      WINDOW_BYTES_DEFAULT,
+      options.connectionWindowBytes ?? limits.CONNECTION_WINDOW_BYTES,
+    ),
+    frameBytesMax: options.frameBytesMax ?? limits.FRAME_BYTES_ACCEPTED,
+    concurrentStreamsMax: options.concurrentStreamsMax ?? limits.CONCURRENT_STREAMS_MAX,
+    headerListBytesMax: options.headerListBytesMax ?? HEADER_LIST_BYTES_MAX,
+  };
+}

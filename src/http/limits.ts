@@ -1,0 +1,52 @@
+/** Bounds of the HTTP drivers. Codec bounds are in wire/h1, wire/h2 and wire/hpack. */
+
+/** HBONE's windows, as ztunnel's defaults. */
+export const HBONE_STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
+export const HBONE_CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** For HTTP over HTTP/2: enough for 10 Gbit/s at 0.2 ms; what one slow reader can make us hold. */
+export const STREAM_WINDOW_BYTES = 256 * 1024;
+export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
+/** DATA passes through unbuffered, so large frames cost nothing and save headers. As ztunnel. */
+export const FRAME_BYTES_ACCEPTED = 1024 * 1024;
+/** DATA frames that we write: larger ones would let one stream hold the connection too long. */
+export const FRAME_BYTES_SENT = 64 * 1024;
+/** Streams a peer may have open with us; ztunnel advertises 200, Envoy's waypoint 100. */
+export const CONCURRENT_STREAMS_MAX = 200;
+/** Assumed until the peer's SETTINGS are there (as ztunnel). */
+export const CONCURRENT_STREAMS_ASSUMED = 100;
+
+/** Bytes that wait for the socket before `write` takes no more. */
+export const OUTPUT_HIGH_BYTES = 256 * 1024;
+/** Within a turn, write out early at this size: memory stays in cache, the peer can begin. */
+export const OUTPUT_FLUSH_BYTES = 64 * 1024;
+/** First sizes of output buffers; they double as needed. */
+export const H2_OUTPUT_BYTES = 16 * 1024;
+export const H1_OUTPUT_BYTES = 2 * 1024;
+/** Bodies of at least this size go to the socket as they are, when nothing waits before them. */
+export const DIRECT_WRITE_BYTES = 8 * 1024;
+
+/** Coded bytes of one header block over all its frames. Decoded size is bounded by wire/hpack. */
+export const HEADER_BLOCK_BYTES_MAX = 64 * 1024;
+/** CONTINUATION frames of one block (CVE-2024-27983 and its kin). */
+export const CONTINUATIONS_MAX = 16;
+/** A GOAWAY's debug text that we read. */
+export const GOAWAY_DEBUG_BYTES_MAX = 256;
+/** PING, SETTINGS, PRIORITY, empty DATA and unknown frames within one second without any progress between them. */
+export const IDLE_FRAMES_PER_SECOND_MAX = 1000;
+/** Answers to control frames (ACKs, resets) that wait for the socket because the peer does not read. */
+export const CONTROL_BACKLOG_BYTES_MAX = 1024 * 1024;
+/** Streams reset by the client before we answered (CVE-2023-44487): from this many on, at most half of all. */
+export const PREMATURE_RESETS_MIN = 500;
+/** Time for a peer to take our GOAWAY and close before we reset the socket. */
+export const CLOSE_LINGER_MS = 1000;
+
+/** An HTTP/1.1 head must be whole in this time (slow-loris), as Envoy's edge advice. */
+export const HEAD_TIMEOUT_MS = 60_000;
+/** Idle HTTP/1.1 server connections, as Envoy's default. */
+export const IDLE_TIMEOUT_MS = 3_600_000;
+/** Pipelined bytes kept while an exchange runs; the socket is paused above it. */
+export const PIPELINE_BYTES_MAX = 64 * 1024;
+/** Body bytes an adapter holds for a stalled peer before `sendBody` answers false. */
+export const BODY_HIGH_BYTES = 64 * 1024;
+/** Request body bytes that are read and dropped after an early response, to keep the connection. */
+export const DISCARD_BYTES_MAX = 256 * 1024;

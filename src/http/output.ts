@@ -1,0 +1,122 @@
+/**
+ * What a driver has written and the socket has not taken: one growing buffer with two cursors.
+ *
+ *   0 ≤ start ≤ end ≤ bytes.length        [start, end) waits for the socket
+ *
+ * All that is written in one event-loop turn leaves in one `connection.write`. Outputs that became dirty while
+ * others are flushed (HTTP over a tunnel) are flushed in the same pass.
+ */
+import type { Connection } from '#net/connection.ts';
+import { DIRECT_WRITE_BYTES } from './limits.ts';
+
+const dirty: Output[] = [];
+let passScheduled = false;
+
+function flushPass(): void {
+  for (let index = 0; index < dirty.length; index++) dirty[index].flush();
+  dirty.length = 0;
+  passScheduled = false;
+}
+
+export class Output {
+  bytes: Buffer;
+  end = 0;
+  /** The socket took a part; `drained` goes on. */
+  blocked = false;
+  private start = 0;
+  private scheduled = false;
+  private finishing = false;
+  private readonly connection: Connection;
+
+  constructor(connection: Connection, firstBytes: number) {
+    this.connection = connection;
+    this.bytes = Buffer.allocUnsafe(firstBytes);
+  }
+
+  /** Bytes that wait. */
+  get pending(): number {
+    return this.end - this.start;
+  }
+
+  /** Makes room for `count` more bytes behind `end` and returns `end`: write there, then `commit`. */
+  reserve(count: number): number {
+    if (this.end + count > this.bytes.length) this.grow(count);
+    return this.end;
+  }
+
+  /** `end` is the offset behind the bytes written. */
+  commit(end: number): void {
+    this.end = end;
+    if (!this.scheduled) this.schedule();
+  }
+
+  append(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length);
+    this.bytes.set(bytes, at);
+    this.commit(at + bytes.length);
+  }
+
+  /** Hands over what waits. Also ends the turn's scheduling early when a driver knows nothing follows. */
+  flush(): void {
+    this.scheduled = false;
+    if (this.blocked) return;
+    if (this.end > this.start) {
+      const taken = this.connection.write(this.bytes.subarray(this.start, this.end));
+      this.start += taken;
+      if (this.start < this.end) {
+        this.blocked = true;
+        return;
+      }
+      this.start = 0;
+      this.end = 0;
+    }
+    if (this.finishing) {
+      this.finishing = false;
+      this.connection.end();
+    }
+  }
+
+  /** Body bytes: large ones go straight to the socket when nothing waits; the rest is kept here. */
+  writeThrough(bytes: Uint8Array): void {
+    if (bytes.length < DIRECT_WRITE_BYTES || this.blocked || this.end > this.start) {
+      this.append(bytes);
+      return;
+    }
+    const taken = this.connection.write(bytes);
+    if (taken === bytes.length) return;
+    this.blocked = true;
+    this.append(bytes.subarray(taken));
+  }
+
+  /** The socket has room again. True when nothing waits any more. */
+  drained(): boolean {
+    this.blocked = false;
+    this.flush();
+    return !this.blocked;
+  }
+
+  /** FIN behind everything written so far. */
+  finish(): void {
+    this.finishing = true;
+    this.flush();
+  }
+
+  private schedule(): void {
+    this.scheduled = true;
+    dirty.push(this);
+    if (passScheduled) return;
+    passScheduled = true;
+    setImmediate(flushPass);
+  }
+
+  private grow(count: number): void {
+    const pending = this.end - this.start;
+    let size = this.bytes.length;
+    while (size < pending + count) size *= 2;
+    const target = size === this.bytes.length ? this.bytes : Buffer.allocUnsafeSlow(size);
+    this.bytes.copy(target, 0, this.start, this.end);
+    this.bytes = target;
+    this.start = 0;
+    this.end = pending;
+  }
+}
