@@ -102,7 +102,7 @@ export class MemoryConnection implements TlsConnection {
     if (this.closed) return 0;
     const taken = Math.min(bytes.length, this.#capacity - this.#inboxBytes);
     if (taken > 0) {
-      this.#inbox.push(bytes.slice(0, taken));
+      this.#inbox.push(new Uint8Array(bytes.subarray(0, taken)));
       this.#inboxBytes += taken;
       this.#schedule();
     }

@@ -1,7 +1,7 @@
 /** The connections of one pool key, and the tunnels that wait for one. */
-import { MeshError as Failure, type MeshError } from '#base/errors.ts';
+import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
-import { H2Connection, type H2ConnectionApi } from '#http/h2/connection.ts';
+import { H2Connection } from '#http/h2/connection.ts';
 import type { TlsConnection } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
@@ -18,7 +18,7 @@ import {
 } from './tunnel-request.ts';
 
 interface Pooled {
-  h2: H2ConnectionApi;
+  h2: H2Connection;
   /** Monotonic time at which the last tunnel ended; meaningless while some run. */
   idleSince: number;
   retired: boolean;
@@ -144,7 +144,7 @@ export class PoolEntry {
     );
   }
 
-  #dialled(connection: TlsConnection): H2ConnectionApi {
+  #dialled(connection: TlsConnection): H2Connection {
     this.#dialing = false;
     const pooled: Pooled = {
       h2: this.#openH2(
@@ -165,7 +165,7 @@ export class PoolEntry {
     return pooled.h2;
   }
 
-  #openH2(connection: TlsConnection, onChange: () => void, onClose: () => void): H2ConnectionApi {
+  #openH2(connection: TlsConnection, onChange: () => void, onClose: () => void): H2Connection {
     return new H2Connection(
       connection,
       { clock: this.#deps.clock },

@@ -2,7 +2,7 @@
 import type { Clock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
 import type { MessageHead } from '#http/dispatch/message-head.ts';
-import type { H2ConnectionApi } from '#http/h2/connection.ts';
+import type { H2Connection } from '#http/h2/connection.ts';
 import type { ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
@@ -13,7 +13,7 @@ import type { TunnelRequest } from './tunnel-request.ts';
 
 /** False when the connection could not take a stream after all. */
 export function startTunnel(
-  h2: H2ConnectionApi,
+  h2: H2Connection,
   request: TunnelRequest,
   clock: Clock,
   handler: ConnectHandler<TunnelConnection>,

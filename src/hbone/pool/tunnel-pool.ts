@@ -5,7 +5,7 @@
  */
 import type { Timer } from '#base/clock.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
-import type { ConnectHandler, Network, NetworkNamespace } from '#net/network.ts';
+import type { ConnectHandler, NetworkNamespace } from '#net/network.ts';
 import * as limits from '../limits.ts';
 import type { TunnelConnection } from '../tunnel-connection.ts';
 import { PoolEntry } from './pool-entry.ts';

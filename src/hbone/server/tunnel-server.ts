@@ -5,7 +5,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
-import { H2Connection, type H2ConnectionApi, type H2Stream } from '#http/h2/connection.ts';
+import { H2Connection, type H2Stream } from '#http/h2/connection.ts';
 import type { TlsConnection } from '#net/connection.ts';
 import * as limits from '../limits.ts';
 import { TunnelConnection } from '../tunnel-connection.ts';
@@ -32,7 +32,7 @@ export function serveTunnels(
   connection: TlsConnection,
   deps: { clock: Clock },
   handler: TunnelServerHandler,
-): H2ConnectionApi {
+): H2Connection {
   const names = {
     remote: { address: connection.remoteAddress, port: connection.remotePort },
     local: { address: connection.localAddress, port: connection.localPort },

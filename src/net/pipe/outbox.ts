@@ -45,8 +45,8 @@ export class Outbox {
       taken = this.#sink.write(bytes);
       if (taken === bytes.length) return true;
     }
-    // The chunk is the runtime's buffer: copy what outlives this call.
-    const rest = bytes.slice(taken);
+    // The chunk is the runtime's: copy what outlives this call (`slice` of a Buffer would share its memory).
+    const rest = new Uint8Array(bytes.subarray(taken));
     this.#chunks.push(rest);
     this.#bytes += rest.length;
     return false;

@@ -34,7 +34,7 @@ function build(capacityBytes: number) {
 function watch(connection: MemoryConnection): Far {
   const far: Far = { chunks: [], ended: false, closed: false, error: undefined };
   connection.handler = {
-    onData: (bytes) => void far.chunks.push(bytes.slice()),
+    onData: (bytes) => void far.chunks.push(new Uint8Array(bytes)),
     onDrain: () => undefined,
     onEnd: () => {
       far.ended = true;

@@ -1,0 +1,224 @@
+import { expect, test } from 'bun:test';
+import { systemClock } from '#base/clock.ts';
+import { MeshError } from '#base/errors.ts';
+import { formatPrincipal } from '#model/identity/spiffe.ts';
+import type { Connection, ConnectionHandler, TlsIdentity } from '#net/connection.ts';
+import type { ConnectHandler, Network, TlsConnectOptions } from '#net/network.ts';
+import { FakeClock } from '#test/support/fake-clock.ts';
+import { memoryPair } from '#test/support/memory-connection.ts';
+import { STREAMS_PER_CONNECTION_MAX, UNUSED_RELEASE_MS } from './limits.ts';
+import { TunnelPool } from './pool/tunnel-pool.ts';
+import type { TunnelRequest } from './pool/tunnel-request.ts';
+import { type IncomingTunnel, serveTunnels } from './server/tunnel-server.ts';
+import type { TunnelConnection } from './tunnel-connection.ts';
+
+const WEB = formatPrincipal({
+  trustDomain: 'cluster.local',
+  namespace: 'shop',
+  serviceAccount: 'web',
+});
+const IDENTITY: TlsIdentity = { certificateChain: '', privateKey: '', trustBundle: '' };
+
+class Recorder implements ConnectionHandler {
+  text = '';
+  ended = false;
+  closed = false;
+  error: MeshError | undefined = undefined;
+  onData(bytes: Uint8Array): void {
+    this.text += Buffer.from(bytes).toString();
+  }
+  onDrain(): void {
+    return;
+  }
+  onEnd(): void {
+    this.ended = true;
+  }
+  onClose(error: MeshError | undefined): void {
+    this.closed = true;
+    this.error = error;
+  }
+}
+
+/** A network whose only peer is a tunnel server that does what `serve` says. */
+class TunnelWorld {
+  dials: TlsConnectOptions[] = [];
+  refuseDial: MeshError | undefined = undefined;
+  tunnels: { incoming: IncomingTunnel; recorder: Recorder }[] = [];
+  serve: (tunnel: IncomingTunnel) => void = (tunnel) => tunnel.accept();
+  servers: Connection[] = [];
+  readonly pool: TunnelPool;
+
+  constructor(readonly clock = systemClock) {
+    const network = { connectTls: this.#connectTls.bind(this) } as unknown as Network;
+    this.pool = new TunnelPool({ network, clock, identities: { get: () => IDENTITY } });
+  }
+
+  #connectTls(options: TlsConnectOptions, handler: ConnectHandler<Connection>): void {
+    this.dials.push(options);
+    const failure = this.refuseDial;
+    if (failure !== undefined) {
+      queueMicrotask(() => handler.onFail(failure));
+      return;
+    }
+    const [client, server] = memoryPair({ clientUris: [WEB] });
+    this.servers.push(server);
+    server.handler = serveTunnels(
+      server,
+      { clock: this.clock },
+      {
+        onTunnel: (incoming) => {
+          const recorder = new Recorder();
+          incoming.connection.handler = recorder;
+          this.tunnels.push({ incoming, recorder });
+          this.serve(incoming);
+        },
+        onClose: () => undefined,
+      },
+    );
+    queueMicrotask(() => {
+      client.handler = handler.onOpen(client);
+    });
+  }
+
+  open(authority = '198.18.2.2:8080', expected = ['spiffe://x']) {
+    const opened = Promise.withResolvers<{ tunnel: TunnelConnection; recorder: Recorder }>();
+    const request: TunnelRequest = {
+      source: WEB,
+      expected,
+      destination: { address: '198.18.2.2', port: 15008 },
+      sourceAddress: '198.18.1.2',
+      namespace: undefined,
+      client: { address: '198.18.1.2', port: 40001 },
+      head: {
+        authority,
+        baggage: 'service.name=web',
+        forwarded: 'for="198.18.1.2:40001"',
+        traceparent: '',
+      },
+    };
+    this.pool.open(request, {
+      onOpen(tunnel) {
+        const recorder = new Recorder();
+        opened.resolve({ tunnel, recorder });
+        return recorder;
+      },
+      onFail: opened.reject,
+    });
+    return opened.promise;
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('TunnelPool opens a tunnel: the server sees authority and baggage, bytes and FIN pass both ways', async () => {
+  const world = new TunnelWorld();
+  const { tunnel, recorder } = await world.open();
+  const [{ incoming, recorder: far }] = world.tunnels;
+  expect(incoming.head.authority).toBe('198.18.2.2:8080');
+  expect(incoming.head.get('baggage')).toBe('service.name=web');
+  tunnel.write(Buffer.from('ping'));
+  tunnel.end();
+  await until(() => far.ended);
+  expect(far.text).toBe('ping');
+  incoming.connection.write(Buffer.from('pong'));
+  incoming.connection.end();
+  await until(() => recorder.closed && far.closed);
+  expect([recorder.text, recorder.error, far.error]).toEqual(['pong', undefined, undefined]);
+  world.pool.close();
+});
+
+test('TunnelPool dials once for concurrent first tunnels and shares the connection', async () => {
+  const world = new TunnelWorld();
+  await Promise.all(Array.from({ length: 20 }, () => world.open()));
+  expect(world.dials.length).toBe(1);
+  await world.open('198.18.2.2:8080', ['spiffe://y']);
+  expect(world.dials.length).toBe(2);
+  world.pool.close();
+});
+
+test('TunnelPool dials another connection when the first is full', async () => {
+  const world = new TunnelWorld();
+  await Promise.all(Array.from({ length: STREAMS_PER_CONNECTION_MAX + 1 }, () => world.open()));
+  expect(world.dials.length).toBe(2);
+  world.pool.close();
+});
+
+test('TunnelPool reports a refusal with its status and keeps the connection', async () => {
+  const world = new TunnelWorld();
+  world.serve = (tunnel) => tunnel.refuse(401);
+  await expect(world.open()).rejects.toMatchObject({
+    code: 'HBONE_REFUSED',
+    message: 'http status: 401',
+  });
+  world.serve = (tunnel) => tunnel.accept();
+  await world.open();
+  expect(world.dials.length).toBe(1);
+  world.pool.close();
+});
+
+test('TunnelPool reports a failed dial to every tunnel that waits, and a time-out with its likely cause', async () => {
+  const world = new TunnelWorld();
+  world.refuseDial = new MeshError('NET_CONNECT_TIMEOUT', 'timed out', {
+    side: 'upstream',
+    hint: 'x',
+  });
+  const failures = await Promise.allSettled([world.open(), world.open()]);
+  for (const failure of failures) {
+    expect(failure).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'HBONE_CONNECT_TIMEOUT' },
+    });
+  }
+  expect(world.dials.length).toBe(1);
+});
+
+test('a reset of a tunnel is a reset at the other end, the connection lives on', async () => {
+  const world = new TunnelWorld();
+  const first = await world.open();
+  first.tunnel.reset();
+  await until(() => world.tunnels[0].recorder.closed);
+  expect(world.tunnels[0].recorder.error?.code).toBe('HBONE_TUNNEL_RESET');
+  const second = await world.open();
+  world.tunnels[1].incoming.connection.reset();
+  await until(() => second.recorder.closed);
+  expect(second.recorder.error?.code).toBe('HBONE_TUNNEL_RESET');
+  expect(world.dials.length).toBe(1);
+  world.pool.close();
+});
+
+test('the loss of the connection closes its tunnels as HBONE_CONNECTION_LOST; the next tunnel dials', async () => {
+  const world = new TunnelWorld();
+  const { recorder } = await world.open();
+  world.servers[0].reset();
+  await until(() => recorder.closed);
+  expect(recorder.error?.code).toBe('HBONE_CONNECTION_LOST');
+  await world.open();
+  expect(world.dials.length).toBe(2);
+  world.pool.close();
+});
+
+test('retire sends new tunnels to a new connection while the old finishes', async () => {
+  const world = new TunnelWorld();
+  const old = await world.open();
+  world.pool.retire(WEB);
+  await world.open();
+  expect(world.dials.length).toBe(2);
+  old.tunnel.write(Buffer.from('still'));
+  await until(() => world.tunnels[0].recorder.text === 'still');
+  world.pool.close();
+});
+
+test('an unused connection is released after its time', async () => {
+  const clock = new FakeClock();
+  const world = new TunnelWorld(clock);
+  const { tunnel, recorder } = await world.open();
+  tunnel.end();
+  world.tunnels[0].incoming.connection.end();
+  await until(() => recorder.closed);
+  expect(world.pool.status()).toMatchObject([{ connections: 1, streams: 0 }]);
+  clock.advance(UNUSED_RELEASE_MS + 60_000);
+  await until(() => world.pool.status().length === 0 || world.pool.status()[0].connections === 0);
+  world.pool.close();
+});

@@ -1,0 +1,21 @@
+/** Ports and marks of in-pod redirection, Istio's own (cni/pkg/config/config.go), and their reasons. */
+
+export const OUTBOUND_PORT = 15001;
+export const INBOUND_PLAINTEXT_PORT = 15006;
+export const INBOUND_HBONE_PORT = 15008;
+
+/** SO_MARK of every socket of the proxy: the rules let it pass. */
+export const PROXY_MARK = 0x539;
+/** Connection mark of what the proxy opened towards the app: brings the app's answers back to the proxy. */
+export const RETURN_MARK = 0x111;
+/** Both live in the low 12 bits; the rest of a mark belongs to others. */
+export const MARK_MASK = 0xfff;
+export const ROUTE_TABLE = 100;
+export const RULE_PREFERENCE = 32764;
+
+/** Probes of the kubelet come from these addresses and are not captured. */
+export const PROBE_SOURCE_IPV4 = '169.254.7.127';
+export const PROBE_SOURCE_IPV6 = 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff';
+
+/** nft and ip finish in milliseconds; a hung one must not hold up the pod for ever. */
+export const COMMAND_TIMEOUT_MS = 10_000;
