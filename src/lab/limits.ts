@@ -40,10 +40,6 @@ export const RECONCILE_CONCURRENCY = 8;
 export const DNS_TCP_CONNECTIONS_MAX = 256;
 /** Answers may be kept so long; changes of services are visible after it (CoreDNS uses 5 to 30 s). */
 export const DNS_TTL_SECONDS = 5;
-/** A forwarded question waits so long for the host's resolver. */
-export const DNS_FORWARD_TIMEOUT_MS = 2_000;
-/** Forwarded questions in flight; more are answered SERVFAIL. */
-export const DNS_FORWARD_PENDING_MAX = 512;
 /** Tokens in pods are renewed after this share of their life (the kubelet's 80 %). */
 export const TOKEN_REFRESH_SHARE = 0.8;
 /** ConfigMaps and Secrets in running pods follow changes; several in this time are one write. */

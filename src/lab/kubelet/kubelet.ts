@@ -44,14 +44,12 @@ export class Kubelet {
       worker = new PodWorker(this.#context, pod);
       this.#workers.set(uid, worker);
       if (pod.metadata.deletionTimestamp === undefined)
-        void worker
-          .run()
-          .catch((error: unknown) =>
-            cluster.log.error('pod not started', {
-              pod: pod.metadata.name,
-              reason: messageOf(error),
-            }),
-          );
+        void worker.run().catch((error: unknown) =>
+          cluster.log.error('pod not started', {
+            pod: pod.metadata.name,
+            reason: messageOf(error),
+          }),
+        );
     } else worker.update(pod);
     if (pod.metadata.deletionTimestamp !== undefined) this.#end(uid, worker, graceOf(pod, worker));
   }

@@ -406,44 +406,55 @@ export class PodWorker {
     this.#dirty = true;
     if (this.#writing) return;
     this.#writing = true;
-    void this.#writeStatus().finally(() => {
-      this.#writing = false;
-    });
+    void this.#writeStatus();
   }
 
   async #writeStatus(): Promise<void> {
-    const { cluster, node } = this.#context;
-    while (this.#dirty) {
-      this.#dirty = false;
-      const before = this.#pod.status?.conditions ?? [];
-      const view: PodView = {
-        podAddress: this.#address,
-        nodeAddress: node.address,
-        startTime: this.#startTime,
-        restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
-        containers: this.#containers.map((runner) => runner.view),
-        initContainers: this.#initContainers.map((runner) => runner.view),
-        initialized: this.#initialized,
-        failure: this.#failure,
-      };
-      const status = podStatus(view, before, rfc3339(cluster.clock, 's'));
-      if (equalJson(this.#pod.status, { ...this.#pod.status, ...status })) continue;
-      try {
-        this.#pod = await cluster.client.patch<Pod>(
-          RESOURCES.pods,
-          this.#pod.metadata,
-          { type: 'merge', body: { metadata: { uid: this.#pod.metadata.uid }, status } },
-          { subresource: 'status' },
-        );
-      } catch (error) {
-        if (isMeshError(error, 'KUBE_NOT_FOUND') || isMeshError(error, 'KUBE_CONFLICT')) return;
-        cluster.log.warn('pod status not written', {
-          pod: this.#pod.metadata.name,
-          reason: messageOf(error),
-        });
-        await new Promise<void>((resolve) => cluster.clock.after(VOLUME_RETRY_MS, resolve));
-        this.#dirty = true;
+    const { cluster } = this.#context;
+    try {
+      while (this.#dirty) {
+        this.#dirty = false;
+        await this.#writeStatusOnce();
       }
+    } catch (error) {
+      cluster.log.warn('pod status not written', {
+        pod: this.#pod.metadata.name,
+        reason: messageOf(error),
+      });
+      cluster.clock.after(VOLUME_RETRY_MS, () => this.#changed());
+    } finally {
+      // In the same turn as the last look at `dirty`, so that no change falls between.
+      this.#writing = false;
+    }
+  }
+
+  async #writeStatusOnce(): Promise<void> {
+    const { cluster, node } = this.#context;
+    const before = this.#pod.status?.conditions ?? [];
+    const view: PodView = {
+      podAddress: this.#address,
+      nodeAddress: node.address,
+      startTime: this.#startTime,
+      restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
+      containers: this.#containers.map((runner) => runner.view),
+      initContainers: this.#initContainers.map((runner) => runner.view),
+      initialized: this.#initialized,
+      failure: this.#failure,
+    };
+    const status = podStatus(view, before, rfc3339(cluster.clock, 's'));
+    if (equalJson(this.#pod.status, { ...this.#pod.status, ...status })) return;
+    const { uid } = this.#pod.metadata;
+    try {
+      this.#pod = await cluster.client.patch<Pod>(
+        RESOURCES.pods,
+        this.#pod.metadata,
+        { type: 'merge', body: { metadata: { uid }, status } },
+        { subresource: 'status' },
+      );
+    } catch (error) {
+      // Gone, or another pod of that name: nothing to report to.
+      if (!isMeshError(error, 'KUBE_NOT_FOUND') && !isMeshError(error, 'KUBE_CONFLICT'))
+        throw error;
     }
   }
 }
