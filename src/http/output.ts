@@ -23,6 +23,8 @@ export class Output {
   end = 0;
   /** The socket took a part; `drained` goes on. */
   blocked = false;
+  /** Bytes the socket took in all. */
+  taken = 0;
   private start = 0;
   private scheduled = false;
   private finishing = false;
@@ -63,6 +65,7 @@ export class Output {
     if (this.end > this.start) {
       const taken = this.connection.write(this.bytes.subarray(this.start, this.end));
       this.start += taken;
+      this.taken += taken;
       if (this.start < this.end) {
         this.blocked = true;
         return;
@@ -83,6 +86,7 @@ export class Output {
       return;
     }
     const taken = this.connection.write(bytes);
+    this.taken += taken;
     if (taken === bytes.length) return;
     this.blocked = true;
     this.append(bytes.subarray(taken));

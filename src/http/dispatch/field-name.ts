@@ -22,9 +22,32 @@ export function equalsIgnoreCase(bytes: Uint8Array, start: number, name: string)
 /** Names that most messages have: found by length and first letter, so they cost no new string. */
 const COMMON = [
   ...['accept', 'accept-encoding', 'accept-language', 'authorization', 'cache-control'],
-  ...['content-encoding', 'content-length', 'content-type', 'cookie', 'date', 'etag', 'last-modified'],
-  ...['location', 'origin', 'referer', 'server', 'set-cookie', 'traceparent', 'tracestate', 'user-agent'],
-  ...['vary', 'x-envoy-upstream-service-time', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id'],
+  ...[
+    'content-encoding',
+    'content-length',
+    'content-type',
+    'cookie',
+    'date',
+    'etag',
+    'last-modified',
+  ],
+  ...[
+    'location',
+    'origin',
+    'referer',
+    'server',
+    'set-cookie',
+    'traceparent',
+    'tracestate',
+    'user-agent',
+  ],
+  ...[
+    'vary',
+    'x-envoy-upstream-service-time',
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-request-id',
+  ],
 ];
 const INTERNED: (string[] | undefined)[] = [];
 for (const name of COMMON) {

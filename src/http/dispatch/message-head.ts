@@ -138,7 +138,10 @@ export class MessageHead {
     const { bytes, spans } = raw;
     for (let index = 0, at = 0; index < raw.count; index++, at += 4) {
       if ((this.hidden >>> index) & 1) continue;
-      visit(fieldName(bytes, spans[at], spans[at + 1]), latin1(bytes, spans[at + 2], spans[at + 3]));
+      visit(
+        fieldName(bytes, spans[at], spans[at + 1]),
+        latin1(bytes, spans[at + 2], spans[at + 3]),
+      );
     }
     for (let index = 0; index < fields.length; index += 2) visit(fields[index], fields[index + 1]);
   }

@@ -1,8 +1,25 @@
-/** Serves HTTP/1.1 on a `Connection`. Return it as the handler of the socket. */
+/**
+ * Serves HTTP/1.1 on a `Connection`, one exchange after the other (RFC 9112 §9.3). Return it as the handler of
+ * the socket. Bytes that a client sends ahead wait, with the socket paused.
+ *
+ *   HEAD → BODY → WAIT (request read, response running) → HEAD …      101 → RAW      error → CLOSED
+ */
 import type { Clock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
+import { BODY_NONE, requestBody } from '#wire/h1/body.ts';
+import { H1_REASON, HEAD_TOO_LARGE, TOO_MANY_FIELDS } from '#wire/h1/reasons.ts';
 import type { OnExchange } from '../dispatch/dispatch.ts';
+import { MessageHead } from '../dispatch/message-head.ts';
+import { httpFault } from '../fault.ts';
+import * as limits from '../limits.ts';
+import { Output } from '../output.ts';
+import { type Sweepable, type Sweeper, sweeperOf } from '../sweeper.ts';
+import { BodyReader, END, PIECE } from './body-reader.ts';
+import { buildRequest } from './head-builder.ts';
+import { HeadReader } from './head-reader.ts';
+import { CONNECTION_CLOSE, FRAME_EMPTY, writeResponseHead } from './head-writer.ts';
+import { H1ServerExchange } from './server-exchange.ts';
 
 export interface H1ServerOptions {
   /** `scheme` of the requests. */
@@ -15,18 +32,357 @@ export interface H1ServerOptions {
   onClose?: (error: MeshError | undefined) => void;
 }
 
-export interface H1ServerConnectionApi extends ConnectionHandler {
-  /** 0 or 1. */
-  readonly active: number;
-  readonly closed: boolean;
+const HEAD = 0;
+const BODY = 1;
+const WAIT = 2;
+const RAW = 3;
+const CLOSED = 4;
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+export class H1ServerConnection implements ConnectionHandler, Sweepable {
+  readonly output: Output;
+  draining = false;
+  private state = HEAD;
+  private readonly connection: Connection;
+  private readonly options: H1ServerOptions;
+  private readonly onExchange: OnExchange;
+  private readonly clock: Clock;
+  private readonly sweeper: Sweeper;
+  private readonly head = new HeadReader();
+  private readonly body = new BodyReader();
+  private exchange: H1ServerExchange | undefined;
+  /** Bytes that came while nothing could be done with them. */
+  private ahead: Buffer | undefined;
+  private requestPaused = false;
+  private processing = false;
+  private discarded = 0;
+  private quietSince: number;
+  private closeTold = false;
+  private socketPaused = false;
+
+  constructor(
+    connection: Connection,
+    deps: { clock: Clock },
+    options: H1ServerOptions,
+    onExchange: OnExchange,
+  ) {
+    this.connection = connection;
+    this.clock = deps.clock;
+    this.options = options;
+    this.onExchange = onExchange;
+    this.output = new Output(connection, limits.H1_OUTPUT_BYTES);
+    this.sweeper = sweeperOf(deps.clock);
+    this.sweeper.enroll(this);
+    this.quietSince = this.sweeper.now;
+    this.head.start('request');
+  }
+
+  get active(): number {
+    return this.exchange === undefined ? 0 : 1;
+  }
+
+  get closed(): boolean {
+    return this.state === CLOSED;
+  }
+
   /** Finishes the running exchange with `Connection: close`, then closes; an idle connection closes now. */
-  drain(): void;
+  drain(): void {
+    this.draining = true;
+    if (this.exchange === undefined && !this.head.begun) this.shut(undefined);
+  }
+
   /** Breaks off at once. */
-  close(): void;
+  close(): void {
+    this.break(httpFault('HTTP_CLOSED_BY_US', 'closed by this side', { side: 'self' }));
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.state === CLOSED) return;
+    const chunk =
+      bytes instanceof Buffer
+        ? bytes
+        : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
+    if (this.ahead !== undefined || this.processing) {
+      this.setAside(chunk, 0);
+      return;
+    }
+    this.process(chunk);
+  }
+
+  onDrain(): void {
+    if (this.output.drained()) this.exchange?.drained();
+  }
+
+  onEnd(): void {
+    if (this.state === RAW) {
+      this.exchange?.rawEnded();
+      return;
+    }
+    // As nginx and Envoy: a client that is gone does not wait for its answer.
+    const text = 'the client closed the connection before its exchange was over';
+    const within = this.exchange !== undefined || this.head.begun;
+    this.shut(within ? httpFault('H1_UNEXPECTED_CLOSE', text, { side: 'downstream' }) : undefined);
+  }
+
+  onClose(error: MeshError | undefined): void {
+    this.tellClosed(error);
+  }
+
+  sweep(nowMs: number): void {
+    if (this.state !== HEAD || this.exchange !== undefined) return;
+    const quiet = nowMs - this.quietSince;
+    if (!this.head.begun) {
+      if (quiet > (this.options.idleTimeoutMs ?? limits.IDLE_TIMEOUT_MS)) this.shut(undefined);
+      return;
+    }
+    if (quiet <= (this.options.headTimeoutMs ?? limits.HEAD_TIMEOUT_MS)) return;
+    this.refuse(
+      408,
+      httpFault('H1_HEAD_TIMEOUT', 'no whole request head in time', { side: 'downstream' }),
+    );
+  }
+
+  // ── for the exchange ──
+
+  pauseRequest(): void {
+    this.requestPaused = true;
+    this.pauseSocket();
+  }
+
+  resumeRequest(): void {
+    if (!this.requestPaused) return;
+    this.requestPaused = false;
+    this.goOn();
+  }
+
+  /** 101 was sent: both directions are raw bytes from here on. */
+  switchToRaw(): void {
+    this.state = RAW;
+    this.goOn();
+  }
+
+  rawFinished(): void {
+    this.output.finish();
+  }
+
+  /** The response is whole. `reusable` false: it was framed by the end of the connection. */
+  responseEnded(reusable: boolean): void {
+    this.output.flush();
+    if (this.state === RAW) {
+      this.output.finish();
+      return;
+    }
+    const tooMuch = this.state === BODY && this.body.remaining > limits.DISCARD_BYTES_MAX;
+    if (!reusable || (tooMuch && Number.isFinite(this.body.remaining))) {
+      this.exchange = undefined;
+      this.shut(undefined);
+    } else if (this.state === WAIT) this.nextRequest();
+    else {
+      // The rest of the request is read and dropped (see `deliver`), so that the connection can go on.
+      this.discarded = 0;
+      this.resumeRequest();
+    }
+  }
+
+  /** Reset: the response cannot be ended in a way that the client could not mistake for a whole one. */
+  break(error: MeshError): void {
+    if (this.state === CLOSED) return;
+    this.end(error);
+    this.connection.reset();
+    this.tellClosed(error);
+  }
+
+  // ── reading ──
+
+  private process(chunk: Buffer): void {
+    this.processing = true;
+    let at = 0;
+    while (at >= 0 && at < chunk.length && this.state !== CLOSED) {
+      if (this.state === WAIT || this.requestPaused) {
+        this.setAside(chunk, at);
+        break;
+      }
+      if (this.state === HEAD) at = this.readHead(chunk, at);
+      else if (this.state === BODY) at = this.readBody(chunk, at);
+      else {
+        this.exchange?.raw(at === 0 ? chunk : chunk.subarray(at));
+        break;
+      }
+    }
+    this.processing = false;
+  }
+
+  private readHead(chunk: Buffer, at: number): number {
+    const after = this.head.read(chunk, at, chunk.length);
+    if (after < 0) {
+      const text = H1_REASON[after];
+      const status = after === HEAD_TOO_LARGE || after === TOO_MANY_FIELDS ? 431 : 400;
+      this.refuse(status, httpFault('H1_BAD_MESSAGE', text, { side: 'downstream' }));
+      return -1;
+    }
+    if (after === 0) {
+      if (at === 0) this.quietSince = this.sweeper.now;
+      return chunk.length;
+    }
+    this.beginExchange();
+    return after;
+  }
+
+  private beginExchange(): void {
+    const { framing } = this.head.parser;
+    const request = buildRequest(this.head, this.options.scheme ?? 'http');
+    if (typeof request === 'string') {
+      this.refuse(400, httpFault('H1_BAD_MESSAGE', request, { side: 'downstream' }));
+      return;
+    }
+    if (request.method === 'CONNECT') {
+      const text = 'CONNECT is not served on HTTP/1.1';
+      this.refuse(501, httpFault('H1_BAD_MESSAGE', text, { side: 'downstream' }));
+      return;
+    }
+    const kind = requestBody(framing);
+    // An upgrade is for requests without a body; with one it is ignored (RFC 9110 §7.8 lets us).
+    if (kind !== BODY_NONE || framing.minor === 0) request.upgrade = '';
+    const ended = kind === BODY_NONE && request.upgrade === '';
+    this.body.start(kind, framing.contentLength);
+    this.state = kind === BODY_NONE ? WAIT : BODY;
+    const exchange = new H1ServerExchange(this, request, ended, {
+      minor: framing.minor,
+      persistent: framing.persistent,
+    });
+    this.exchange = exchange;
+    this.onExchange(exchange);
+    if (framing.continue && framing.minor === 1 && this.state === BODY && !exchange.headSent) {
+      this.output.append(CONTINUE);
+    }
+  }
+
+  private readBody(chunk: Buffer, at: number): number {
+    const { body } = this;
+    const result = body.next(chunk, at, chunk.length);
+    if (result === PIECE) {
+      const whole = body.pieceStart === 0 && body.at === chunk.length;
+      this.deliver(whole ? chunk : chunk.subarray(body.pieceStart, body.at));
+      // A length-framed body ends with its last byte: no further byte will come to say so.
+      if (body.remaining === 0 && this.state === BODY) this.requestEnded();
+      return body.at;
+    }
+    if (result === END) {
+      this.requestEnded();
+      return body.at;
+    }
+    if (result < 0) {
+      const error = httpFault('H1_BAD_MESSAGE', H1_REASON[result], { side: 'downstream' });
+      if (this.exchange?.headSent) this.break(error);
+      else this.refuse(400, error);
+      return -1;
+    }
+    return chunk.length;
+  }
+
+  private deliver(bytes: Buffer): void {
+    const { exchange } = this;
+    if (exchange === undefined) return;
+    if (!exchange.responseDone) {
+      exchange.handler.onBody(bytes);
+      return;
+    }
+    this.discarded += bytes.length;
+    if (this.discarded <= limits.DISCARD_BYTES_MAX) return;
+    this.exchange = undefined;
+    this.shut(undefined);
+  }
+
+  private requestEnded(): void {
+    const { exchange } = this;
+    this.state = WAIT;
+    if (exchange === undefined) return;
+    if (exchange.responseDone) this.nextRequest();
+    else exchange.handler.onEnd(this.body.trailers);
+  }
+
+  private nextRequest(): void {
+    this.exchange = undefined;
+    if (this.draining) {
+      this.shut(undefined);
+      return;
+    }
+    this.state = HEAD;
+    this.requestPaused = false;
+    this.quietSince = this.sweeper.now;
+    this.head.start('request');
+    this.goOn();
+  }
+
+  private setAside(chunk: Buffer, at: number): void {
+    const rest = chunk.subarray(at);
+    this.ahead = this.ahead === undefined ? Buffer.from(rest) : Buffer.concat([this.ahead, rest]);
+    this.pauseSocket();
+  }
+
+  private pauseSocket(): void {
+    this.socketPaused = true;
+    this.connection.pause();
+  }
+
+  private resumeSocket(): void {
+    if (!this.socketPaused) return;
+    this.socketPaused = false;
+    this.connection.resume();
+  }
+
+  /** Works on what was set aside, then lets the socket run again. */
+  private goOn(): void {
+    if (this.processing) return;
+    while (this.ahead !== undefined && this.state !== WAIT && !this.requestPaused) {
+      const chunk = this.ahead;
+      this.ahead = undefined;
+      this.process(chunk);
+      if (this.state === CLOSED) return;
+    }
+    if (this.ahead === undefined && !this.requestPaused) this.resumeSocket();
+  }
+
+  // ── ending ──
+
+  /** An answer of our own to bytes that are no request, then the end. */
+  private refuse(status: number, error: MeshError): void {
+    const head = MessageHead.response(status);
+    writeResponseHead(head, this.output, FRAME_EMPTY, CONNECTION_CLOSE);
+    this.shut(error);
+  }
+
+  /** FIN behind what was written. */
+  private shut(error: MeshError | undefined): void {
+    if (this.state === CLOSED) return;
+    this.end(error);
+    this.output.finish();
+    this.resumeSocket();
+    this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
+    this.tellClosed(error);
+  }
+
+  private end(error: MeshError | undefined): void {
+    this.state = CLOSED;
+    this.sweeper.dismiss(this);
+    const { exchange } = this;
+    this.exchange = undefined;
+    if (exchange === undefined) return;
+    const text = 'the connection was closed by this side';
+    exchange.aborted(error ?? httpFault('HTTP_CLOSED_BY_US', text, { side: 'self' }));
+  }
+
+  private tellClosed(error: MeshError | undefined): void {
+    if (this.state !== CLOSED) {
+      const text = 'the client closed the connection before its exchange was over';
+      const within = this.exchange !== undefined;
+      const fault = within
+        ? httpFault('H1_UNEXPECTED_CLOSE', text, { side: 'downstream', cause: error })
+        : error;
+      this.end(fault);
+    }
+    if (this.closeTold) return;
+    this.closeTold = true;
+    this.options.onClose?.(error);
+  }
 }
-export declare const H1ServerConnection: new (
-  connection: Connection,
-  deps: { clock: Clock },
-  options: H1ServerOptions,
-  onExchange: OnExchange,
-) => H1ServerConnectionApi;

@@ -2,7 +2,11 @@
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import * as code from '#wire/h2/codes.ts';
-import type { ClientExchange, HttpClientConnection, ResponseHandler } from '../dispatch/dispatch.ts';
+import type {
+  ClientExchange,
+  HttpClientConnection,
+  ResponseHandler,
+} from '../dispatch/dispatch.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
 import { httpFault } from '../fault.ts';
 import { BodySender } from './body-sender.ts';
@@ -148,7 +152,7 @@ class H2ClientExchange implements ClientExchange, H2StreamHandler {
   /** The response is whole: the rest of the request serves nobody. */
   private stopSending(): void {
     const { stream } = this;
-    if (stream !== undefined && stream.localOpen) stream.reset(code.NO_ERROR);
+    if (stream?.localOpen) stream.reset(code.NO_ERROR);
   }
 }
 

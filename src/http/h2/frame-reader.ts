@@ -7,7 +7,13 @@
  *       └─ HEADER ◄───┴→ SKIP (unknown types) ─────────────────┘
  */
 import * as code from '#wire/h2/codes.ts';
-import { BAD_FRAME_SIZE, BAD_PADDING, BAD_STREAM_ID, CLIENT_PREFACE, FrameView } from '#wire/h2/frame.ts';
+import {
+  BAD_FRAME_SIZE,
+  BAD_PADDING,
+  BAD_STREAM_ID,
+  CLIENT_PREFACE,
+  FrameView,
+} from '#wire/h2/frame.ts';
 import { FRAME_HEADER_BYTES } from '#wire/h2/limits.ts';
 import { HEADER_BLOCK_BYTES_MAX } from '../limits.ts';
 
@@ -79,11 +85,17 @@ export class FrameReader {
           break;
         case PAD_LENGTH:
           this.padding = bytes[at++];
-          if (this.padding >= this.view.length) return this.broken(BAD_PADDING);
+          if (this.padding >= this.view.length) {
+            this.broken(BAD_PADDING);
+            return;
+          }
           this.beginData(this.view.length - 1 - this.padding);
           break;
         case PREFACE:
-          if (bytes[at] !== CLIENT_PREFACE[this.headerBytes]) return this.broken(BAD_PREFACE);
+          if (bytes[at] !== CLIENT_PREFACE[this.headerBytes]) {
+            this.broken(BAD_PREFACE);
+            return;
+          }
           at += 1;
           this.headerBytes += 1;
           if (this.headerBytes === CLIENT_PREFACE.length) {
@@ -119,9 +131,15 @@ export class FrameReader {
 
   private begin(): void {
     const { view } = this;
-    if (view.length > this.frameBytesMax) return this.broken(BAD_FRAME_SIZE);
+    if (view.length > this.frameBytesMax) {
+      this.broken(BAD_FRAME_SIZE);
+      return;
+    }
     const verdict = view.check();
-    if (verdict < 0) return this.broken(verdict);
+    if (verdict < 0) {
+      this.broken(verdict);
+      return;
+    }
     this.left = view.length;
     if (view.type === code.DATA) {
       this.padding = 0;
@@ -131,8 +149,14 @@ export class FrameReader {
       return;
     }
     const isBlock = view.type === code.HEADERS || view.type === code.CONTINUATION;
-    if (isBlock && view.length > HEADER_BLOCK_BYTES_MAX) return this.broken(HEADER_BLOCK_TOO_LARGE);
-    if (view.type === code.PUSH_PROMISE) return this.broken(BAD_STREAM_ID);
+    if (isBlock && view.length > HEADER_BLOCK_BYTES_MAX) {
+      this.broken(HEADER_BLOCK_TOO_LARGE);
+      return;
+    }
+    if (view.type === code.PUSH_PROMISE) {
+      this.broken(BAD_STREAM_ID);
+      return;
+    }
     if (view.length === 0 || view.type > code.CONTINUATION) {
       this.state = view.length === 0 ? HEADER : SKIP;
       this.sink.onFrame(this.header, 0);

@@ -28,7 +28,8 @@ export class BlockReader {
     let seen = 0;
     for (; at < list.length && list[at].charCodeAt(0) === 0x3a; at += 2) {
       const bit = this.pseudo(head, list[at], list[at + 1], kind);
-      if (bit === 0 || (seen & bit) !== 0) return this.bad(`pseudo-header ${list[at]} is not allowed here`);
+      if (bit === 0 || (seen & bit) !== 0)
+        return this.bad(`pseudo-header ${list[at]} is not allowed here`);
       seen |= bit;
     }
     const missing = required(kind, seen, head);
@@ -36,7 +37,8 @@ export class BlockReader {
     let plain = true;
     for (let index = at; index < list.length; index += 2) {
       const verdict = this.field(list[index], list[index + 1]);
-      if (verdict < 0) return this.bad(this.reason || `field ${list[index]} is not allowed in HTTP/2`);
+      if (verdict < 0)
+        return this.bad(this.reason || `field ${list[index]} is not allowed in HTTP/2`);
       if (verdict > 0) plain = false;
     }
     if (this.host !== '') {
@@ -146,7 +148,8 @@ function required(kind: BlockKind, seen: number, head: MessageHead): string {
   if ((seen & (METHOD | SCHEME | PATH)) !== (METHOD | SCHEME | PATH)) {
     return ':method, :scheme or :path is missing';
   }
-  if (head.path.charCodeAt(0) === 0x2f || (head.path === '*' && head.method === 'OPTIONS')) return '';
+  if (head.path.charCodeAt(0) === 0x2f || (head.path === '*' && head.method === 'OPTIONS'))
+    return '';
   return ':path does not begin with "/"';
 }
 
@@ -178,7 +181,12 @@ export function blockBytesMax(head: MessageHead): number {
 }
 
 /** Encodes the head at `offset`; `out` has `blockBytesMax` of room. Returns the offset behind the block. */
-export function writeBlock(encoder: HpackEncoder, head: MessageHead, out: Buffer, offset: number): number {
+export function writeBlock(
+  encoder: HpackEncoder,
+  head: MessageHead,
+  out: Buffer,
+  offset: number,
+): number {
   let at = encoder.begin(out, offset);
   if (head.status !== 0) at = encoder.field(':status', STATUS_TEXT[head.status], out, at);
   else if (head.method !== '') {

@@ -3,7 +3,13 @@
  * RFC 9113 on it. A stream's fault costs the stream, a connection's fault the connection; both say who and why.
  */
 import * as code from '#wire/h2/codes.ts';
-import { frameErrorCode, H2_REASON, readUint31, readUint32, ZERO_INCREMENT } from '#wire/h2/frame.ts';
+import {
+  frameErrorCode,
+  H2_REASON,
+  readUint31,
+  readUint32,
+  ZERO_INCREMENT,
+} from '#wire/h2/frame.ts';
 import { HpackDecoder } from '#wire/hpack/decoder.ts';
 import { HPACK_REASON } from '#wire/hpack/reasons.ts';
 import { MessageHead } from '../dispatch/message-head.ts';
@@ -11,7 +17,12 @@ import { httpFault } from '../fault.ts';
 import * as limits from '../limits.ts';
 import type { H2Connection } from './connection.ts';
 import { FloodGuard } from './flood-guard.ts';
-import { BAD_PREFACE, FrameReader, type FrameSink, HEADER_BLOCK_TOO_LARGE } from './frame-reader.ts';
+import {
+  BAD_PREFACE,
+  FrameReader,
+  type FrameSink,
+  HEADER_BLOCK_TOO_LARGE,
+} from './frame-reader.ts';
 import { BlockReader } from './header-block.ts';
 import type { H2Sender } from './sender.ts';
 import { H2Stream, type H2StreamHandler, REMOTE_OPEN } from './stream.ts';
@@ -79,33 +90,39 @@ export class H2Receiver implements FrameSink {
     if (!this.inOrder(code.DATA, view.streamId)) return;
     this.window -= view.length;
     if (this.window < 0) {
-      return this.owner.fail(code.FLOW_CONTROL_ERROR, 'it sent more than the connection window');
+      this.owner.fail(code.FLOW_CONTROL_ERROR, 'it sent more than the connection window');
+      return;
     }
     const overhead = view.length - dataBytes;
     const stream = this.owner.streams.get(view.streamId);
     if (stream === undefined || (stream.bits & REMOTE_OPEN) === 0) {
       if (this.isIdle(view.streamId)) {
-        return this.owner.fail(code.PROTOCOL_ERROR, 'DATA on a stream that was never opened');
+        this.owner.fail(code.PROTOCOL_ERROR, 'DATA on a stream that was never opened');
+        return;
       }
       // Bytes that crossed our RST_STREAM: dropped, but the connection's window gets them back.
       this.sender.credit(undefined, view.length);
-      if (stream !== undefined) this.streamFault(stream, code.STREAM_CLOSED, 'DATA after END_STREAM');
+      if (stream !== undefined)
+        this.streamFault(stream, code.STREAM_CLOSED, 'DATA after END_STREAM');
       return;
     }
     stream.receiveWindow -= view.length;
     if (stream.receiveWindow < 0) {
       this.sender.credit(undefined, view.length);
-      return this.streamFault(stream, code.FLOW_CONTROL_ERROR, 'it sent more than the stream window');
+      this.streamFault(stream, code.FLOW_CONTROL_ERROR, 'it sent more than the stream window');
+      return;
     }
     if (!stream.headReceived && !this.owner.options.isServer) {
       this.sender.credit(undefined, view.length);
-      return this.streamFault(stream, code.PROTOCOL_ERROR, 'DATA before the response head');
+      this.streamFault(stream, code.PROTOCOL_ERROR, 'DATA before the response head');
+      return;
     }
     if (stream.expectedBytes >= 0) {
       stream.expectedBytes -= dataBytes;
       if (stream.expectedBytes < 0) {
         this.sender.credit(undefined, view.length);
-        return this.streamFault(stream, code.PROTOCOL_ERROR, 'more DATA than Content-Length says');
+        this.streamFault(stream, code.PROTOCOL_ERROR, 'more DATA than Content-Length says');
+        return;
       }
     }
     this.dataStream = stream;
@@ -133,22 +150,28 @@ export class H2Receiver implements FrameSink {
     if (!this.inOrder(view.type, view.streamId)) return;
     switch (view.type) {
       case code.HEADERS:
-        return this.headers(bytes, at);
+        this.headers(bytes, at);
+        return;
       case code.CONTINUATION:
-        return this.continuation(bytes, at);
+        this.continuation(bytes, at);
+        return;
       case code.WINDOW_UPDATE:
-        return this.windowUpdate(readUint31(bytes, at));
+        this.windowUpdate(readUint31(bytes, at));
+        return;
       case code.RST_STREAM:
-        return this.resetStream(readUint32(bytes, at));
+        this.resetStream(readUint32(bytes, at));
+        return;
       case code.SETTINGS:
-        return this.settings(bytes, at);
+        this.settings(bytes, at);
+        return;
       case code.PING:
         if (this.countIdle()) return;
         if ((view.flags & code.FLAG_ACK) === 0) this.sender.pong(bytes, at);
         else this.owner.pong();
         return;
       case code.GOAWAY:
-        return this.goAway(bytes, at);
+        this.goAway(bytes, at);
+        return;
       default:
         this.countIdle();
     }
@@ -169,10 +192,14 @@ export class H2Receiver implements FrameSink {
   private headers(bytes: Buffer, at: number): void {
     const { view } = this.reader;
     const verdict = view.parseHeaders(bytes, at);
-    if (verdict < 0) return this.owner.fail(frameErrorCode(verdict), H2_REASON[verdict]);
+    if (verdict < 0) {
+      this.owner.fail(frameErrorCode(verdict), H2_REASON[verdict]);
+      return;
+    }
     const ends = (view.flags & code.FLAG_END_STREAM) !== 0;
     if ((view.flags & code.FLAG_END_HEADERS) !== 0) {
-      return this.headerBlock(bytes, view.start, view.end, view.streamId, ends);
+      this.headerBlock(bytes, view.start, view.end, view.streamId, ends);
+      return;
     }
     this.block = Buffer.allocUnsafe(limits.HEADER_BLOCK_BYTES_MAX);
     this.blockBytes = bytes.copy(this.block, 0, view.start, view.end);
@@ -190,7 +217,8 @@ export class H2Receiver implements FrameSink {
       this.continuations > limits.CONTINUATIONS_MAX ||
       this.blockBytes + view.length > limits.HEADER_BLOCK_BYTES_MAX
     ) {
-      return this.owner.fail(code.ENHANCE_YOUR_CALM, 'a header block has too many CONTINUATIONs');
+      this.owner.fail(code.ENHANCE_YOUR_CALM, 'a header block has too many CONTINUATIONs');
+      return;
     }
     bytes.copy(block, this.blockBytes, at, at + view.length);
     this.blockBytes += view.length;
@@ -202,12 +230,19 @@ export class H2Receiver implements FrameSink {
   private headerBlock(bytes: Buffer, start: number, end: number, id: number, ends: boolean): void {
     this.fields.length = 0;
     const verdict = this.decoder.decode(bytes, start, end, this.fields);
-    if (verdict < 0) return this.owner.fail(code.COMPRESSION_ERROR, HPACK_REASON[verdict]);
+    if (verdict < 0) {
+      this.owner.fail(code.COMPRESSION_ERROR, HPACK_REASON[verdict]);
+      return;
+    }
     const stream = this.owner.streams.get(id);
-    if (stream !== undefined) return this.laterHead(stream, ends);
+    if (stream !== undefined) {
+      this.laterHead(stream, ends);
+      return;
+    }
     if (!this.isIdle(id)) return;
     if (!this.owner.options.isServer || (id & 1) === 0) {
-      return this.owner.fail(code.PROTOCOL_ERROR, `HEADERS opens stream ${id}, which it may not`);
+      this.owner.fail(code.PROTOCOL_ERROR, `HEADERS opens stream ${id}, which it may not`);
+      return;
     }
     this.lastStreamId = id;
     this.guard.streamOpened();
@@ -217,18 +252,21 @@ export class H2Receiver implements FrameSink {
   private request(id: number, ends: boolean): void {
     const { owner, sender } = this;
     if (id > this.refuseAbove || owner.streams.size >= owner.options.concurrentStreamsMax) {
-      return sender.resetFrame(id, code.REFUSED_STREAM);
+      sender.resetFrame(id, code.REFUSED_STREAM);
+      return;
     }
     const stream = this.makeStream(id, NO_HANDLER);
     stream.headReceived = true;
     owner.streams.set(id, stream);
     if (this.decoder.tooLarge) {
       stream.respond(MessageHead.response(431), true);
-      return stream.reset(code.NO_ERROR);
+      stream.reset(code.NO_ERROR);
+      return;
     }
     const head = this.decoder.malformed ? undefined : this.blocks.read(this.fields, 'request');
     if (head === undefined || (ends && this.blocks.contentLength > 0)) {
-      return stream.reset(code.PROTOCOL_ERROR);
+      stream.reset(code.PROTOCOL_ERROR);
+      return;
     }
     stream.expectedBytes = this.blocks.contentLength;
     if (ends) stream.remoteEndedWithHead();
@@ -239,30 +277,36 @@ export class H2Receiver implements FrameSink {
   /** A response head, or trailers of either direction. */
   private laterHead(stream: H2Stream, ends: boolean): void {
     if ((stream.bits & REMOTE_OPEN) === 0) {
-      return this.streamFault(stream, code.STREAM_CLOSED, 'HEADERS after END_STREAM');
+      this.streamFault(stream, code.STREAM_CLOSED, 'HEADERS after END_STREAM');
+      return;
     }
     const kind = stream.headReceived ? 'trailers' : 'response';
     const bad = this.decoder.malformed || this.decoder.tooLarge;
     const head = bad ? undefined : this.blocks.read(this.fields, kind);
     if (head === undefined) {
       const reason = this.decoder.tooLarge ? 'its header list is too large' : this.blocks.reason;
-      return this.streamFault(stream, code.PROTOCOL_ERROR, reason || 'a field has a forbidden byte');
+      this.streamFault(stream, code.PROTOCOL_ERROR, reason || 'a field has a forbidden byte');
+      return;
     }
     if (kind === 'trailers') {
-      if (!ends) return this.streamFault(stream, code.PROTOCOL_ERROR, 'trailers without END_STREAM');
-      return this.endStream(stream, head);
+      if (ends) this.endStream(stream, head);
+      else this.streamFault(stream, code.PROTOCOL_ERROR, 'trailers without END_STREAM');
+      return;
     }
     if (head.status < 200) {
       if (ends || head.status === 101) {
-        return this.streamFault(stream, code.PROTOCOL_ERROR, `status ${head.status} is not allowed`);
+        this.streamFault(stream, code.PROTOCOL_ERROR, `status ${head.status} is not allowed`);
+        return;
       }
-      return stream.handler.onHead(head, false);
+      stream.handler.onHead(head, false);
+      return;
     }
     stream.headReceived = true;
     const bodiless = stream.toHead || head.status === 204 || head.status === 304;
     if (!bodiless) stream.expectedBytes = this.blocks.contentLength;
     if (ends && stream.expectedBytes > 0) {
-      return this.streamFault(stream, code.PROTOCOL_ERROR, 'less DATA than Content-Length says');
+      this.streamFault(stream, code.PROTOCOL_ERROR, 'less DATA than Content-Length says');
+      return;
     }
     stream.handler.onHead(head, ends);
     if (ends && stream.bits !== 0) stream.remoteEndedWithHead();
@@ -270,7 +314,8 @@ export class H2Receiver implements FrameSink {
 
   private endStream(stream: H2Stream, trailers: MessageHead | undefined): void {
     if (stream.expectedBytes > 0) {
-      return this.streamFault(stream, code.PROTOCOL_ERROR, 'less DATA than Content-Length says');
+      this.streamFault(stream, code.PROTOCOL_ERROR, 'less DATA than Content-Length says');
+      return;
     }
     stream.remoteEnded(trailers);
   }
@@ -306,7 +351,8 @@ export class H2Receiver implements FrameSink {
       return;
     }
     if (this.owner.options.isServer && !stream.headSent && this.guard.prematureReset()) {
-      return this.owner.fail(code.ENHANCE_YOUR_CALM, 'it resets most of its streams unanswered');
+      this.owner.fail(code.ENHANCE_YOUR_CALM, 'it resets most of its streams unanswered');
+      return;
     }
     const refused = errorCode === code.REFUSED_STREAM;
     const error = httpFault(
@@ -330,9 +376,13 @@ export class H2Receiver implements FrameSink {
     const { peer } = this.sender;
     const windowBefore = peer.initialWindowBytes;
     const verdict = peer.apply(bytes, at, view.length);
-    if (verdict < 0) return this.owner.fail(frameErrorCode(verdict), H2_REASON[verdict]);
+    if (verdict < 0) {
+      this.owner.fail(frameErrorCode(verdict), H2_REASON[verdict]);
+      return;
+    }
     if (!this.sender.settingsChanged(windowBefore)) {
-      return this.owner.fail(code.FLOW_CONTROL_ERROR, 'its initial window overflows a stream window');
+      this.owner.fail(code.FLOW_CONTROL_ERROR, 'its initial window overflows a stream window');
+      return;
     }
     if (first || !this.owner.options.isServer) this.owner.handler.onChange();
   }
@@ -382,7 +432,10 @@ export class H2Receiver implements FrameSink {
 
   private countIdle(): boolean {
     if (!this.guard.idleFrame()) return false;
-    this.owner.fail(code.ENHANCE_YOUR_CALM, 'it floods the connection with empty or control frames');
+    this.owner.fail(
+      code.ENHANCE_YOUR_CALM,
+      'it floods the connection with empty or control frames',
+    );
     return true;
   }
 }

@@ -250,7 +250,10 @@ export class H2Sender implements StreamOwner {
       const last = from + part.length === block.length ? code.FLAG_END_HEADERS : 0;
       const start = output.reserve(FRAME_HEADER_BYTES + part.length);
       const all = (from === 0 ? flags : 0) | last;
-      output.bytes.set(part, writeFrameHeader(output.bytes, start, part.length, type, all, streamId));
+      output.bytes.set(
+        part,
+        writeFrameHeader(output.bytes, start, part.length, type, all, streamId),
+      );
       output.commit(start + FRAME_HEADER_BYTES + part.length);
     }
   }
