@@ -1,0 +1,211 @@
+import { describe, expect, test } from 'bun:test';
+import { silentLogger } from '#base/log.ts';
+import { seededRandom } from '#base/random.ts';
+import type { Deployment, Gateway, Service } from '#kube/client/kinds.ts';
+import { RESOURCES } from '#kube/client/resources.ts';
+import { FakeClock } from '#test/support/fake-clock.ts';
+import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
+import { startGatewayController } from './gateway.ts';
+import { startLeaderElection } from './leader.ts';
+import { ROOT_CERT_NAME, startRootCertController } from './root-cert.ts';
+import { WorkQueue } from './work-queue.ts';
+
+const OPTIONS = {
+  image: 'tulle',
+  rootNamespace: 'istio-system',
+  clusterId: 'Kubernetes',
+  trustDomain: 'cluster.local',
+  domain: 'cluster.local',
+};
+const KEY = { namespace: 'shop', name: 'waypoint' };
+const GATEWAY: Gateway = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'Gateway',
+  metadata: { ...KEY },
+  spec: {
+    gatewayClassName: 'istio-waypoint',
+    listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+  },
+};
+
+function setup() {
+  const client = new FakeKubeClient();
+  const clock = new FakeClock();
+  return { client, clock, deps: { client, clock, random: seededRandom(1), log: silentLogger } };
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 60; turn++) await Promise.resolve();
+}
+
+describe('startGatewayController', () => {
+  test('makes what a waypoint needs, and reports it programmed once a pod is ready', async () => {
+    const { client, deps } = setup();
+    const stop = startGatewayController(deps, OPTIONS);
+    await client.create(RESOURCES.gateways, GATEWAY);
+    await settle();
+    const deployment = await client.get<Deployment>(RESOURCES.deployments, KEY);
+    const service = await client.get<Service>(RESOURCES.services, KEY);
+    await client.get(RESOURCES.serviceAccounts, KEY);
+    await client.get(RESOURCES.gatewayClasses, { name: 'istio-waypoint' });
+    await client.get(RESOURCES.gatewayClasses, { name: 'tulle-waypoint' });
+    expect(service.spec.ports?.map(({ port }) => port)).toEqual([15021, 15008]);
+    expect(deployment.spec.template.metadata?.labels).toMatchObject({
+      'gateway.networking.k8s.io/gateway-name': 'waypoint',
+      'istio.io/dataplane-mode': 'none',
+    });
+    expect(deployment.metadata.ownerReferences).toMatchObject([
+      { kind: 'Gateway', name: 'waypoint', controller: true },
+    ]);
+    const before = await client.get<Gateway>(RESOURCES.gateways, KEY);
+    expect(before.status?.addresses).toEqual([]);
+    expect(statusOf(before)).toEqual(['Accepted=True', 'Programmed=False']);
+
+    await client.patch(RESOURCES.deployments, KEY, {
+      type: 'merge',
+      body: { status: { readyReplicas: 1 } },
+    });
+    await settle();
+    const after = await client.get<Gateway>(RESOURCES.gateways, KEY);
+    expect(after.status?.addresses).toEqual([
+      { type: 'Hostname', value: 'waypoint.shop.svc.cluster.local' },
+    ]);
+    expect(statusOf(after)).toEqual(['Accepted=True', 'Programmed=True']);
+
+    await client.patch(RESOURCES.deployments, KEY, {
+      type: 'merge',
+      body: { status: { readyReplicas: 0 } },
+    });
+    await settle();
+    const restarting = await client.get<Gateway>(RESOURCES.gateways, KEY);
+    expect(restarting.status?.addresses).toHaveLength(1);
+    expect(statusOf(restarting)).toEqual(['Accepted=True', 'Programmed=False']);
+    stop();
+    expect(client.watching).toBe(0);
+  });
+
+  test('leaves Gateways of other classes alone', async () => {
+    const { client, deps } = setup();
+    const stop = startGatewayController(deps, OPTIONS);
+    await client.create(RESOURCES.gateways, {
+      ...GATEWAY,
+      spec: { ...GATEWAY.spec, gatewayClassName: 'nginx' },
+    });
+    await settle();
+    expect([...client.objects.keys()].filter((id) => id.includes('shop'))).toEqual([
+      'gateways|shop|waypoint',
+    ]);
+    stop();
+  });
+
+  test('tries again after the API server was away', async () => {
+    const { client, clock, deps } = setup();
+    const stop = startGatewayController(deps, OPTIONS);
+    await client.create(RESOURCES.gateways, GATEWAY);
+    client.failures = 3;
+    await settle();
+    clock.advance(5_000);
+    await settle();
+    clock.advance(5_000);
+    await settle();
+    expect((await client.get<Deployment>(RESOURCES.deployments, KEY)).kind).toBe('Deployment');
+    stop();
+  });
+});
+
+function statusOf(gateway: Gateway): string[] {
+  return (gateway.status?.conditions ?? []).map(({ type, status }) => `${type}=${status}`);
+}
+
+describe('startRootCertController', () => {
+  test('writes the bundle into every namespace and repairs it', async () => {
+    const { client, deps } = setup();
+    const namespace = (name: string) => ({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name },
+    });
+    await client.create(RESOURCES.namespaces, namespace('shop'));
+    const stop = startRootCertController(deps, () => 'ROOT');
+    await settle();
+    await client.create(RESOURCES.namespaces, namespace('late'));
+    await settle();
+    const read = (where: string) =>
+      client.get(RESOURCES.configMaps, { namespace: where, name: ROOT_CERT_NAME });
+    const want = { data: { 'root-cert.pem': 'ROOT' } };
+    expect(await read('shop')).toMatchObject(want);
+    expect(await read('late')).toMatchObject(want);
+    await client.delete(RESOURCES.configMaps, { namespace: 'late', name: ROOT_CERT_NAME });
+    await settle();
+    expect(await read('late')).toMatchObject(want);
+    stop();
+  });
+});
+
+describe('startLeaderElection', () => {
+  const lease = { namespace: 'istio-system', name: 'tulle-control' };
+
+  test('one leads; the other takes over when the lease runs out, and the first steps down', async () => {
+    const { client, clock, deps } = setup();
+    const leaders = new Set<string>();
+    const join = (identity: string, through = deps.client) =>
+      startLeaderElection({ ...deps, client: through }, { ...lease, identity }, () => {
+        leaders.add(identity);
+        return () => void leaders.delete(identity);
+      });
+    const stopFirst = join('a');
+    await settle();
+    const stopSecond = join('b');
+    for (let round = 0; round < 20; round++) {
+      clock.advance(2_000);
+      await settle();
+    }
+    expect([...leaders]).toEqual(['a']);
+    stopFirst();
+    expect([...leaders]).toEqual([]);
+    for (let round = 0; round < 10; round++) {
+      clock.advance(2_000);
+      await settle();
+    }
+    expect([...leaders]).toEqual(['b']);
+    stopSecond();
+    expect(client.objects.size).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('steps down before others may take over when it cannot renew', async () => {
+    const { client, clock, deps } = setup();
+    let leading = false;
+    const stop = startLeaderElection(deps, { ...lease, identity: 'a' }, () => {
+      leading = true;
+      return () => {
+        leading = false;
+      };
+    });
+    await settle();
+    expect(leading).toBe(true);
+    client.failures = 1_000;
+    for (let elapsedMs = 0; elapsedMs < 14_000; elapsedMs += 1_000) {
+      clock.advance(1_000);
+      await settle();
+    }
+    expect(leading).toBe(false);
+    stop();
+  });
+});
+
+describe('WorkQueue', () => {
+  test('works on a key again that is added while it is worked on', async () => {
+    const { deps } = setup();
+    const runs: string[] = [];
+    const queue: WorkQueue = new WorkQueue(deps, async (key) => {
+      runs.push(key);
+      if (runs.length === 1) queue.add('a');
+      await Promise.resolve();
+    });
+    queue.add('a');
+    queue.add('b');
+    await settle();
+    expect(runs).toEqual(['a', 'a', 'b']);
+  });
+});
