@@ -104,10 +104,18 @@ export const plainSchemas: SchemaProvider = {
   applyDefaults: () => undefined,
   validate: () => [],
   serverSideApply: ({ live, patch }) => ({
-    object: live === undefined ? patch : ({ ...live, ...patch, metadata: { ...live.metadata, ...patch.metadata } } as ApiObject),
+    object:
+      live === undefined
+        ? patch
+        : ({ ...live, ...patch, metadata: { ...live.metadata, ...patch.metadata } } as ApiObject),
   }),
   trackUpdate: ({ updated }) => updated,
-  openApiV2: () => ({ swagger: '2.0', info: { title: 'Tulle', version: 'v0' }, paths: {}, definitions: {} }),
+  openApiV2: () => ({
+    swagger: '2.0',
+    info: { title: 'Tulle', version: 'v0' },
+    paths: {},
+    definitions: {},
+  }),
   openApiV3Index: () => ({ paths: {} }),
   openApiV3Group: () => undefined,
 };

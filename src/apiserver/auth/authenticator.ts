@@ -1,0 +1,29 @@
+/** Bearer tokens to identities: the admin's fixed token, or a service account's. */
+import { timingSafeEqual } from 'node:crypto';
+import { ADMIN, ANONYMOUS, type Identity } from './identity.ts';
+import type { ServiceAccountTokens } from './service-account-tokens.ts';
+
+export class Authenticator {
+  readonly #admin: Buffer;
+  readonly #tokens: ServiceAccountTokens;
+
+  constructor(adminToken: string, tokens: ServiceAccountTokens) {
+    this.#admin = digest(adminToken);
+    this.#tokens = tokens;
+  }
+
+  /** Undefined: a credential was shown and it is no good (401). Without one the caller is anonymous. */
+  async identify(headers: Headers): Promise<Identity | undefined> {
+    const authorization = headers.get('authorization');
+    if (authorization === null) return ANONYMOUS;
+    const match = /^Bearer +(\S+)$/i.exec(authorization);
+    if (match === null) return undefined;
+    // Compared by digest: equal lengths, and the time tells nothing.
+    if (timingSafeEqual(digest(match[1]), this.#admin)) return ADMIN;
+    return (await this.#tokens.identify(match[1]))?.identity;
+  }
+}
+
+function digest(text: string): Buffer {
+  return new Bun.CryptoHasher('sha256').update(text).digest();
+}
