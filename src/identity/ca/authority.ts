@@ -1,0 +1,221 @@
+/**
+ * The mesh's certificate authority: a self-signed ECDSA P-256 root that signs SPIFFE leaves for workloads and the
+ * control plane's own serving certificate. Who may have which identity is decided by the caller (control/ca).
+ */
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import type { Clock } from '#base/clock.ts';
+import { MeshError, messageOf } from '#base/errors.ts';
+import type { Random } from '#base/random.ts';
+import type { Principal } from '#model/identity/spiffe.ts';
+import { encodePem } from '#wire/x509/pem.ts';
+import {
+  BACKDATE_SECONDS,
+  CSR_CHARS_MAX,
+  LEAF_TTL_SECONDS,
+  LEAF_TTL_SECONDS_MAX,
+  ROOT_TTL_SECONDS,
+  SERIAL_BYTES,
+  SERVING_TTL_SECONDS,
+} from '../limits.ts';
+
+const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const;
+const RSA_BITS_MIN = 2048;
+
+export interface AuthorityDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** As Secret istio-ca-secret keeps it: `ca-cert.pem`, `ca-key.pem` (PKCS #8). */
+export interface RootMaterial {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+export interface ServingIdentity {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+}
+
+export interface SignRequest {
+  /** PEM. Only its public key counts: names in it are the client's wishes. */
+  readonly csr: string;
+  readonly principal: Principal;
+  /** 0 or less: the default. */
+  readonly ttlSeconds: number;
+}
+
+export interface CertificateAuthority {
+  /** PEM. */
+  readonly root: string;
+  /** Leaf first, last the root bundle. Rejects with a MeshError. */
+  sign(request: SignRequest): Promise<readonly string[]>;
+  /** Key and certificate for the control plane's own port. */
+  issueServing(dnsNames: readonly string[]): Promise<ServingIdentity>;
+}
+
+/** A new root for a mesh that has none. */
+export async function createRoot(deps: AuthorityDeps, organization: string): Promise<RootMaterial> {
+  const keys = await generateKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(deps.random),
+    name: new x509.Name([{ O: [organization] }]).toString(),
+    ...lifetime(deps.clock, ROOT_TTL_SECONDS),
+    signingAlgorithm: SIGNING_ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+        true,
+      ),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certificate: pemOf(certificate), privateKey: await exportKey(keys.privateKey) };
+}
+
+/** Rejects with CA_ROOT_INVALID when certificate and key are unreadable or do not belong together. */
+export async function loadAuthority(
+  deps: AuthorityDeps,
+  material: RootMaterial,
+): Promise<CertificateAuthority> {
+  const { certificate, key } = await readRoot(material);
+  const root = pemOf(certificate);
+  const issue = async (options: {
+    publicKey: CryptoKey | x509.PublicKey;
+    ttlSeconds: number;
+    names: x509.JsonGeneralNames;
+  }) => {
+    const leaf = await x509.X509CertificateGenerator.create({
+      serialNumber: serialNumber(deps.random),
+      subject: '',
+      issuer: certificate.subjectName,
+      ...lifetime(deps.clock, options.ttlSeconds, certificate.notAfter),
+      signingAlgorithm: SIGNING_ALGORITHM,
+      signingKey: key,
+      publicKey: options.publicKey,
+      extensions: [
+        new x509.KeyUsagesExtension(
+          x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment,
+          true,
+        ),
+        new x509.ExtendedKeyUsageExtension([
+          x509.ExtendedKeyUsage.serverAuth,
+          x509.ExtendedKeyUsage.clientAuth,
+        ]),
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        await x509.AuthorityKeyIdentifierExtension.create(certificate.publicKey),
+        // RFC 5280 §4.2.1.6: critical, because the subject is empty.
+        new x509.SubjectAlternativeNameExtension(options.names, true),
+      ],
+    });
+    return pemOf(leaf);
+  };
+  return {
+    root,
+    async sign({ csr, principal, ttlSeconds }) {
+      if (ttlSeconds > LEAF_TTL_SECONDS_MAX) {
+        throw new MeshError('CA_TTL_TOO_LONG', `lifetime of ${ttlSeconds} s for ${principal}`, {
+          side: 'downstream',
+          hint: `ask for at most ${LEAF_TTL_SECONDS_MAX} s`,
+        });
+      }
+      const publicKey = await verifiedKey(csr);
+      const leaf = await issue({
+        publicKey,
+        ttlSeconds: ttlSeconds > 0 ? ttlSeconds : LEAF_TTL_SECONDS,
+        names: [{ type: 'url', value: principal }],
+      });
+      return [leaf, root];
+    },
+    async issueServing(dnsNames) {
+      const keys = await generateKeys();
+      const leaf = await issue({
+        publicKey: keys.publicKey,
+        ttlSeconds: SERVING_TTL_SECONDS,
+        names: dnsNames.map((value) => ({ type: 'dns' as const, value })),
+      });
+      return { certificateChain: leaf, privateKey: await exportKey(keys.privateKey) };
+    },
+  };
+}
+
+async function readRoot({ certificate: pem, privateKey }: RootMaterial) {
+  const invalid = (message: string, cause?: unknown) =>
+    new MeshError('CA_ROOT_INVALID', message, {
+      side: 'config',
+      hint: 'delete Secret istio-ca-secret to start a new root (every certificate is then replaced)',
+      cause,
+    });
+  try {
+    const certificate = new x509.X509Certificate(pem);
+    const der = x509.PemConverter.decodeFirst(privateKey);
+    const key = await crypto.subtle.importKey('pkcs8', der, KEY_ALGORITHM, false, ['sign']);
+    if (await belongTogether(certificate, key)) return { certificate, key };
+  } catch (cause) {
+    throw invalid(`the root of the CA is unreadable: ${messageOf(cause)}`, cause);
+  }
+  throw invalid('the key of the CA does not belong to its certificate');
+}
+
+async function belongTogether(certificate: x509.X509Certificate, key: CryptoKey) {
+  const probe = new TextEncoder().encode('probe');
+  const signature = await crypto.subtle.sign(SIGNING_ALGORITHM, key, probe);
+  const publicKey = await certificate.publicKey.export(KEY_ALGORITHM, ['verify']);
+  return crypto.subtle.verify(SIGNING_ALGORITHM, publicKey, signature, probe);
+}
+
+/** The public key of a CSR whose signature proves that the client holds the private one. */
+async function verifiedKey(csr: string): Promise<x509.PublicKey> {
+  const rejected = (message: string, cause?: unknown) =>
+    new MeshError('CA_CSR_REJECTED', message, {
+      side: 'downstream',
+      hint: 'send a PKCS #10 request in PEM, signed with the key that it carries',
+      cause,
+    });
+  if (csr.length > CSR_CHARS_MAX) throw rejected(`CSR of ${csr.length} characters`);
+  let request: x509.Pkcs10CertificateRequest;
+  let proven: boolean;
+  try {
+    request = new x509.Pkcs10CertificateRequest(csr);
+    proven = await request.verify();
+  } catch (cause) {
+    throw rejected(`CSR is unreadable: ${messageOf(cause)}`, cause);
+  }
+  if (!proven) throw rejected('the signature of the CSR is wrong');
+  const { algorithm } = request.publicKey;
+  const bits = 'modulusLength' in algorithm ? Number(algorithm.modulusLength) : undefined;
+  if (bits !== undefined && bits < RSA_BITS_MIN) throw rejected(`RSA key of ${bits} bits`);
+  return request.publicKey;
+}
+
+function generateKeys(): Promise<CryptoKeyPair> {
+  return crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
+}
+
+async function exportKey(key: CryptoKey): Promise<string> {
+  return encodePem('PRIVATE KEY', new Uint8Array(await crypto.subtle.exportKey('pkcs8', key)));
+}
+
+/** RFC 5280 §4.1.2.2: positive, at most 20 octets. */
+function serialNumber(random: Random): string {
+  const bytes = random.bytes(SERIAL_BYTES);
+  bytes[0] = (bytes[0] & 0x7f) | 0x40;
+  return Buffer.from(bytes).toString('hex');
+}
+
+function lifetime(clock: Clock, ttlSeconds: number, latest?: Date) {
+  const now = clock.wallTime();
+  const notAfter = now + ttlSeconds * 1000;
+  return {
+    notBefore: new Date(now - BACKDATE_SECONDS * 1000),
+    notAfter: latest === undefined ? new Date(notAfter) : new Date(Math.min(notAfter, +latest)),
+  };
+}
+
+function pemOf(certificate: x509.X509Certificate): string {
+  return `${certificate.toString('pem').trim()}\n`;
+}

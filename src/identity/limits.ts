@@ -1,0 +1,25 @@
+/** Limits of identity/, each with its reason. */
+
+const DAY_SECONDS = 86_400;
+
+/** Istio's root: ten years (security/pkg/pki/ca). */
+export const ROOT_TTL_SECONDS = 3650 * DAY_SECONDS;
+/** Default and largest lifetime of a workload certificate, as istiod's (security/pkg/cmd). */
+export const LEAF_TTL_SECONDS = DAY_SECONDS;
+export const LEAF_TTL_SECONDS_MAX = 90 * DAY_SECONDS;
+/** The control plane's own serving certificate; it makes a new one at every start. */
+export const SERVING_TTL_SECONDS = 365 * DAY_SECONDS;
+/** NotBefore lies this far back: clocks of two machines differ. */
+export const BACKDATE_SECONDS = 120;
+export const SERIAL_BYTES = 16;
+/** A CSR of RSA 4096 with names is below 4 KiB. */
+export const CSR_CHARS_MAX = 16 * 1024;
+
+/** Certificates fetched at once, and the back-off of one that fails (ztunnel src/identity/manager.rs). */
+export const FETCHES_MAX = 8;
+export const FETCH_RETRY_INITIAL_MS = 500;
+export const FETCH_RETRY_CAP_MS = 150_000;
+/** A connection that waits shortens the back-off to this: at most one request a second and principal. */
+export const DEMAND_RETRY_MS = 1_000;
+/** Longest single timer; the wall clock is looked at again after it. */
+export const TIMER_MAX_MS = 3_600_000;

@@ -1,0 +1,30 @@
+/** Who the peer of a TLS connection is, and whether its trust domain is ours. The chain was verified before. */
+import { MeshError } from '#base/errors.ts';
+import { type Principal, parseIdentity, principalOf } from '#model/identity/spiffe.ts';
+
+/**
+ * The peer's principal out of the URI SANs of its leaf. As ztunnel does (src/tls/workload.rs): the first SAN that
+ * is an Istio identity counts, and its trust domain must be one of ours.
+ */
+export function verifyPeer(
+  uris: readonly string[],
+  trustDomains: ReadonlySet<string>,
+): Principal | MeshError {
+  const principal = principalOf(uris);
+  const identity = principal === undefined ? undefined : parseIdentity(principal);
+  if (principal === undefined || identity === undefined) {
+    const shown = uris.length === 0 ? 'none' : uris.slice(0, 3).join(', ');
+    return new MeshError('TRUST_NO_IDENTITY', `peer proved no mesh identity (URI SANs: ${shown})`, {
+      side: 'downstream',
+      hint: 'is the peer part of the mesh?',
+    });
+  }
+  if (!trustDomains.has(identity.trustDomain)) {
+    const ours = [...trustDomains].join(', ');
+    return new MeshError('TRUST_FOREIGN_DOMAIN', `${principal} is not of trust domain ${ours}`, {
+      side: 'downstream',
+      hint: 'set trustDomain alike on both sides',
+    });
+  }
+  return principal;
+}
