@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'bun:test';
+import { ACCESS_LOG_FIELD_CHARS_MAX } from '../limits.ts';
+import { formatAccess } from './format.ts';
+import { type LogOutput, LogWriter } from './log-writer.ts';
+import type { AccessRecord } from './record.ts';
+
+const RECORD: AccessRecord = {
+  startMs: Date.UTC(2026, 0, 2, 3, 4, 5, 7),
+  method: 'GET',
+  path: '/x?y=1',
+  protocol: 'HTTP/1.1',
+  responseCode: 200,
+  responseFlags: '-',
+  responseCodeDetails: 'via_upstream',
+  upstreamTransportFailure: '',
+  bytesReceived: 0,
+  bytesSent: 12,
+  durationMs: 4.6,
+  upstreamServiceMs: 3.2,
+  forwardedFor: '198.18.1.5',
+  userAgent: 'curl/8',
+  requestId: 'id-1',
+  authority: 'product-service',
+  upstreamHost: '198.18.2.7:8080',
+  upstreamCluster: 'outbound|80|stable|p',
+  downstreamLocal: '198.19.0.7:80',
+  downstreamRemote: '198.18.1.5:41000',
+  routeName: 'default',
+  note: 'rerouted from canary to stable: all 1 endpoints of subset canary are ejected',
+};
+
+describe('formatAccess', () => {
+  test('text has Envoy’s default fields in order and the note last', () => {
+    expect(formatAccess(RECORD, 'text')).toBe(
+      '[2026-01-02T03:04:05.007Z] "GET /x?y=1 HTTP/1.1" 200 - via_upstream - "-" 0 12 5 3 "198.18.1.5" "curl/8" "id-1" "product-service" "198.18.2.7:8080" outbound|80|stable|p - 198.19.0.7:80 198.18.1.5:41000 - default "rerouted from canary to stable: all 1 endpoints of subset canary are ejected"\n',
+    );
+  });
+
+  test('json has Istio’s keys, null where there is nothing', () => {
+    const line = JSON.parse(
+      formatAccess({ ...RECORD, userAgent: undefined, upstreamServiceMs: -1, note: '' }, 'json'),
+    );
+    expect(line).toMatchObject({
+      start_time: '2026-01-02T03:04:05.007Z',
+      route_name: 'default',
+      response_code: 200,
+      duration: 5,
+      user_agent: null,
+      upstream_service_time: null,
+      upstream_cluster: 'outbound|80|stable|p',
+      note: null,
+    });
+  });
+
+  test('what a client sends can neither forge a line nor a field, nor grow without bound', () => {
+    const evil = { ...RECORD, userAgent: 'a"\n[fake] \u0007', path: 'x'.repeat(100_000) };
+    const line = formatAccess(evil, 'text');
+    expect(line.split('\n').length).toBe(2);
+    expect(line).toContain('"a\\"\\x0a[fake] \\x07"');
+    expect(line.length).toBeLessThan(ACCESS_LOG_FIELD_CHARS_MAX + 1000);
+    expect(formatAccess(evil, 'json').split('\n').length).toBe(2);
+  });
+});
+
+describe('LogWriter', () => {
+  function scripted() {
+    const writes: string[] = [];
+    const state = { hasRoom: true, drained: () => undefined as unknown };
+    const output: LogOutput = {
+      write: (text) => {
+        writes.push(text);
+        return state.hasRoom;
+      },
+      onDrain: (callback) => {
+        state.drained = callback;
+      },
+    };
+    return { writes, state, output };
+  }
+  const turn = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+
+  test('all lines of a turn leave in one write', async () => {
+    const { writes, output } = scripted();
+    const writer = new LogWriter(output);
+    writer.write('a\n');
+    writer.write('b\n');
+    expect(writes).toEqual([]);
+    await turn();
+    expect(writes).toEqual(['a\nb\n']);
+  });
+
+  test('while the output is full lines wait up to the bound, then are dropped and counted', async () => {
+    const { writes, state, output } = scripted();
+    const writer = new LogWriter(output, 4);
+    state.hasRoom = false;
+    writer.write('a\n');
+    await turn();
+    for (const line of ['b\n', 'c\n', 'd\n', 'e\n']) writer.write(line);
+    await turn();
+    expect(writes).toEqual(['a\n']);
+    expect(writer.droppedTotal).toBe(2);
+    state.hasRoom = true;
+    state.drained();
+    expect(writes[1]).toStartWith('b\nc\n{"dropped_access_log_lines":2,');
+  });
+});
