@@ -24,6 +24,8 @@ export interface ReadyEvent {
 export interface RunnerOptions {
   nodes: number;
   demo: boolean;
+  /** False: a plain cluster without the mesh's parts. */
+  mesh: boolean;
   files: string[];
   apiSocket: string;
   consoleSocket: string;

@@ -27,6 +27,8 @@ import { programCommand } from './program.ts';
 
 export interface LabUpOptions {
   demo?: boolean;
+  /** False: a plain cluster without the mesh's parts. */
+  mesh?: boolean;
   files?: string[];
   nodes?: number;
   detach?: boolean;
@@ -55,6 +57,7 @@ export async function labUp(
   const paths = statePaths();
   const whole: LabOptions = {
     demo: options.demo ?? false,
+    mesh: options.mesh ?? true,
     files: (options.files ?? []).map((file) => absolutePath(file)),
     nodes: options.nodes ?? 2,
     consolePort: options.consolePort ?? 20001,

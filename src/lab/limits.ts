@@ -46,3 +46,5 @@ export const TOKEN_REFRESH_SHARE = 0.8;
 export const VOLUME_SYNC_DELAY_MS = 200;
 /** Events older than this go, as on Kubernetes. */
 export const EVENT_MESSAGE_BYTES_MAX = 1024;
+/** Parts that are not ready by then are named in the error; a slow machine needs some tens of seconds. */
+export const PARTS_TIMEOUT_MS = 90_000;

@@ -29,6 +29,8 @@ import {
 
 export interface LabOptions {
   demo: boolean;
+  /** False: a plain cluster without the mesh's parts. */
+  mesh: boolean;
   files: string[];
   nodes: number;
   consolePort: number;
@@ -137,10 +139,11 @@ export class LabHost {
 
   #spawn(): void {
     const { paths } = this.#deps;
-    const { nodes, demo, files, program } = this.#options;
+    const { nodes, demo, mesh, files, program } = this.#options;
     const runner: RunnerOptions = {
       nodes,
       demo,
+      mesh,
       files,
       program,
       apiSocket: paths.apiSocket,

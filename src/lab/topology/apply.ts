@@ -55,10 +55,22 @@ function isLink(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-export async function buildTopology(nodes: readonly NodePlan[]): Promise<void> {
-  try {
+/** The bridge and everything that hangs on it; nodes are not configured yet. */
+export function buildFabric(nodes: readonly NodePlan[]): Promise<void> {
+  return building(async () => {
     await runIp(fabricLines(nodes));
+  });
+}
+
+export function buildNodes(nodes: readonly NodePlan[]): Promise<void> {
+  return building(async () => {
     await Promise.all(nodes.map((node) => buildNode(node, nodes)));
+  });
+}
+
+async function building(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     throw new MeshError('LAB_TOPOLOGY', `cannot build the lab's network: ${messageOf(error)}`, {
       side: 'self',
