@@ -211,7 +211,10 @@ export class H2Receiver implements FrameSink {
   private continuation(bytes: Buffer, at: number): void {
     const { view } = this.reader;
     const { block } = this;
-    if (block === undefined) return;
+    if (block === undefined) {
+      this.owner.fail(code.PROTOCOL_ERROR, 'CONTINUATION without HEADERS before it');
+      return;
+    }
     this.continuations += 1;
     if (
       this.continuations > limits.CONTINUATIONS_MAX ||
