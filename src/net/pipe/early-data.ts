@@ -1,0 +1,58 @@
+/**
+ * Handler of a connection whose other side is not there yet: keeps what arrives, up to a bound, then hands it to
+ * the pipe. Cheaper than pausing each new socket, and a server that speaks first is not held up.
+ */
+import type { MeshError } from '#base/errors.ts';
+import type { Connection, ConnectionHandler } from '../connection.ts';
+
+export class EarlyData implements ConnectionHandler {
+  readonly #connection: Connection;
+  readonly #bytesMax: number;
+  readonly #onGone: (error: MeshError | undefined) => void;
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #paused = false;
+  #ended = false;
+
+  /** `onGone`: the connection closed before there was anybody to talk to. */
+  constructor(
+    connection: Connection,
+    options: { bytesMax: number; onGone: (error: MeshError | undefined) => void },
+  ) {
+    this.#connection = connection;
+    this.#bytesMax = options.bytesMax;
+    this.#onGone = options.onGone;
+  }
+
+  /** Gives everything to the handler that took over. */
+  replay(next: ConnectionHandler): void {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    this.#bytes = 0;
+    for (const chunk of chunks) next.onData(chunk);
+    if (this.#ended) next.onEnd();
+    if (this.#paused) this.#connection.resume();
+  }
+
+  onData(bytes: Uint8Array): void {
+    // `slice` of a Buffer would share the runtime's memory.
+    this.#chunks.push(new Uint8Array(bytes));
+    this.#bytes += bytes.length;
+    if (this.#paused || this.#bytes < this.#bytesMax) return;
+    this.#paused = true;
+    this.#connection.pause();
+  }
+
+  onDrain(): void {
+    return;
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+  }
+
+  onClose(error: MeshError | undefined): void {
+    this.#chunks = [];
+    this.#onGone(error);
+  }
+}

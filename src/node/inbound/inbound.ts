@@ -1,0 +1,202 @@
+/** Connections to the app of one pod: tunnels on 15008 and captured plaintext on 15006. */
+import { MeshError } from '#base/errors.ts';
+import { encodeBaggage } from '#hbone/baggage.ts';
+import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
+import { MessageHead } from '#http/dispatch/message-head.ts';
+import {
+  formatPrincipal,
+  type Principal,
+  parseIdentity,
+  principalOf,
+} from '#model/identity/spiffe.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import type {
+  Connection,
+  ConnectionHandler,
+  SocketAddress,
+  TlsConnection,
+} from '#net/connection.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
+import { PROXY_MARK } from '../marks.ts';
+import { unknownWorkload } from '../outbound/outbound.ts';
+import { responseOf } from '../respond.ts';
+import type { NodeContext, PodIdentity } from '../workload/context.ts';
+import { Session } from '../workload/session.ts';
+import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
+import type { LiveInbound } from './live-inbound.ts';
+
+export interface InboundDeps {
+  context: NodeContext;
+  pod: PodIdentity;
+  live: LiveInbound;
+}
+
+/** One TLS connection on 15008; undefined refuses it. */
+export function acceptHbone(
+  deps: InboundDeps,
+  connection: TlsConnection,
+): ConnectionHandler | undefined {
+  const { context } = deps;
+  const source = { address: connection.remoteAddress, port: connection.remotePort };
+  const destination = { address: connection.localAddress, port: connection.localPort };
+  const peer = principalOf(connection.peerUris);
+  // As ztunnel: the peer must be of our own trust domain, aliases are not consulted.
+  if (peer === undefined || parseIdentity(peer)?.trustDomain !== context.trustDomain) {
+    const proved = connection.peerUris.join(', ') || 'no identity';
+    const error = new MeshError(
+      'NET_PEER_IDENTITY',
+      `peer proved ${proved}, not one of ${context.trustDomain}`,
+      {
+        side: 'downstream',
+        hint: 'both ends need certificates of one trust domain',
+      },
+    );
+    context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+    return undefined;
+  }
+  return serveTunnels(connection, context, {
+    onTunnel: (tunnel) => acceptTunnel(deps, tunnel, { source, destination, peer }),
+    onClose: () => undefined,
+  });
+}
+
+interface TunnelEnds {
+  source: SocketAddress;
+  destination: SocketAddress;
+  peer: Principal;
+}
+
+function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnds): void {
+  const { context } = deps;
+  let local: Workload | undefined;
+  const session = new Session(tunnel.connection, {
+    reject: (error) => tunnel.refuse(responseOf(error).status),
+    ready: () => tunnel.accept(answerOf(local)),
+    failedEarly: (error) => context.telemetry.failedEarly({ direction: 'inbound', ...ends, error }),
+    onOver: () => deps.live.remove(session),
+  });
+  withLocal(deps, session, (workload) => {
+    local = workload;
+    const { authority } = tunnel.head;
+    const localAddress = ends.destination.address;
+    const verdict = decideTunnel(context.state.current, {
+      local: workload,
+      localAddress,
+      authority,
+    });
+    proceed(deps, session, { ...ends, local: workload, authority, verdict });
+  });
+}
+
+/** One captured plaintext connection on 15006. */
+export function acceptPlaintext(deps: InboundDeps, connection: Connection): ConnectionHandler {
+  const { context } = deps;
+  const source = { address: connection.remoteAddress, port: connection.remotePort };
+  const destination = context.network.originalDestination(connection);
+  const session = new Session(connection, {
+    reject: () => connection.reset(),
+    failedEarly: (error) =>
+      context.telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
+    onOver: () => deps.live.remove(session),
+  });
+  withLocal(deps, session, (local) => {
+    const verdict = decidePlaintext(destination);
+    proceed(deps, session, {
+      source,
+      destination,
+      peer: undefined,
+      local,
+      authority: undefined,
+      verdict,
+    });
+  });
+  return session.handler;
+}
+
+function withLocal(deps: InboundDeps, session: Session, next: (local: Workload) => void): void {
+  const { context, pod } = deps;
+  context.state.waitFor(
+    (snapshot) => snapshot.podNamed(pod.namespace, pod.name),
+    { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },
+    (workload) => {
+      if (session.over) return;
+      if (workload === undefined) session.refuse(unknownWorkload(pod));
+      else next(workload);
+    },
+  );
+}
+
+interface Incoming {
+  source: SocketAddress;
+  destination: SocketAddress;
+  peer: Principal | undefined;
+  local: Workload;
+  authority: string | undefined;
+  verdict: InboundVerdict;
+}
+
+/** Record, policy, then the app; everything that may fail comes before the tunnel's 200. */
+function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void {
+  const { context, pod, live } = deps;
+  const { verdict, source, local, peer } = incoming;
+  session.record = context.telemetry.begin(factsOf(context, incoming));
+  if (verdict.kind === 'refuse') {
+    session.refuse(refusal(verdict));
+    return;
+  }
+  const access = {
+    local,
+    sourceIp: source.address,
+    sourcePrincipal: peer,
+    upstream: verdict.upstream,
+  };
+  // Known before the check: a policy that changes from here on finds it.
+  live.add(session, access);
+  const denial = denialOf(context.state.current, access);
+  if (denial !== undefined) {
+    session.refuse(refusal(denial));
+    return;
+  }
+  const { upstream } = verdict;
+  context.network.connect(
+    {
+      ...upstream,
+      namespace: pod.netns,
+      mark: PROXY_MARK,
+      // The app sees who really calls. A pod that calls itself has that address already.
+      sourceAddress: source.address === upstream.address ? undefined : source.address,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    },
+    session,
+  );
+}
+
+function refusal(verdict: Extract<InboundVerdict, { kind: 'refuse' }>): MeshError {
+  const { code, reason } = verdict;
+  return new MeshError(code, reason, { side: 'downstream', hint: NODE_ERRORS[code] });
+}
+
+function factsOf(context: NodeContext, incoming: Incoming) {
+  const { source, local, peer } = incoming;
+  return {
+    direction: 'inbound' as const,
+    source,
+    sourceWorkload: context.state.current.workloadAt(local.network, source.address),
+    sourceIdentity: peer,
+    destination: incoming.destination,
+    hboneAuthority: incoming.authority,
+    service: undefined,
+    destinationWorkload: local,
+    destinationIdentity: peer === undefined ? undefined : formatPrincipal(local),
+    requested: undefined,
+    mutualTls: peer !== undefined,
+  };
+}
+
+/** Tells the client about the workload behind the tunnel, as ztunnel does by default. */
+function answerOf(local: Workload | undefined): MessageHead {
+  const answer = MessageHead.response(200);
+  if (local !== undefined) answer.add('baggage', encodeBaggage(local));
+  return answer;
+}

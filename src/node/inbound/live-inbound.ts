@@ -1,0 +1,38 @@
+/** The incoming connections of one pod that are open now; closes those that a policy change no longer allows. */
+import { MeshError } from '#base/errors.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
+import type { Session } from '../workload/session.ts';
+import { type AccessFacts, denialOf } from './decide.ts';
+
+export class LiveInbound {
+  readonly #sessions = new Map<Session, AccessFacts>();
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  add(session: Session, access: AccessFacts): void {
+    this.#sessions.set(session, access);
+  }
+
+  remove(session: Session): void {
+    this.#sessions.delete(session);
+  }
+
+  recheck(snapshot: MeshSnapshot): void {
+    for (const [session, access] of [...this.#sessions]) {
+      // Its policies may have changed with the workload itself.
+      const local = snapshot.workloads.get(access.local.uid) ?? access.local;
+      const denial = denialOf(snapshot, { ...access, local });
+      if (denial === undefined) continue;
+      const message = `connection closed due to policy change: ${denial.reason}`;
+      const hint = NODE_ERRORS.NODE_POLICY_CHANGED;
+      session.abort(new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint }));
+    }
+  }
+
+  abortAll(error: MeshError): void {
+    for (const session of [...this.#sessions.keys()]) session.abort(error);
+  }
+}

@@ -1,0 +1,23 @@
+/** Limits and times of the node proxy, each with its reason. */
+
+/** How long a connection waits for what it needs to be decided (ztunnel: 5 s for its workload record). */
+export const WORKLOAD_WAIT_MS = 5_000;
+export const IDENTITY_WAIT_MS = 5_000;
+/** As ztunnel's connect time-out towards the app and towards plain peers. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** What an app may send before its upstream is there; then its socket is paused. */
+export const EARLY_BYTES_MAX = 64 * 1024;
+
+/** Own ports; nothing may be proxied to them. */
+export const ILLEGAL_PORTS: readonly number[] = [15001, 15006, 15008];
+
+export const ADMIN_PORT = 15000;
+export const METRICS_PORT = 15020;
+export const READINESS_PORT = 15021;
+/** How long `/status` and capture wait between looks at things that have no event. */
+export const CAPTURE_RETRY_INITIAL_MS = 50;
+export const CAPTURE_RETRY_CAP_MS = 5_000;
+/** Series of edges that nobody uses are dropped this often. */
+export const METRIC_SWEEP_MS = 60_000;
+/** Cached metric handles; an edge is one pair of workloads, service and outcome. */
+export const EDGES_MAX = 20_000;

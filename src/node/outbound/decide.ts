@@ -1,0 +1,222 @@
+/**
+ * Where one captured outgoing connection goes, and why. Pure: snapshot, source workload and original destination
+ * in, verdict out. Same order as ztunnel (src/proxy/outbound.rs): service address, then workload address, else
+ * passthrough. Nothing falls back to a path with less protection.
+ */
+import { formatHostPort, isIpv6, isLoopback } from '#base/ip.ts';
+import type { Random } from '#base/random.ts';
+import { HBONE_PORT } from '#hbone/limits.ts';
+import { formatPrincipal } from '#model/identity/spiffe.ts';
+import { type GatewayAddress, type Service, serviceKey } from '#model/service/service.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import type { SocketAddress } from '#net/connection.ts';
+import type { NODE_ERRORS } from '../errors.ts';
+import { ILLEGAL_PORTS } from '../limits.ts';
+import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
+import { type PickedEndpoint, pickEndpoint } from './pick-endpoint.ts';
+
+interface Next {
+  readonly destination: SocketAddress;
+  /** The next hop: endpoint or waypoint; undefined when it is not of the mesh. */
+  readonly workload: Workload | undefined;
+  /** What the client asked for, when that was a service. */
+  readonly service: Service | undefined;
+  readonly reason: string;
+}
+
+export type OutboundVerdict =
+  | (Next & {
+      readonly kind: 'hbone';
+      readonly via: 'endpoint' | 'waypoint';
+      readonly authority: string;
+      /** Identities the peer may prove. */
+      readonly expected: readonly string[];
+    })
+  | (Next & { readonly kind: 'tcp' })
+  | {
+      readonly kind: 'refuse';
+      readonly code: keyof typeof NODE_ERRORS;
+      readonly service: Service | undefined;
+      readonly reason: string;
+    };
+
+export interface OutboundRequest {
+  readonly source: Workload;
+  readonly original: SocketAddress;
+}
+
+export function decideOutbound(
+  snapshot: MeshSnapshot,
+  request: OutboundRequest,
+  random: Random,
+): OutboundVerdict {
+  const { source, original } = request;
+  if (loops(source, original)) {
+    const reason = `connection to the proxy's own port ${original.port}`;
+    return { kind: 'refuse', code: 'NODE_LOOP', service: undefined, reason };
+  }
+  const service = snapshot.serviceAt(source.network, original.address, source.namespace);
+  if (service !== undefined) return toService(snapshot, request, service, random);
+  const workload = snapshot.workloadAt(source.network, original.address);
+  if (workload !== undefined) return toWorkload(snapshot, request, workload, random);
+  return {
+    kind: 'tcp',
+    destination: original,
+    workload: undefined,
+    service: undefined,
+    reason: 'the destination is not in the mesh',
+  };
+}
+
+function loops(source: Workload, original: SocketAddress): boolean {
+  if (!ILLEGAL_PORTS.includes(original.port)) return false;
+  return isLoopback(original.address) || source.addresses.includes(original.address);
+}
+
+function toService(
+  snapshot: MeshSnapshot,
+  request: OutboundRequest,
+  service: Service,
+  random: Random,
+): OutboundVerdict {
+  const { source, original } = request;
+  if (service.waypoint !== undefined && !isPartOf(source, service.waypoint)) {
+    return toWaypoint(snapshot, { ...request, gateway: service.waypoint, service }, random);
+  }
+  const endpoints = snapshot.endpointsOf(serviceKey(service));
+  const picked = pickEndpoint({ service, endpoints, servicePort: original.port, source }, random);
+  if (picked !== undefined) return toEndpoint(request, service, picked);
+  if (service.loadBalancing?.mode === 'passthrough') {
+    const reason = `${service.hostname} is passthrough`;
+    return { kind: 'tcp', destination: original, workload: undefined, service, reason };
+  }
+  const reason = `no healthy upstream: ${service.hostname}:${original.port} has ${endpoints.length} endpoints, none usable`;
+  return { kind: 'refuse', code: 'NODE_NO_UPSTREAM', service, reason };
+}
+
+function toEndpoint(
+  request: OutboundRequest,
+  service: Service,
+  picked: PickedEndpoint,
+): OutboundVerdict {
+  const { workload, targetPort } = picked;
+  const address = addressOf(workload, request.original.address);
+  const name = `endpoint ${workload.name} of ${service.hostname}`;
+  if (workload.protocol === 'none') {
+    const destination = { address, port: targetPort };
+    return { kind: 'tcp', destination, workload, service, reason: `${name} is not captured` };
+  }
+  return {
+    kind: 'hbone',
+    via: 'endpoint',
+    destination: { address, port: HBONE_PORT },
+    authority: formatHostPort(address, targetPort),
+    expected: identitiesOf(workload, service),
+    workload,
+    service,
+    reason: name,
+  };
+}
+
+function toWorkload(
+  snapshot: MeshSnapshot,
+  request: OutboundRequest,
+  workload: Workload,
+  random: Random,
+): OutboundVerdict {
+  const { source, original } = request;
+  if (workload.waypoint !== undefined && !isPartOf(source, workload.waypoint)) {
+    const gateway = workload.waypoint;
+    return toWaypoint(snapshot, { ...request, gateway, service: undefined }, random);
+  }
+  if (workload.protocol === 'none') {
+    const reason = `${workload.name} is not captured`;
+    return { kind: 'tcp', destination: original, workload, service: undefined, reason };
+  }
+  return {
+    kind: 'hbone',
+    via: 'endpoint',
+    destination: { address: original.address, port: HBONE_PORT },
+    authority: formatHostPort(original.address, original.port),
+    expected: identitiesOf(workload, undefined),
+    workload,
+    service: undefined,
+    reason: `workload ${workload.name} by its address`,
+  };
+}
+
+interface WaypointRequest extends OutboundRequest {
+  readonly gateway: GatewayAddress;
+  readonly service: Service | undefined;
+}
+
+/** The waypoint gets the original, untranslated destination as authority. */
+function toWaypoint(
+  snapshot: MeshSnapshot,
+  request: WaypointRequest,
+  random: Random,
+): OutboundVerdict {
+  const { gateway, original, service } = request;
+  const name = gateway.service
+    ? `${gateway.service.namespace}/${gateway.service.hostname}`
+    : (gateway.address?.address ?? 'unknown');
+  const found = waypointEndpoint(snapshot, request, random);
+  if (found === undefined) {
+    const reason = `waypoint ${name} has no healthy endpoint`;
+    return { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY', service, reason };
+  }
+  const { workload, targetPort, waypointService } = found;
+  return {
+    kind: 'hbone',
+    via: 'waypoint',
+    destination: { address: addressOf(workload, original.address), port: targetPort },
+    authority: formatHostPort(original.address, original.port),
+    expected: identitiesOf(workload, waypointService),
+    workload,
+    service,
+    reason: `waypoint ${name}`,
+  };
+}
+
+function waypointEndpoint(
+  snapshot: MeshSnapshot,
+  request: WaypointRequest,
+  random: Random,
+): (PickedEndpoint & { waypointService: Service | undefined }) | undefined {
+  const { gateway, source } = request;
+  const waypointService = gateway.service
+    ? snapshot.services.get(serviceKey(gateway.service))
+    : gateway.address &&
+      snapshot.serviceAt(gateway.address.network, gateway.address.address, source.namespace);
+  if (waypointService !== undefined) {
+    const endpoints = snapshot.endpointsOf(serviceKey(waypointService));
+    const wanted = { service: waypointService, endpoints, servicePort: gateway.hbonePort, source };
+    const picked = pickEndpoint(wanted, random);
+    return picked && { ...picked, waypointService };
+  }
+  const { address } = gateway;
+  const workload = address && snapshot.workloadAt(address.network, address.address);
+  if (workload === undefined || !workload.healthy) return undefined;
+  return { workload, targetPort: gateway.hbonePort, waypointService: undefined };
+}
+
+/** Whether the source is one of the waypoint's own workloads: then the hop through it is done. */
+function isPartOf(source: Workload, gateway: GatewayAddress): boolean {
+  if (gateway.service !== undefined && source.services.has(serviceKey(gateway.service)))
+    return true;
+  return gateway.address !== undefined && source.addresses.includes(gateway.address.address);
+}
+
+/** Keeps the family the client chose where the endpoint has it. */
+function addressOf(workload: Workload, original: string): string {
+  if (workload.addresses.includes(original)) return original;
+  const family = isIpv6(original);
+  return workload.addresses.find((each) => isIpv6(each) === family) ?? workload.addresses[0];
+}
+
+/** The workload's identity and the service's extra names (ztunnel src/state.rs workload_and_services_san). */
+function identitiesOf(workload: Workload, service: Service | undefined): readonly string[] {
+  const own = formatPrincipal(workload);
+  if (service === undefined || service.subjectAltNames.length === 0) return [own];
+  return [own, ...service.subjectAltNames.filter((name) => name.startsWith('spiffe://'))];
+}

@@ -1,0 +1,140 @@
+/** Connections that the app of one pod opens: captured on 15001, decided, and carried on. */
+import { MeshError } from '#base/errors.ts';
+import { encodeBaggage } from '#hbone/baggage.ts';
+import { forwardedOf, newTraceparent } from '#hbone/tunnel-head.ts';
+import { formatPrincipal } from '#model/identity/spiffe.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import type { Connection, ConnectionHandler, SocketAddress } from '#net/connection.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
+import { PROXY_MARK } from '../marks.ts';
+import type { NodeContext, PodIdentity } from '../workload/context.ts';
+import { Session } from '../workload/session.ts';
+import { decideOutbound, type OutboundVerdict } from './decide.ts';
+
+export function acceptOutbound(
+  context: NodeContext,
+  pod: PodIdentity,
+  connection: Connection,
+): ConnectionHandler {
+  const original = context.network.originalDestination(connection);
+  const source = { address: connection.remoteAddress, port: connection.remotePort };
+  const session = new Session(connection, {
+    reject: () => connection.reset(),
+    failedEarly: (error) =>
+      context.telemetry.failedEarly({
+        direction: 'outbound',
+        source,
+        destination: original,
+        error,
+      }),
+  });
+  context.state.waitFor(
+    (snapshot) => snapshot.podNamed(pod.namespace, pod.name),
+    { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },
+    (workload) => {
+      if (session.over) return;
+      if (workload === undefined) session.refuse(unknownWorkload(pod));
+      else forward({ context, pod, session, workload, source, original });
+    },
+  );
+  return session.handler;
+}
+
+interface Outgoing {
+  context: NodeContext;
+  pod: PodIdentity;
+  session: Session;
+  workload: Workload;
+  source: SocketAddress;
+  original: SocketAddress;
+}
+
+function forward(outgoing: Outgoing): void {
+  const { context, session, workload, original, pod } = outgoing;
+  const request = { source: workload, original };
+  const verdict = decideOutbound(context.state.current, request, context.random);
+  session.record = context.telemetry.begin(factsOf(outgoing, verdict));
+  if (verdict.kind === 'refuse') {
+    session.refuse(
+      new MeshError(verdict.code, verdict.reason, {
+        side: 'upstream',
+        hint: NODE_ERRORS[verdict.code],
+      }),
+    );
+  } else if (verdict.kind === 'tcp') {
+    const mark = PROXY_MARK;
+    const connectTimeoutMs = CONNECT_TIMEOUT_MS;
+    const { destination } = verdict;
+    context.network.connect(
+      { ...destination, namespace: pod.netns, mark, connectTimeoutMs },
+      session,
+    );
+  } else {
+    openTunnel(outgoing, verdict);
+  }
+}
+
+function openTunnel(
+  outgoing: Outgoing,
+  verdict: Extract<OutboundVerdict, { kind: 'hbone' }>,
+): void {
+  const { context, pod, session, workload, source } = outgoing;
+  const principal = formatPrincipal(workload);
+  const open = () =>
+    context.pool.open(
+      {
+        source: principal,
+        expected: verdict.expected,
+        destination: verdict.destination,
+        sourceAddress: source.address,
+        namespace: pod.netns,
+        client: source,
+        head: {
+          authority: verdict.authority,
+          baggage: encodeBaggage(workload),
+          forwarded: forwardedOf(source, verdict.service?.hostname),
+          traceparent: newTraceparent(context.random),
+        },
+      },
+      session,
+    );
+  if (context.identities.get(principal) !== undefined) {
+    open();
+    return;
+  }
+  context.identities.whenReady(principal).then(open, (cause: unknown) => {
+    session.refuse(
+      new MeshError('NODE_NO_IDENTITY', `no certificate for ${principal}`, {
+        side: 'self',
+        hint: NODE_ERRORS.NODE_NO_IDENTITY,
+        cause,
+      }),
+    );
+  });
+}
+
+function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {
+  const { workload, source, original } = outgoing;
+  const tunnel = verdict.kind === 'hbone';
+  const next = verdict.kind === 'refuse' ? undefined : verdict;
+  return {
+    direction: 'outbound' as const,
+    source,
+    sourceWorkload: workload,
+    sourceIdentity: tunnel ? formatPrincipal(workload) : undefined,
+    destination: next?.destination ?? original,
+    hboneAuthority: tunnel ? verdict.authority : undefined,
+    service: verdict.service?.hostname,
+    destinationWorkload: next?.workload,
+    destinationIdentity: tunnel ? verdict.expected[0] : undefined,
+    requested: verdict.service,
+    mutualTls: tunnel,
+  };
+}
+
+export function unknownWorkload(pod: PodIdentity): MeshError {
+  const message = `unknown workload ${pod.namespace}/${pod.name}`;
+  const hint = NODE_ERRORS.NODE_WORKLOAD_UNKNOWN;
+  return new MeshError('NODE_WORKLOAD_UNKNOWN', message, { side: 'self', hint });
+}

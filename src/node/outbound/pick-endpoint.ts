@@ -1,0 +1,92 @@
+/**
+ * Chooses an endpoint of a service for one connection, as ztunnel does (src/state/service.rs): healthy ones, the
+ * best locality rank, then random by capacity. No retries, no round robin. Pure but for the `Random` handed in.
+ */
+import type { Random } from '#base/random.ts';
+import { type Service, serviceKey } from '#model/service/service.ts';
+import type { Workload } from '#model/workload/workload.ts';
+
+export interface PickedEndpoint {
+  readonly workload: Workload;
+  readonly targetPort: number;
+}
+
+export interface PickRequest {
+  readonly service: Service;
+  readonly endpoints: readonly Workload[];
+  readonly servicePort: number;
+  /** Whose locality counts; undefined when the client is unknown. */
+  readonly source: Workload | undefined;
+}
+
+export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoint | undefined {
+  const { service, endpoints, source } = request;
+  const balancing = service.loadBalancing;
+  let candidates: PickedEndpoint[] = [];
+  let total = 0;
+  let bestRank = 0;
+  for (const workload of endpoints) {
+    if (!workload.healthy && balancing?.includeUnhealthy !== true) continue;
+    if (workload.addresses.length === 0 || workload.capacity <= 0) continue;
+    const targetPort = targetPortOf(service, workload, request.servicePort);
+    if (targetPort === 0) continue;
+    const rank = balancing === undefined ? 0 : localityRank(balancing.scopes, source, workload);
+    if (balancing?.mode === 'strict' && rank < balancing.scopes.length) continue;
+    if (balancing?.mode === 'failover' && rank > bestRank) {
+      bestRank = rank;
+      candidates = [];
+      total = 0;
+    }
+    if (balancing?.mode === 'failover' && rank < bestRank) continue;
+    candidates.push({ workload, targetPort });
+    total += workload.capacity;
+  }
+  if (candidates.length < 2) return candidates[0];
+  let point = random.fraction() * total;
+  for (const candidate of candidates) {
+    point -= candidate.workload.capacity;
+    if (point < 0) return candidate;
+  }
+  return candidates[candidates.length - 1];
+}
+
+/** The endpoint's own mapping wins over the service's; 0 when neither knows the port. */
+export function targetPortOf(service: Service, workload: Workload, servicePort: number): number {
+  const own = workload.services.get(serviceKey(service));
+  const mapped = own?.find((mapping) => mapping.servicePort === servicePort);
+  if (mapped !== undefined) return mapped.targetPort;
+  const port = service.ports.find((candidate) => candidate.servicePort === servicePort);
+  return port?.targetPort ?? 0;
+}
+
+type Scope = NonNullable<Service['loadBalancing']>['scopes'][number];
+
+/** How many leading scopes the two share. */
+function localityRank(
+  scopes: readonly Scope[],
+  source: Workload | undefined,
+  workload: Workload,
+): number {
+  if (source === undefined) return 0;
+  let rank = 0;
+  for (const scope of scopes) {
+    if (scopeOf(scope, source) !== scopeOf(scope, workload)) return rank;
+    rank++;
+  }
+  return rank;
+}
+
+function scopeOf(scope: Scope, workload: Workload): string {
+  switch (scope) {
+    case 'region':
+    case 'zone':
+    case 'subzone':
+      return workload.locality[scope];
+    case 'node':
+      return workload.node;
+    case 'cluster':
+      return workload.clusterId;
+    case 'network':
+      return workload.network;
+  }
+}

@@ -1,0 +1,34 @@
+/** The one table from an error's code to the status a tunnel gets and the response flag that telemetry shows. */
+import type { MeshError } from '#base/errors.ts';
+
+export type ResponseFlag =
+  | '-'
+  | 'DENY'
+  | 'CONNECT'
+  | 'TLS_FAILURE'
+  | 'H2_HANDSHAKE_FAILURE'
+  | 'NETWORK_POLICY'
+  | 'IDENTITY_ERROR';
+
+interface Response {
+  readonly status: 400 | 401 | 503;
+  readonly flag: ResponseFlag;
+}
+
+/** Flags as ztunnel's (src/proxy/metrics.rs); anything else is CONNECT and 503. */
+const RESPONSES: Readonly<Record<string, Response>> = {
+  NODE_POLICY: { status: 401, flag: 'DENY' },
+  NODE_POLICY_CHANGED: { status: 401, flag: 'DENY' },
+  NODE_WAYPOINT_UNREADY: { status: 503, flag: 'DENY' },
+  NODE_BAD_TUNNEL: { status: 400, flag: 'CONNECT' },
+  NODE_NO_IDENTITY: { status: 503, flag: 'IDENTITY_ERROR' },
+  HBONE_NO_IDENTITY: { status: 503, flag: 'IDENTITY_ERROR' },
+  HBONE_CONNECT_TIMEOUT: { status: 503, flag: 'NETWORK_POLICY' },
+  NET_TLS_FAILED: { status: 503, flag: 'TLS_FAILURE' },
+  NET_PEER_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },
+};
+const OTHERWISE: Response = { status: 503, flag: 'CONNECT' };
+
+export function responseOf(error: MeshError): Response {
+  return RESPONSES[error.code] ?? OTHERWISE;
+}

@@ -1,0 +1,119 @@
+/**
+ * Everything the node proxy knows of the mesh, indexed for its questions. Immutable: built whole from xDS resources
+ * and swapped, so a connection decides on one consistent view.
+ */
+import type { Authorization } from '#model/authorization/authorization.ts';
+import { type Service, type ServiceKey, serviceKey } from '#model/service/service.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import { selectAuthorizations } from '#policy/l4/evaluate-l4.ts';
+
+export type MeshAddress =
+  | { readonly kind: 'workload'; readonly workload: Workload }
+  | { readonly kind: 'service'; readonly service: Service };
+
+export interface SnapshotInput {
+  readonly version: number;
+  readonly addresses: Iterable<MeshAddress>;
+  readonly authorizations: Iterable<Authorization>;
+}
+
+export class MeshSnapshot {
+  readonly version: number;
+  readonly workloads: ReadonlyMap<string, Workload>;
+  readonly services: ReadonlyMap<ServiceKey, Service>;
+  readonly authorizations: readonly Authorization[];
+  readonly #workloadsByAddress = new Map<string, Workload>();
+  readonly #servicesByAddress = new Map<string, Service[]>();
+  readonly #endpoints = new Map<ServiceKey, Workload[]>();
+  readonly #podsByName = new Map<string, Workload>();
+  readonly #authorizationsOf = new Map<string, readonly Authorization[]>();
+
+  constructor(input: SnapshotInput) {
+    const workloads = new Map<string, Workload>();
+    const services = new Map<ServiceKey, Service>();
+    for (const address of input.addresses) {
+      if (address.kind === 'workload') workloads.set(address.workload.uid, address.workload);
+      else services.set(serviceKey(address.service), address.service);
+    }
+    this.version = input.version;
+    this.workloads = workloads;
+    this.services = services;
+    this.authorizations = [...input.authorizations];
+    for (const workload of workloads.values()) this.#indexWorkload(workload);
+    for (const service of services.values()) this.#indexService(service);
+  }
+
+  workloadAt(network: string, address: string): Workload | undefined {
+    return this.#workloadsByAddress.get(`${network}/${address}`);
+  }
+
+  /** Several services may claim one address: own namespace, then canonical, then first (ztunnel src/state.rs). */
+  serviceAt(network: string, address: string, clientNamespace: string): Service | undefined {
+    const candidates = this.#servicesByAddress.get(`${network}/${address}`);
+    if (candidates === undefined) return undefined;
+    return (
+      candidates.find((service) => service.namespace === clientNamespace) ??
+      candidates.find((service) => service.canonical) ??
+      candidates[0]
+    );
+  }
+
+  /** For the hostname form of an authority. */
+  serviceNamed(hostname: string, preferredNamespace: string): Service | undefined {
+    const own = this.services.get(`${preferredNamespace}/${hostname}`);
+    if (own !== undefined) return own;
+    let found: Service | undefined;
+    for (const service of this.services.values()) {
+      if (service.hostname !== hostname) continue;
+      if (service.canonical) return service;
+      found ??= service;
+    }
+    return found;
+  }
+
+  endpointsOf(key: ServiceKey): readonly Workload[] {
+    return this.#endpoints.get(key) ?? [];
+  }
+
+  podNamed(namespace: string, name: string): Workload | undefined {
+    return this.#podsByName.get(`${namespace}/${name}`);
+  }
+
+  /** The policies that apply to a workload; computed once a snapshot. */
+  authorizationsOf(workload: Workload): readonly Authorization[] {
+    let selected = this.#authorizationsOf.get(workload.uid);
+    if (selected === undefined) {
+      selected = selectAuthorizations(this.authorizations, workload);
+      this.#authorizationsOf.set(workload.uid, selected);
+    }
+    return selected;
+  }
+
+  #indexWorkload(workload: Workload): void {
+    // Pods on the host network share the node's address: it names none of them.
+    if (!workload.hostNetwork) {
+      for (const address of workload.addresses) {
+        this.#workloadsByAddress.set(`${workload.network}/${address}`, workload);
+      }
+    }
+    if (workload.uid.includes('//Pod/')) {
+      this.#podsByName.set(`${workload.namespace}/${workload.name}`, workload);
+    }
+    for (const key of workload.services.keys()) {
+      const endpoints = this.#endpoints.get(key);
+      if (endpoints === undefined) this.#endpoints.set(key, [workload]);
+      else endpoints.push(workload);
+    }
+  }
+
+  #indexService(service: Service): void {
+    for (const { network, address } of service.addresses) {
+      const key = `${network}/${address}`;
+      const services = this.#servicesByAddress.get(key);
+      if (services === undefined) this.#servicesByAddress.set(key, [service]);
+      else services.push(service);
+    }
+  }
+}
+
+export const EMPTY_SNAPSHOT = new MeshSnapshot({ version: 0, addresses: [], authorizations: [] });

@@ -1,0 +1,31 @@
+/** What every captured workload's proxy shares in this process. */
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
+import type { SvidStore } from '#identity/svid/svid-store.ts';
+import type { Network, NetworkNamespace } from '#net/network.ts';
+import type { MeshState } from '../state/mesh-state.ts';
+import type { NodeTelemetry } from '../telemetry.ts';
+
+export interface NodeContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly network: Network;
+  readonly state: MeshState;
+  readonly identities: SvidStore;
+  readonly pool: TunnelPool;
+  readonly telemetry: NodeTelemetry;
+  readonly trustDomain: string;
+}
+
+/** The pod whose traffic a proxy handles. */
+export interface PodIdentity {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly serviceAccount: string;
+  /** Undefined: the proxy's own namespace (benchmarks, tests). */
+  readonly netns: NetworkNamespace | undefined;
+}

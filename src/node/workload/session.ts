@@ -1,0 +1,98 @@
+/**
+ * One proxied connection from accept to the last byte: holds the downstream while the decision and the dial run, joins it
+ * to the upstream, and makes sure that it ends exactly once, with one log line that says who and why.
+ */
+import type { MeshError } from '#base/errors.ts';
+import type { Connection, ConnectionHandler } from '#net/connection.ts';
+import type { ConnectHandler } from '#net/network.ts';
+import { EarlyData } from '#net/pipe/early-data.ts';
+import { Pipe } from '#net/pipe/pipe.ts';
+import { EARLY_BYTES_MAX } from '../limits.ts';
+import type { ConnectionRecord } from '../telemetry.ts';
+
+export interface SessionHooks {
+  /** Tells the downstream that it is refused: a status, or a reset. */
+  reject(error: MeshError): void;
+  /** Before the first byte goes downstream: the 200 of a tunnel. */
+  ready?(): void;
+  /** Ended before `record` was set. */
+  failedEarly(error: MeshError): void;
+  /** Once, whatever the end. */
+  onOver?(): void;
+}
+
+const GONE: ConnectionHandler = {
+  onData: () => undefined,
+  onDrain: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+};
+
+export class Session implements ConnectHandler<Connection> {
+  /** Set when the destination is decided. */
+  record: ConnectionRecord | undefined = undefined;
+  readonly #downstream: Connection;
+  readonly #hooks: SessionHooks;
+  readonly #early: EarlyData;
+  #pipe: Pipe | undefined = undefined;
+  #over = false;
+
+  constructor(downstream: Connection, hooks: SessionHooks) {
+    this.#downstream = downstream;
+    this.#hooks = hooks;
+    this.#early = new EarlyData(downstream, {
+      bytesMax: EARLY_BYTES_MAX,
+      onGone: (error) => this.#finish(error),
+    });
+    downstream.handler = this.#early;
+  }
+
+  /** The handler to return for the accepted connection. */
+  get handler(): ConnectionHandler {
+    return this.#early;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  onOpen(upstream: Connection): ConnectionHandler {
+    if (this.#over || this.record === undefined) {
+      upstream.reset();
+      return GONE;
+    }
+    const pipe = new Pipe(this.#downstream, upstream, {
+      counters: this.record,
+      onFinished: (outcome) => this.#finish(outcome.error),
+    });
+    this.#pipe = pipe;
+    this.#hooks.ready?.();
+    this.#early.replay(pipe.downstream);
+    return pipe.upstream;
+  }
+
+  onFail(error: MeshError): void {
+    this.refuse(error);
+  }
+
+  refuse(error: MeshError): void {
+    if (this.#over) return;
+    this.#hooks.reject(error);
+    this.#finish(error);
+  }
+
+  /** Ends it from our side: a policy change, the pod is gone. */
+  abort(error: MeshError): void {
+    if (this.#over) return;
+    if (this.#pipe === undefined) this.refuse(error);
+    else this.#pipe.abort(error);
+  }
+
+  #finish(error: MeshError | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.record !== undefined) this.record.finish(error);
+    else if (error !== undefined) this.#hooks.failedEarly(error);
+    this.#hooks.onOver?.();
+  }
+}
