@@ -139,8 +139,7 @@ class ReconnectingClient implements XdsClient {
   stop(): void {
     this.#stopped = true;
     this.#retry?.cancel();
-    this.#stream?.cancel();
-    this.#stream = undefined;
+    this.#drop();
     this.#setConnected(false);
   }
 
@@ -177,10 +176,17 @@ class ReconnectingClient implements XdsClient {
     this.#stream?.send(DeltaDiscoveryRequest.encode(request));
   }
 
+  /** Ends the stream from this side: what it still says is not heard. */
+  #drop(): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    stream?.cancel();
+  }
+
   #onMessage(bytes: Uint8Array): void {
     const response = DeltaDiscoveryResponse.decode(bytes);
     if (typeof response === 'string') {
-      this.#stream?.cancel();
+      this.#drop();
       this.#disconnected(
         new MeshError('XDS_MALFORMED', `response is malformed: ${response}`, {
           side: 'upstream',
