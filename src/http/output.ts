@@ -92,6 +92,13 @@ export class Output {
     this.append(bytes.subarray(taken));
   }
 
+  /** Whether more body may come: writes out at the high mark; false when the socket did not take it, then it drains. */
+  roomBelow(highBytes: number): boolean {
+    if (this.end - this.start < highBytes) return true;
+    this.flush();
+    return !this.blocked;
+  }
+
   /** The socket has room again. True when nothing waits any more. */
   drained(): boolean {
     this.blocked = false;

@@ -354,7 +354,7 @@ class H1ClientExchange implements ClientExchange {
       this.connection.broken('H1_BODY_LENGTH', text);
       return true;
     }
-    if (this.connection.output.pending < limits.BODY_HIGH_BYTES) return true;
+    if (this.connection.output.roomBelow(limits.BODY_HIGH_BYTES)) return true;
     this.wantsDrain = true;
     return false;
   }

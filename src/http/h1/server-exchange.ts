@@ -70,7 +70,7 @@ export class H1ServerExchange implements ServerExchange {
   sendBody(bytes: Uint8Array): boolean {
     if (this.over || !this.headSent || this.responseDone) return true;
     if (!this.body.write(bytes)) this.tooLong();
-    if (this.connection.output.pending < BODY_HIGH_BYTES) return true;
+    if (this.connection.output.roomBelow(BODY_HIGH_BYTES)) return true;
     this.wantsDrain = true;
     return false;
   }
