@@ -1,0 +1,98 @@
+/** `tulle status` as JSON: what control knows of itself, each proxy, each waypoint and the configuration. Pure. */
+import type { Finding } from '#config/compile/finding.ts';
+import type { Gateway } from '#kube/client/kinds.ts';
+import { keyOf, namespaceOf } from '../derive/mesh.ts';
+import { WAYPOINT_CLASSES } from '../derive/waypoint.ts';
+import type { ProxySyncState } from '../push/proxy-stream.ts';
+import type { Ejection, ProxyStatus, StatusAnswer } from './api.ts';
+import type { ScrapeState, ScrapeTarget } from './collector.ts';
+
+export interface StatusInput {
+  readonly generatedAt: string;
+  readonly control: StatusAnswer['control'];
+  readonly targets: readonly ScrapeTarget[];
+  readonly scrape: (key: string) => ScrapeState | undefined;
+  readonly streams: readonly ProxySyncState[];
+  readonly gateways: Iterable<Gateway>;
+  /** Services by the key of the waypoint that serves them. */
+  readonly served: (waypointKey: string) => readonly string[];
+  readonly findings: readonly Finding[];
+}
+
+export function buildStatus(input: StatusInput): StatusAnswer {
+  const { generatedAt, control, findings } = input;
+  const streams = new Map(
+    input.streams.map((state) => [`${state.namespace}/${state.name}`, state]),
+  );
+  const proxies = input.targets.map((target) =>
+    proxyStatus(target, streams.get(target.key), input.scrape(target.key)),
+  );
+  const waypoints = [...input.gateways]
+    .filter(({ spec }) => WAYPOINT_CLASSES.includes(spec.gatewayClassName))
+    .map((gateway) => ({
+      namespace: namespaceOf(gateway),
+      name: gateway.metadata.name,
+      programmed:
+        gateway.status?.conditions?.some(
+          ({ type, status }) => type === 'Programmed' && status === 'True',
+        ) === true,
+      services: input.served(keyOf(gateway)),
+    }));
+  return { generatedAt, control, proxies, waypoints, findings };
+}
+
+export function ejectionsOf(scrape: ScrapeState | undefined): Ejection[] {
+  return (scrape?.report?.ejections ?? []).map((each) => ({
+    upstream: each.upstream ?? '',
+    subset: each.subset,
+    endpoint: each.endpoint ?? '',
+    workload: each.workload,
+    reason: each.reason ?? '',
+    remainingMs: each.remainingMs,
+    by: scrape?.target.key ?? '',
+  }));
+}
+
+function proxyStatus(
+  target: ScrapeTarget,
+  stream: ProxySyncState | undefined,
+  scrape: ScrapeState | undefined,
+): ProxyStatus {
+  const [namespace, name] = target.key.split('/');
+  const { scrapedAt, error, report } = scrape ?? {};
+  return {
+    kind: target.kind,
+    namespace,
+    name,
+    node: target.node,
+    ip: target.ip,
+    connected: stream !== undefined,
+    sync: syncOf(stream),
+    types: (stream?.types ?? []).map(
+      ({ typeUrl, resources, nonceSent, nonceAcked, nack, state }) => ({
+        typeUrl,
+        resources,
+        nonceSent,
+        nonceAcked,
+        nack,
+        state,
+      }),
+    ),
+    scrapedAt,
+    scrapeError: error,
+    certificates: (report?.certificates ?? []).map((each) => ({
+      principal: each.principal ?? '',
+      notAfter: each.notAfter ?? '',
+    })),
+    ejections: ejectionsOf(scrape),
+    detail: report,
+  };
+}
+
+function syncOf(stream: ProxySyncState | undefined): ProxyStatus['sync'] {
+  if (stream === undefined) return 'disconnected';
+  if (stream.types.some(({ state }) => state === 'refused')) return 'refused';
+  if (stream.types.length === 0 || stream.types.some(({ state }) => state === 'waiting'))
+    return 'waiting';
+  return 'synced';
+}
