@@ -14,6 +14,16 @@ export class Authenticator {
 
   /** Undefined: a credential was shown and it is no good (401). Without one the caller is anonymous. */
   async identify(headers: Headers): Promise<Identity | undefined> {
+    const own = await this.#ownIdentity(headers);
+    const user = headers.get('impersonate-user');
+    if (own === undefined || user === null) return own;
+    // `kubectl --as`: only an admin may be somebody else.
+    if (!own.groups.includes('system:masters')) return undefined;
+    const groups = (headers.get('impersonate-group') ?? '').split(',').map((group) => group.trim());
+    return { username: user, groups: [...groups.filter(Boolean), 'system:authenticated'] };
+  }
+
+  async #ownIdentity(headers: Headers): Promise<Identity | undefined> {
     const authorization = headers.get('authorization');
     if (authorization === null) return ANONYMOUS;
     const match = /^Bearer +(\S+)$/i.exec(authorization);

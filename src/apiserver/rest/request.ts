@@ -48,11 +48,16 @@ export function mediaTypeOf(http: Request): string {
 
 export async function readBody(http: Request): Promise<unknown> {
   const type = mediaTypeOf(http);
+  if (type === 'application/vnd.kubernetes.protobuf') return readProtobuf(http);
   const text = await readText(http);
   if (type === 'application/yaml' || type === 'application/apply-patch+yaml')
     return parseYaml(text);
   if (type === '' || type === 'application/json' || type.endsWith('+json')) return parseJson(text);
-  throw unsupportedMediaType(['application/json', 'application/yaml']);
+  throw unsupportedMediaType([
+    'application/json',
+    'application/yaml',
+    'application/vnd.kubernetes.protobuf',
+  ]);
 }
 
 /** The body as an object; undefined when there is none. */
@@ -69,6 +74,19 @@ async function readText(http: Request): Promise<string> {
   const text = await http.text();
   if (text.length > BODY_BYTES_MAX) throw tooLarge(BODY_BYTES_MAX);
   return text;
+}
+
+async function readProtobuf(http: Request): Promise<unknown> {
+  const bytes = new Uint8Array(await http.arrayBuffer());
+  if (bytes.length > BODY_BYTES_MAX) throw tooLarge(BODY_BYTES_MAX);
+  if (bytes.length === 0) return undefined;
+  const { decodeProtobufObject, ProtobufError } = await import('../protobuf/decode.ts');
+  try {
+    return decodeProtobufObject(bytes);
+  } catch (error) {
+    if (error instanceof ProtobufError) throw badRequest(error.message);
+    throw error;
+  }
 }
 
 function parseJson(text: string): unknown {

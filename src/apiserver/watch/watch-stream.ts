@@ -86,6 +86,8 @@ class WatchStream {
       this.#sendExpired(revision ?? 0);
       return;
     }
+    // Bun holds the response's head back until the first byte; white space between JSON values means nothing.
+    if (this.#sent === 0) controller.enqueue(encoder.encode('\n'));
     this.#unsubscribe = hub.add({
       selection,
       bookmarks: this.#bookmarks,
