@@ -13,13 +13,13 @@ export function registerMesh(program: Command): void {
     .command('status')
     .description('health of every part, sync state of every proxy, ejected endpoints and why')
     .addOption(output())
-    .action(async (options, command) => (await import('./status.ts')).status(options, command));
+    .action(async (options) => (await import('./status.ts')).status(options));
   program
     .command('graph')
     .description('what flows: services, edges, rates, errors, latency')
     .option('-n, --namespace <name>', 'only edges that touch this namespace')
     .addOption(output())
-    .action(async (options, command) => (await import('./graph.ts')).graph(options, command));
+    .action(async (options) => (await import('./graph.ts')).graph(options));
   registerWaypoint(program);
   program
     .command('enroll')
