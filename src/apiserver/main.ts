@@ -9,9 +9,9 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import { createLogger, type LogLevel } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { writePrivate } from './auth/certificates.ts';
+import { createSchemaProvider } from './crd/provider.ts';
 import { APISERVER_ERRORS } from './errors.ts';
 import { DEFAULT_KUBELET_TEMPLATE } from './proxy/kubelet.ts';
-import { createSchemas } from './schemas.ts';
 import { type ApiserverOptions, adminKubeconfig, startApiserver } from './server.ts';
 
 const USAGE = `usage: tulle role apiserver --data-dir DIR [flags]
@@ -66,7 +66,7 @@ export async function runApiserver(argv: string[]): Promise<void> {
     names: [...flags.name, ...listen.map(({ address }) => address).filter(isCertificateName)],
     kubeletUrlTemplate: flags['kubelet-url-template'],
   };
-  const schemas = createSchemas();
+  const schemas = createSchemaProvider();
   const server = await startApiserver(options, {
     clock: systemClock,
     random: systemRandom,
