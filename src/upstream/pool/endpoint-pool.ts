@@ -178,10 +178,14 @@ export class EndpointPool<C extends PoolConnection> {
 
   #dialIfNeeded(): void {
     if (this.#closed) return;
-    // One h2 connection serves many waiters, and a probe answers for all: never two at once.
-    const dialsWanted =
-      this.protocol === 'h1' ? this.#pending.length : Math.min(1, this.#pending.length);
-    while (this.#dialing < dialsWanted && this.#mayDial()) this.#dial();
+    // A dial may fail before it returns: what is wanted is asked anew each time.
+    while (this.#dialing < this.#dialsWanted && this.#mayDial()) this.#dial();
+  }
+
+  /** One h2 connection serves many waiters, and a probe answers for all: never two at once. */
+  get #dialsWanted(): number {
+    const waiting = this.#pending.length;
+    return this.protocol === 'h1' ? waiting : Math.min(1, waiting);
   }
 
   /** The limit is per group, but an endpoint without any connection may always open one (as Envoy does). */
