@@ -117,6 +117,8 @@ function channelOptions({ address, serverName }: ControlEndpoint): grpc.ChannelO
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
     'grpc.max_send_message_length': RECEIVE_BYTES_MAX,
+    // One DNS question a connect: there is no service config in TXT records.
+    'grpc.service_config_disable_resolution': 1,
     // No proxy of the environment may stand between a proxy and its control plane.
     'grpc.enable_http_proxy': 0,
   };
