@@ -121,7 +121,10 @@ const name = fc.oneof(
   fc.constantFrom(':path', 'content-type', 'x-request-id', 'authorization', 'server', 'x-a', 'x-b'),
   fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/),
 );
-const value = fc.oneof(fc.constantFrom('', 'a', 'application/grpc'), fc.stringMatching(/^[!-~]{0,80}$/));
+const value = fc.oneof(
+  fc.constantFrom('', 'a', 'application/grpc'),
+  fc.stringMatching(/^[!-~]{0,80}$/),
+);
 const lists = fc.array(fc.array(fc.tuple(name, value), { maxLength: 12 }), { maxLength: 40 });
 
 describe('HpackEncoder', () => {
