@@ -39,6 +39,11 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
 
 /** Wall time as RFC 3339 with milliseconds, or whole seconds as Kubernetes writes it. */
 export function rfc3339(clock: Clock, precision: 'ms' | 's' = 'ms'): string {
-  const text = new Date(clock.wallTime()).toISOString();
+  const text = rfc3339At(clock.wallTime());
   return precision === 'ms' ? text : `${text.slice(0, 19)}Z`;
+}
+
+/** A wall time that came from elsewhere (a certificate, an API object), with milliseconds. */
+export function rfc3339At(wallTimeMs: number): string {
+  return new Date(wallTimeMs).toISOString();
 }

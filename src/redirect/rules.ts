@@ -77,7 +77,7 @@ function natTable(options: RuleOptions): string {
     jump istio-prerouting
   }
   chain output {
-    type nat hook output priority dstnat; policy accept;
+    type nat hook output priority -100; policy accept;
     jump istio-output
   }
 }`;

@@ -1,0 +1,148 @@
+/** Follows the pods of this node and the labels of their namespaces, and asks the agent to capture or release. */
+import type { Disposer } from '#base/disposer.ts';
+import { messageOf } from '#base/errors.ts';
+import type { Namespace, Pod } from '#kube/client/kinds.ts';
+import type { KubeClient } from '#kube/client/kube-client.ts';
+import { RESOURCES } from '#kube/client/resources.ts';
+import type { Informer } from '#kube/informer/informer.ts';
+import { type InformerDeps, startInformer } from '#kube/informer/list-watch.ts';
+import type { CniAdd, CniAnswer } from '#redirect/cni-server.ts';
+import { planCapture, REDIRECTION_ANNOTATION } from '#redirect/plan.ts';
+import type { CaptureAgent, CaptureRequest } from './capture-agent.ts';
+
+export interface PodWatchOptions {
+  nodeName: string;
+  netnsDir: string;
+}
+
+const FINISHED: readonly (string | undefined)[] = ['Succeeded', 'Failed'];
+
+export class PodWatch {
+  readonly #deps: InformerDeps;
+  readonly #options: PodWatchOptions;
+  readonly #agent: CaptureAgent;
+  readonly #pods: Informer<Pod>;
+  readonly #namespaces: Informer<Namespace>;
+  readonly #stops: Disposer[];
+
+  constructor(deps: InformerDeps, agent: CaptureAgent, options: PodWatchOptions) {
+    this.#deps = deps;
+    this.#agent = agent;
+    this.#options = options;
+    const fieldSelector = `spec.nodeName=${options.nodeName}`;
+    this.#pods = startInformer<Pod>(deps, RESOURCES.pods, { fieldSelector });
+    this.#namespaces = startInformer<Namespace>(deps, RESOURCES.namespaces);
+    this.#stops = [];
+    this.#start().catch((error: unknown) => {
+      deps.log.error('cannot follow pods', { error: messageOf(error) });
+    });
+  }
+
+  get synced(): boolean {
+    return this.#pods.synced && this.#namespaces.synced;
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop();
+    this.#pods.stop();
+    this.#namespaces.stop();
+  }
+
+  /** Answers the CNI plugin: a pod whose first process has not started yet. */
+  async add(add: CniAdd): Promise<CniAnswer> {
+    const { client } = this.#deps;
+    const pod = await client.get<Pod>(RESOURCES.pods, {
+      namespace: add.podNamespace,
+      name: add.podName,
+    });
+    const verdict = planCapture(factsOf(pod), await this.#labelsOf(client, add.podNamespace));
+    if (!verdict.captured) return { captured: false, reason: verdict.reason };
+    await this.#agent.capture(requestOf(pod, add.netns, verdict.bypassInbound));
+    return { captured: true, reason: verdict.reason };
+  }
+
+  /** Namespaces first: a pod without its namespace's labels would be judged wrongly. */
+  async #start(): Promise<void> {
+    await this.#namespaces.whenSynced();
+    this.#stops.push(
+      this.#pods.subscribe({
+        onAdd: (pod) => this.#judge(pod),
+        onUpdate: (pod) => this.#judge(pod),
+        onDelete: (pod) => this.#agent.forget(pod.metadata.uid ?? ''),
+      }),
+      this.#namespaces.subscribe({
+        onAdd: (namespace) => this.#judgeAll(namespace),
+        onUpdate: (namespace) => this.#judgeAll(namespace),
+        onDelete: () => undefined,
+      }),
+    );
+  }
+
+  #judgeAll(namespace: Namespace): void {
+    for (const pod of this.#pods.list(namespace.metadata.name)) this.#judge(pod);
+  }
+
+  #judge(pod: Pod): void {
+    const { uid = '', namespace = '' } = pod.metadata;
+    if (FINISHED.includes(pod.status?.phase)) {
+      this.#agent.forget(uid);
+      return;
+    }
+    const labels = this.#namespaces.get({ name: namespace })?.metadata.labels ?? {};
+    const verdict = planCapture(factsOf(pod), labels);
+    if (!verdict.captured) {
+      if (this.#agent.has(uid)) this.#release(pod, verdict.reason);
+      return;
+    }
+    // Pods without an address have no namespace yet: the CNI plugin will ask for them.
+    if (this.#agent.has(uid) || pod.status?.podIP === undefined) return;
+    const path = `${this.#options.netnsDir}/${uid}`;
+    this.#agent.keepCapturing(requestOf(pod, path, verdict.bypassInbound));
+  }
+
+  #release(pod: Pod, reason: string): void {
+    const { log } = this.#deps;
+    const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
+    log.info('pod leaves the mesh', { pod: name, reason });
+    this.#agent.release(pod.metadata.uid ?? '').catch((error: unknown) => {
+      log.error('cannot release pod', { pod: name, error: messageOf(error) });
+    });
+  }
+
+  async #labelsOf(client: KubeClient, name: string): Promise<Record<string, string>> {
+    const known =
+      this.#namespaces.get({ name }) ??
+      (await client.get<Namespace>(RESOURCES.namespaces, { name }));
+    return known.metadata.labels ?? {};
+  }
+}
+
+function factsOf(pod: Pod) {
+  return {
+    namespace: pod.metadata.namespace ?? '',
+    labels: pod.metadata.labels ?? {},
+    annotations: pod.metadata.annotations ?? {},
+    hostNetwork: pod.spec.hostNetwork === true,
+  };
+}
+
+function requestOf(pod: Pod, netnsPath: string, bypassInbound: boolean): CaptureRequest {
+  return {
+    uid: pod.metadata.uid ?? '',
+    namespace: pod.metadata.namespace ?? '',
+    name: pod.metadata.name,
+    serviceAccount: pod.spec.serviceAccountName ?? 'default',
+    netnsPath,
+    options: { bypassInbound },
+  };
+}
+
+/** `enabled` makes control announce the pod as an HBONE peer; null removes it. */
+export async function annotate(
+  client: KubeClient,
+  pod: { namespace: string; name: string },
+  value: 'enabled' | null,
+): Promise<void> {
+  const body = { metadata: { annotations: { [REDIRECTION_ANNOTATION]: value } } };
+  await client.patch(RESOURCES.pods, pod, { type: 'merge', body }, { subresource: 'status' });
+}

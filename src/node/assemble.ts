@@ -1,0 +1,62 @@
+/** Puts the shared parts of a node proxy together, whatever feeds them. */
+import { systemClock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import { systemRandom } from '#base/random.ts';
+import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
+import type { SvidStore } from '#identity/svid/svid-store.ts';
+import { BunNetwork } from '#net/bun/bun-network.ts';
+import { LogWriter } from '#telemetry/access-log/log-writer.ts';
+import { exposeBuild } from '#telemetry/metrics/istio.ts';
+import { MetricRegistry } from '#telemetry/metrics/registry.ts';
+import type { AccessLogFormat } from './access-log.ts';
+import { METRIC_SWEEP_MS } from './limits.ts';
+import { PROXY_MARK } from './marks.ts';
+import { MeshState } from './state/mesh-state.ts';
+import { NodeTelemetry } from './telemetry.ts';
+import type { NodeContext } from './workload/context.ts';
+
+export interface Assembly {
+  context: NodeContext;
+  registry: MetricRegistry;
+  accessLog: LogWriter;
+}
+
+export interface AssemblyOptions {
+  log: Logger;
+  identities: SvidStore;
+  trustDomain: string;
+  logFormat: AccessLogFormat;
+  /** Takes access log text; false when it is full. */
+  write?: (text: string) => boolean;
+}
+
+export function assembleNode(options: AssemblyOptions): Assembly {
+  const clock = systemClock;
+  const random = systemRandom;
+  const network = new BunNetwork({ clock });
+  const registry = new MetricRegistry();
+  exposeBuild(registry, { component: 'ztunnel', tag: 'tulle' });
+  clock.every(METRIC_SWEEP_MS, () => registry.sweep());
+  const accessLog = new LogWriter({
+    write: options.write ?? ((text) => process.stdout.write(text)),
+    onDrain: (callback) => void process.stdout.once('drain', callback),
+  });
+  const telemetry = new NodeTelemetry(
+    { clock, registry, log: accessLog },
+    { format: options.logFormat },
+  );
+  const { identities } = options;
+  const pool = new TunnelPool({ network, clock, identities }, { mark: PROXY_MARK });
+  const context: NodeContext = {
+    clock,
+    random,
+    log: options.log,
+    network,
+    state: new MeshState(),
+    identities,
+    pool,
+    telemetry,
+    trustDomain: options.trustDomain,
+  };
+  return { context, registry, accessLog };
+}

@@ -1,0 +1,381 @@
+/**
+ * Two pods in network namespaces of their own, captured by the real rules, over real mutual TLS:
+ * client app → 15001 → HBONE → 15008 → server app. Needs root.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { systemClock } from '#base/clock.ts';
+import type { MeshError } from '#base/errors.ts';
+import { silentLogger } from '#base/log.ts';
+import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
+import { formatPrincipal } from '#model/identity/spiffe.ts';
+import { BunNetwork } from '#net/bun/bun-network.ts';
+import type { Connection } from '#net/connection.ts';
+import { openNamespace } from '#net/netns/namespace.ts';
+import type { NetworkNamespace } from '#net/network.ts';
+import { applyRedirection, isRedirected, removeRedirection } from '#redirect/apply.ts';
+import { createTestCa } from '#test/support/certificates.ts';
+import { completeService, completeWorkload } from './config/static-file.ts';
+import type { MeshAddress } from './state/mesh-snapshot.ts';
+import { type StaticNode, startStaticNode } from './static-node.ts';
+
+const CLIENT_IP = '198.18.250.2';
+const SERVER_IP = '198.18.250.3';
+const VIP = '198.18.251.1';
+const APP_PORT = 8080;
+const MARK = 0x539;
+const TRUST_DOMAIN = 'cluster.local';
+const WEB = formatPrincipal({
+  trustDomain: TRUST_DOMAIN,
+  namespace: 'shop',
+  serviceAccount: 'web',
+});
+const PRODUCT = formatPrincipal({
+  trustDomain: TRUST_DOMAIN,
+  namespace: 'shop',
+  serviceAccount: 'product',
+});
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) {
+  if (process.env.CI) throw new Error('node-pair.netns.test needs root, and CI must run it');
+  process.stderr.write('\nSKIPPED: node-pair.netns.test needs root for network namespaces\n\n');
+}
+
+const suffix = `${process.pid}`;
+const CLIENT_NS = `tulle-test-c${suffix}`;
+const SERVER_NS = `tulle-test-s${suffix}`;
+const pathOf = (name: string) => `/run/netns/${name}`;
+
+function ip(...args: string[]): void {
+  const done = Bun.spawnSync(['ip', ...args], { stderr: 'pipe' });
+  if (!done.success) throw new Error(`ip ${args.join(' ')}: ${done.stderr}`);
+}
+
+function makePods(): void {
+  for (const name of [CLIENT_NS, SERVER_NS]) {
+    ip('netns', 'add', name);
+    ip('-n', name, 'link', 'set', 'lo', 'up');
+  }
+  ip(
+    '-n',
+    CLIENT_NS,
+    'link',
+    'add',
+    'eth0',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    SERVER_NS,
+  );
+  for (const [name, address, gateway] of [
+    [CLIENT_NS, CLIENT_IP, SERVER_IP],
+    [SERVER_NS, SERVER_IP, CLIENT_IP],
+  ]) {
+    ip('-n', name, 'address', 'add', `${address}/24`, 'dev', 'eth0');
+    ip('-n', name, 'link', 'set', 'eth0', 'up');
+    ip('-n', name, 'route', 'add', 'default', 'via', gateway);
+  }
+}
+
+const EMPTY_MATCH: AuthorizationMatch = {
+  namespaces: [],
+  notNamespaces: [],
+  principals: [],
+  notPrincipals: [],
+  sourceIps: [],
+  notSourceIps: [],
+  destinationIps: [],
+  notDestinationIps: [],
+  destinationPorts: [],
+  notDestinationPorts: [],
+  serviceAccounts: [],
+  notServiceAccounts: [],
+};
+
+function deny(name: string, match: Partial<AuthorizationMatch>): Authorization {
+  const clauses = [[{ ...EMPTY_MATCH, ...match }]];
+  return {
+    name,
+    namespace: 'shop',
+    scope: 'namespace',
+    action: 'deny',
+    rules: [{ clauses }],
+    dryRun: false,
+  };
+}
+
+const STRICT = deny('strict', { notPrincipals: [{ kind: 'presence' }] });
+const DENY_WEB = deny('deny-web', {
+  principals: [{ kind: 'exact', value: 'cluster.local/ns/shop/sa/web' }],
+});
+
+function addresses(): MeshAddress[] {
+  const web = completeWorkload(
+    {
+      name: 'web',
+      namespace: 'shop',
+      serviceAccount: 'web',
+      addresses: [CLIENT_IP],
+      protocol: 'hbone',
+    },
+    TRUST_DOMAIN,
+  );
+  const product = completeWorkload(
+    {
+      name: 'product',
+      namespace: 'shop',
+      serviceAccount: 'product',
+      addresses: [SERVER_IP],
+      protocol: 'hbone',
+      services: {
+        'shop/product.shop.svc.cluster.local': [{ servicePort: 80, targetPort: APP_PORT }],
+      },
+    },
+    TRUST_DOMAIN,
+  );
+  const service = completeService({
+    name: 'product',
+    namespace: 'shop',
+    addresses: [{ network: '', address: VIP }],
+    ports: [{ servicePort: 80, targetPort: APP_PORT, appProtocol: 'http' }],
+  });
+  return [
+    { kind: 'workload', workload: web },
+    { kind: 'workload', workload: product },
+    { kind: 'service', service },
+  ];
+}
+
+/** An app end: what it read, and how it ended. */
+interface Seen {
+  connection: Connection;
+  text: string;
+  ended: Promise<void>;
+  closed: Promise<MeshError | undefined>;
+}
+
+function watch(connection: Connection, onText: (seen: Seen) => void): Seen {
+  const ended = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<MeshError | undefined>();
+  const seen: Seen = { connection, text: '', ended: ended.promise, closed: closed.promise };
+  connection.handler = {
+    onData(bytes) {
+      seen.text += Buffer.from(bytes).toString();
+      onText(seen);
+    },
+    onDrain: () => undefined,
+    onEnd: ended.resolve,
+    onClose: closed.resolve,
+  };
+  return seen;
+}
+
+describe.skipIf(!isRoot)('a pair of captured pods', () => {
+  const network = new BunNetwork({ clock: systemClock });
+  let client: NetworkNamespace;
+  let server: NetworkNamespace;
+  let node: StaticNode;
+  let logs = '';
+  let accepted: Seen[] = [];
+
+  beforeAll(async () => {
+    makePods();
+    client = openNamespace(pathOf(CLIENT_NS));
+    server = openNamespace(pathOf(SERVER_NS));
+    const authority = await createTestCa();
+    const pod = async (name: string, netns: string, principal: string) => ({
+      namespace: 'shop',
+      name,
+      serviceAccount: name,
+      netns: pathOf(netns),
+      listenAddress: '::',
+      certificateFile: '',
+      keyFile: '',
+      rootFile: '',
+      identity: await authority.issue(principal),
+    });
+    await Promise.all(
+      [CLIENT_NS, SERVER_NS].map((name) =>
+        applyRedirection(pathOf(name), { bypassInbound: false }),
+      ),
+    );
+    node = startStaticNode(
+      {
+        trustDomain: TRUST_DOMAIN,
+        addresses: addresses(),
+        authorizations: [],
+        pods: [await pod('web', CLIENT_NS, WEB), await pod('product', SERVER_NS, PRODUCT)],
+      },
+      {
+        log: silentLogger,
+        logFormat: 'text',
+        write(text) {
+          logs += text;
+          return true;
+        },
+      },
+    );
+    // Echoes; `RST` breaks off; after FIN it says goodbye and ends.
+    network.listen({ address: '0.0.0.0', port: APP_PORT, namespace: server }, (connection) => {
+      const seen = watch(connection, ({ text }) => {
+        if (text.endsWith('RST')) connection.reset();
+        else connection.write(Buffer.from(text));
+      });
+      seen.ended.then(() => {
+        connection.write(Buffer.from('bye'));
+        connection.end();
+      });
+      accepted.push(seen);
+      return connection.handler;
+    });
+  });
+
+  afterAll(() => {
+    node?.stop();
+    for (const name of [CLIENT_NS, SERVER_NS]) Bun.spawnSync(['ip', 'netns', 'del', name]);
+  });
+
+  function dial(address: string, port: number, mark?: number): Promise<Seen> {
+    const opened = Promise.withResolvers<Seen>();
+    network.connect(
+      { address, port, namespace: client, mark, connectTimeoutMs: 5000 },
+      {
+        onOpen(connection) {
+          opened.resolve(watch(connection, () => undefined));
+          return connection.handler;
+        },
+        onFail: opened.reject,
+      },
+    );
+    return opened.promise;
+  }
+
+  function reset(authorizations: Authorization[] = []): void {
+    logs = '';
+    accepted = [];
+    node.replace({ addresses: addresses(), authorizations });
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    while (!condition()) await Bun.sleep(1);
+  }
+
+  async function exchange(address: string, port: number, mark?: number): Promise<string> {
+    const seen = await dial(address, port, mark);
+    seen.connection.write(Buffer.from('hello'));
+    await until(() => seen.text === 'hello');
+    seen.connection.end();
+    expect(await seen.closed).toBeUndefined();
+    return seen.text;
+  }
+
+  const tunnel = (direction: string) =>
+    logs.split('\n').find((line) => line.includes(`direction="${direction}"`)) ?? '';
+
+  test('bytes and both half-closes pass; the app sees the client pod, the logs both identities', async () => {
+    reset();
+    expect(await exchange(VIP, 80)).toBe('hellobye');
+    expect(accepted[0].connection.remoteAddress).toBe(CLIENT_IP);
+    await until(() => tunnel('outbound') !== '' && tunnel('inbound') !== '');
+    expect(tunnel('outbound')).toContain(
+      `dst.addr=${SERVER_IP}:15008 dst.hbone_addr=${SERVER_IP}:${APP_PORT} dst.service="product.shop.svc.cluster.local"`,
+    );
+    expect(tunnel('outbound')).toContain(`dst.identity="${PRODUCT}"`);
+    expect(tunnel('inbound')).toContain(`src.identity="${WEB}"`);
+    expect(tunnel('inbound')).toContain('bytes_sent=8 bytes_recv=5');
+    const metrics = node.assembly.registry.expose();
+    expect(metrics).toMatch(
+      /istio_tcp_connections_opened_total\{reporter="source",source_workload="web".*connection_security_policy="mutual_tls"\} 1/,
+    );
+  });
+
+  test('a pod address works as a destination too, and one HBONE connection carries both', async () => {
+    reset();
+    await exchange(SERVER_IP, APP_PORT);
+    expect(node.assembly.context.pool.status()).toMatchObject([{ connections: 1, streams: 0 }]);
+  });
+
+  test('a denied identity gets 401 and the client a reset; the log names the policy', async () => {
+    reset([DENY_WEB]);
+    const seen = await dial(VIP, 80);
+    expect((await seen.closed)?.code).toBe('NET_RESET');
+    await until(() => tunnel('outbound') !== '' && tunnel('inbound') !== '');
+    expect(tunnel('outbound')).toContain('error="http status: 401');
+    expect(tunnel('inbound')).toContain('explicitly denied by: shop/deny-web');
+    expect(accepted).toEqual([]);
+  });
+
+  test('plaintext is admitted while PERMISSIVE, with the real source, and refused when STRICT', async () => {
+    reset();
+    expect(await exchange(SERVER_IP, APP_PORT, MARK)).toBe('hellobye');
+    expect(accepted[0].connection.remoteAddress).toBe(CLIENT_IP);
+    reset([STRICT]);
+    const seen = await dial(SERVER_IP, APP_PORT, MARK);
+    expect((await seen.closed)?.code).toBe('NET_RESET');
+    await until(() => tunnel('inbound').includes('explicitly denied by: shop/strict'));
+    expect(accepted).toEqual([]);
+    expect(await exchange(VIP, 80)).toBe('hellobye');
+  });
+
+  test('a reset by the app is a reset at the client', async () => {
+    reset();
+    const seen = await dial(VIP, 80);
+    seen.connection.write(Buffer.from('RST'));
+    expect((await seen.closed)?.code).toBe('NET_RESET');
+  });
+
+  test('a reset by the client is a reset at the app', async () => {
+    reset();
+    const seen = await dial(VIP, 80);
+    seen.connection.write(Buffer.from('hi'));
+    await until(() => seen.text === 'hi');
+    seen.connection.reset();
+    expect((await accepted[0].closed)?.code).toBe('NET_RESET');
+  });
+
+  test('a policy that comes later closes the connection that it forbids', async () => {
+    reset();
+    const seen = await dial(VIP, 80);
+    seen.connection.write(Buffer.from('hi'));
+    await until(() => seen.text === 'hi');
+    node.replace({ addresses: addresses(), authorizations: [DENY_WEB] });
+    expect((await seen.closed)?.code).toBe('NET_RESET');
+    await until(() => tunnel('inbound').includes('closed due to policy change'));
+  });
+
+  test('an app that does not listen gives the client a reset and the log the reason', async () => {
+    reset();
+    const seen = await dial(SERVER_IP, 9999);
+    expect((await seen.closed)?.code).toBe('NET_RESET');
+    await until(() => tunnel('outbound') !== '' && tunnel('inbound') !== '');
+    expect(tunnel('inbound')).toContain('refused');
+    expect(tunnel('outbound')).toContain('http status: 503');
+  });
+
+  test('bulk passes unharmed in both directions at once', async () => {
+    reset();
+    const seen = await dial(VIP, 80);
+    const block = 'x'.repeat(1 << 20);
+    // The echo answers with everything so far: 1 + 2 MiB for two blocks.
+    seen.connection.write(Buffer.from('start'));
+    await until(() => seen.text === 'start');
+    const bytes = Buffer.from(block);
+    let sent = seen.connection.write(bytes);
+    seen.connection.handler.onDrain = () => {
+      sent += seen.connection.write(bytes.subarray(sent));
+    };
+    await until(() => accepted[0].text.length === bytes.length + 5);
+    seen.connection.reset();
+  });
+
+  test('removing redirection leaves nothing; the pod talks directly', async () => {
+    reset([STRICT]);
+    await Promise.all([CLIENT_NS, SERVER_NS].map((name) => removeRedirection(pathOf(name))));
+    expect(await isRedirected(pathOf(CLIENT_NS))).toBe(false);
+    expect(await exchange(SERVER_IP, APP_PORT)).toBe('hellobye');
+    expect(logs).toBe('');
+  });
+});

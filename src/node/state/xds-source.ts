@@ -1,0 +1,42 @@
+/** Builds snapshots from delta xDS. Several responses of one turn make one snapshot. */
+import type { Clock } from '#base/clock.ts';
+import type { Disposer } from '#base/disposer.ts';
+import type { XdsClient } from '#xds/client/xds-client.ts';
+import { ADDRESS } from '#xds/resources/address.ts';
+import { AUTHORIZATION } from '#xds/resources/authorization.ts';
+import { MeshSnapshot } from './mesh-snapshot.ts';
+import type { MeshState } from './mesh-state.ts';
+
+export const NODE_RESOURCE_TYPES = [ADDRESS, AUTHORIZATION];
+
+export function followXds(client: XdsClient, state: MeshState, clock: Clock): Disposer {
+  const addresses = client.store(ADDRESS);
+  const authorizations = client.store(AUTHORIZATION);
+  let scheduled = false;
+  const rebuild = () => {
+    scheduled = false;
+    // Addresses without their policies would let through what a policy forbids.
+    if (!addresses.synced || !authorizations.synced) return;
+    state.replace(
+      new MeshSnapshot({
+        version: state.current.version + 1,
+        addresses: valuesOf(addresses.entries()),
+        authorizations: valuesOf(authorizations.entries()),
+      }),
+    );
+  };
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    clock.after(0, rebuild);
+  };
+  const stops = [addresses.onChange(schedule), authorizations.onChange(schedule)];
+  schedule();
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+function* valuesOf<T>(entries: Iterable<[string, T]>): Iterable<T> {
+  for (const [, value] of entries) yield value;
+}

@@ -1,0 +1,72 @@
+/** A node proxy that lives from one file: no control plane, no Kubernetes, no rules of its own making. */
+
+import type { Logger } from '#base/log.ts';
+import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
+import type { TlsIdentity } from '#net/connection.ts';
+import { openNamespace } from '#net/netns/namespace.ts';
+import type { AccessLogFormat } from './access-log.ts';
+import { type Assembly, assembleNode } from './assemble.ts';
+import { readStaticMesh, type StaticMesh } from './config/static-file.ts';
+import { staticIdentities } from './config/static-identities.ts';
+import { MeshSnapshot } from './state/mesh-snapshot.ts';
+import { WorkloadProxy } from './workload/workload-proxy.ts';
+
+export interface StaticNode {
+  assembly: Assembly;
+  proxies: WorkloadProxy[];
+  /** Swaps addresses and policies, as a push from the control plane would. */
+  replace(mesh: Pick<StaticMesh, 'addresses' | 'authorizations'>): void;
+  setIdentity(principal: Principal, identity: TlsIdentity): void;
+  stop(): void;
+}
+
+export interface StaticNodeOptions {
+  log: Logger;
+  logFormat: AccessLogFormat;
+  write?: (text: string) => boolean;
+}
+
+export function startStaticFile(path: string, options: StaticNodeOptions): StaticNode {
+  return startStaticNode(readStaticMesh(path), options);
+}
+
+export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): StaticNode {
+  const { trustDomain } = mesh;
+  const known = new Map<Principal, TlsIdentity>();
+  for (const pod of mesh.pods) known.set(formatPrincipal({ ...pod, trustDomain }), pod.identity);
+  const identities = staticIdentities(known);
+  const assembly = assembleNode({ ...options, identities, trustDomain });
+  const { state, pool } = assembly.context;
+  const replace = ({
+    addresses,
+    authorizations,
+  }: Pick<StaticMesh, 'addresses' | 'authorizations'>) =>
+    state.replace(
+      new MeshSnapshot({ version: state.current.version + 1, addresses, authorizations }),
+    );
+  replace(mesh);
+  const proxies = mesh.pods.map((pod) => {
+    const netns = pod.netns === undefined ? undefined : openNamespace(pod.netns);
+    const identity = { ...pod, uid: `${pod.namespace}/${pod.name}`, netns };
+    const proxy = new WorkloadProxy(assembly.context, identity, {
+      listenAddress: pod.listenAddress,
+      ports: pod.ports,
+    });
+    proxy.start();
+    return proxy;
+  });
+  return {
+    assembly,
+    proxies,
+    replace,
+    setIdentity: (principal, identity) => identities.set(principal, identity),
+    stop() {
+      for (const proxy of proxies) {
+        proxy.stop('the proxy is shutting down');
+        proxy.pod.netns?.close();
+      }
+      pool.close();
+      assembly.accessLog.flush();
+    },
+  };
+}

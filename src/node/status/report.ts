@@ -1,0 +1,90 @@
+/** What `/status`, `/connections` and `/config_dump` say. */
+import { rfc3339At } from '#base/clock.ts';
+import { formatHostPort } from '#base/ip.ts';
+import type { XdsClient } from '#xds/client/xds-client.ts';
+import type { Assembly } from '../assemble.ts';
+import type { WorkloadProxy } from '../workload/workload-proxy.ts';
+import type { StatusSource } from './servers.ts';
+
+export interface ReportParts {
+  nodeName: string;
+  assembly: Assembly;
+  proxies(): readonly WorkloadProxy[];
+  /** Undefined for a static node. */
+  xds: XdsClient | undefined;
+  notReady(): string | undefined;
+}
+
+export function statusSource(parts: ReportParts): StatusSource {
+  const { context, registry } = parts.assembly;
+  return {
+    registry,
+    notReady: () => parts.notReady(),
+    status: () => ({
+      role: 'node',
+      node: parts.nodeName,
+      ready: parts.notReady() === undefined,
+      notReady: parts.notReady(),
+      snapshot: snapshotOf(parts),
+      xds: parts.xds?.status(),
+      workloads: parts.proxies().map((proxy) => ({
+        namespace: proxy.pod.namespace,
+        name: proxy.pod.name,
+        uid: proxy.pod.uid,
+        principal: proxy.principal,
+        ready: proxy.ready,
+        inboundConnections: proxy.liveInbound,
+      })),
+      certificates: context.identities.status().map(({ notBefore, notAfter, ...certificate }) => ({
+        ...certificate,
+        notBefore: timeOf(notBefore),
+        notAfter: timeOf(notAfter),
+      })),
+      tunnels: context.pool.status(),
+      connections: context.telemetry.live.size,
+    }),
+    connections: () =>
+      [...context.telemetry.live].map((record) => ({
+        direction: record.facts.direction,
+        source: formatHostPort(record.facts.source.address, record.facts.source.port),
+        sourceWorkload: record.facts.sourceWorkload?.uid,
+        sourceIdentity: record.facts.sourceIdentity,
+        destination: formatHostPort(
+          record.facts.destination.address,
+          record.facts.destination.port,
+        ),
+        authority: record.facts.hboneAuthority,
+        service: record.facts.service,
+        destinationWorkload: record.facts.destinationWorkload?.uid,
+        ageMs: Math.round(context.clock.now() - record.startedAt),
+        receivedBytes: record.receivedBytes,
+        sentBytes: record.sentBytes,
+      })),
+    config: () => {
+      const { workloads, services, authorizations, version } = context.state.current;
+      return {
+        version,
+        workloads: [...workloads.values()].map((workload) => ({
+          ...workload,
+          services: Object.fromEntries(workload.services),
+        })),
+        services: [...services.values()],
+        authorizations,
+      };
+    },
+  };
+}
+
+function snapshotOf(parts: ReportParts): object {
+  const { version, workloads, services, authorizations } = parts.assembly.context.state.current;
+  return {
+    version,
+    workloads: workloads.size,
+    services: services.size,
+    authorizations: authorizations.length,
+  };
+}
+
+function timeOf(wallTimeMs: number | undefined): string | undefined {
+  return wallTimeMs === undefined ? undefined : rfc3339At(wallTimeMs);
+}

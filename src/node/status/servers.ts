@@ -1,0 +1,84 @@
+/** 15020 metrics and status for everybody, 15021 readiness, 15000 admin on loopback only. */
+import type { Disposer } from '#base/disposer.ts';
+import { MeshError, messageOf } from '#base/errors.ts';
+import { EXPOSITION_CONTENT_TYPE, type MetricRegistry } from '#telemetry/metrics/registry.ts';
+
+export interface StatusSource {
+  registry: MetricRegistry;
+  /** Undefined when ready, else what is missing. */
+  notReady(): string | undefined;
+  status(): object;
+  connections(): object;
+  config(): object;
+}
+
+export interface StatusPorts {
+  admin: number;
+  metrics: number;
+  readiness: number;
+}
+
+export interface StatusServers {
+  readonly ports: StatusPorts;
+  stop: Disposer;
+}
+
+type Route = (source: StatusSource) => Response;
+
+const METRICS: Route = ({ registry }) =>
+  new Response(registry.expose(), { headers: { 'content-type': EXPOSITION_CONTENT_TYPE } });
+const READY: Route = (source) => {
+  const missing = source.notReady();
+  return missing === undefined
+    ? new Response('ready\n')
+    : new Response(`not ready: ${missing}\n`, { status: 503 });
+};
+const PUBLIC: Record<string, Route> = {
+  '/metrics': METRICS,
+  '/stats/prometheus': METRICS,
+  '/status': (source) => Response.json(source.status()),
+};
+const ADMIN: Record<string, Route> = {
+  ...PUBLIC,
+  '/config_dump': (source) => Response.json(source.config()),
+  '/connections': (source) => Response.json(source.connections()),
+};
+
+export function startStatusServers(source: StatusSource, ports: StatusPorts): StatusServers {
+  const servers = [
+    serve('127.0.0.1', ports.admin, ADMIN, source),
+    serve('0.0.0.0', ports.metrics, PUBLIC, source),
+    serve('0.0.0.0', ports.readiness, { '/healthz/ready': READY }, source),
+  ];
+  const [admin, metrics, readiness] = servers.map((server) => server.port ?? 0);
+  return {
+    ports: { admin, metrics, readiness },
+    stop() {
+      for (const server of servers) void server.stop(true);
+    },
+  };
+}
+
+function serve(
+  hostname: string,
+  port: number,
+  routes: Record<string, Route>,
+  source: StatusSource,
+) {
+  try {
+    return Bun.serve({
+      hostname,
+      port,
+      fetch(request) {
+        const route = routes[new URL(request.url).pathname];
+        return route === undefined ? new Response('not found\n', { status: 404 }) : route(source);
+      },
+    });
+  } catch (cause) {
+    throw new MeshError('NODE_OPTIONS', `cannot serve ${hostname}:${port}: ${messageOf(cause)}`, {
+      side: 'self',
+      hint: 'another process has the port: ss -ltnp; or choose others with --admin-port, --metrics-port, --readiness-port',
+      cause,
+    });
+  }
+}
