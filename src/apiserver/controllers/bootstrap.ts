@@ -1,5 +1,5 @@
 /** What every cluster has: its first namespaces, and the `kubernetes` Service that leads pods to this server. */
-import type { ApiObject } from '#kube/meta/object.ts';
+import { type ApiObject, equalJson } from '#kube/meta/object.ts';
 import type { ObjectStore } from '../rest/object-store.ts';
 import { serverWrite } from './namespace-controller.ts';
 
@@ -42,11 +42,12 @@ function ensure(store: ObjectStore, object: ApiObject): void {
   const kind = store.deps.registry.findKind(object.apiVersion, object.kind)!;
   const { name, namespace } = object.metadata;
   const context = serverWrite();
-  if (store.find(kind, { name, namespace }) === undefined) {
+  const stored = store.find(kind, { name, namespace });
+  if (stored === undefined) {
     store.create(kind, namespace, { object, context });
     return;
   }
-  if (object.kind !== 'EndpointSlice') return;
+  if (object.kind !== 'EndpointSlice' || equalJson(stored.endpoints, object.endpoints)) return;
   // A restart may listen elsewhere.
   const change = (live: ApiObject) => ({
     ...live,

@@ -2,14 +2,15 @@
  * Serves what CustomResourceDefinitions declare: the built-in ones are stored at start, later ones come and go with
  * their objects; deleting one deletes its resources.
  */
+import { rfc3339 } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import type { Logger } from '#base/log.ts';
-import { type ApiObject, equalJson } from '#kube/meta/object.ts';
+import { type ApiObject, cloneJson, equalJson } from '#kube/meta/object.ts';
 import type { KindRegistry } from '../kinds/registry.ts';
+import { strategyOf } from '../kinds/strategy.ts';
 import type { ObjectStore } from '../rest/object-store.ts';
 import type { SchemaProvider } from '../schema-provider.ts';
 import type { Storage, StorageEvent } from '../storage/storage.ts';
-import { serverWrite } from './namespace-controller.ts';
 
 const TABLE = 'apiextensions.k8s.io/customresourcedefinitions';
 
@@ -27,9 +28,12 @@ export class CrdController {
 
   constructor(deps: CrdControllerDeps) {
     this.#deps = deps;
-    for (const crd of deps.storage.list({ table: TABLE }).items) this.#serve(crd);
     this.#unsubscribe = deps.storage.subscribe((event) => this.#observe(event));
-    this.#installBuiltin();
+    const crds = deps.schemas.builtinCrds();
+    this.#installBuiltin(crds);
+    const builtin = new Set(crds.map((crd) => crd.metadata.name));
+    for (const crd of deps.storage.list({ table: TABLE }).items)
+      if (!builtin.has(crd.metadata.name)) this.#serve(crd);
   }
 
   stop(): void {
@@ -63,21 +67,27 @@ export class CrdController {
     schemas.removeCrd(crd);
   }
 
-  #installBuiltin(): void {
-    const { schemas, store, registry, storage } = this.#deps;
+  /** Straight into storage: they are ours, and checking thirty large schemas would be most of the start's time. */
+  #installBuiltin(crds: readonly ApiObject[]): void {
+    const { registry, storage, store } = this.#deps;
     const kind = registry.ofTable(TABLE)!;
-    for (const crd of schemas.builtinCrds()) {
-      const { name } = crd.metadata;
-      const stored = storage.get({ table: TABLE, namespace: '', name });
-      if (stored === undefined)
-        store.create(kind, undefined, { object: crd, context: serverWrite() });
+    const { clock, random, strategyContext } = store.deps;
+    for (const crd of crds) {
+      const key = { table: TABLE, namespace: '', name: crd.metadata.name };
+      const wanted = { ...crd, spec: cloneJson(crd.spec), metadata: { ...crd.metadata } };
+      const strategy = strategyOf(kind.table);
+      strategy.defaults?.(wanted);
+      const stored = storage.get(key);
+      if (stored === undefined) {
+        strategy.prepareCreate?.(wanted, strategyContext);
+        const creationTimestamp = rfc3339(clock, 's');
+        Object.assign(wanted.metadata, { uid: random.uuid(), creationTimestamp, generation: 1 });
+        storage.create(key, wanted);
+      } else if (equalJson(stored.spec, wanted.spec)) this.#serve(stored);
       else
-        store.update({
-          kind,
-          key: { name },
-          subresource: '',
-          context: serverWrite(),
-          change: (live) => ({ ...live, spec: crd.spec }),
+        store.rewrite(kind, stored, (copy) => {
+          copy.spec = wanted.spec;
+          copy.metadata.generation = (copy.metadata.generation ?? 0) + 1;
         });
     }
   }
