@@ -100,7 +100,7 @@ export function waypointObjects(gateway: Kinds.Gateway, options: WaypointOptions
 }
 
 function podSpec(name: string, options: WaypointOptions): Kinds.PodSpec {
-  const control = `https://istiod.${options.rootNamespace}.svc:15012`;
+  const control = `istiod.${options.rootNamespace}.svc:15012`;
   const field = (name: string, fieldPath: string) => ({
     name,
     valueFrom: { fieldRef: { fieldPath } },

@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'bun:test';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { systemRandom } from '#base/random.ts';
+import { RESOURCES } from '#kube/client/resources.ts';
+import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
+import { startControl } from './main.ts';
+import { parseControlOptions } from './options.ts';
+
+const PORTS = ['discovery', 'monitoring', 'console'].map((name) => `--${name}-listen=127.0.0.1:0`);
+
+function options(...more: string[]) {
+  const parsed = parseControlOptions([...PORTS, ...more], { POD_NAME: 'istiod-1' });
+  if (parsed === undefined) throw new Error('help was not asked for');
+  return parsed;
+}
+
+describe('startControl', () => {
+  test('becomes ready, leads, makes a root for every namespace and answers on its ports', async () => {
+    const client = new FakeKubeClient();
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } };
+    await client.create(RESOURCES.namespaces, namespace);
+    const deps = { client, clock: systemClock, random: systemRandom, log: silentLogger };
+    const control = await startControl(deps, options());
+    const get = (port: number | undefined, path: string) =>
+      fetch(`http://127.0.0.1:${port}${path}`);
+    const { monitoring, console } = control.ports;
+    expect(control.ports.discovery).toBeGreaterThan(0);
+    expect((await get(monitoring, '/ready')).status).toBe(200);
+    expect(await (await get(monitoring, '/metrics')).text()).toContain('pilot_services 0');
+    expect((await get(monitoring, '/else')).status).toBe(404);
+    const status = (await (await get(console, '/api/status')).json()) as object;
+    expect(status).toMatchObject({
+      control: { ready: true, leader: true, pod: 'istiod-1' },
+      proxies: [],
+    });
+    const id = 'configmaps|shop|istio-ca-root-cert';
+    // Leadership is its own task; the test's time limit ends a wait in vain.
+    while (!client.objects.has(id)) await Bun.sleep(1);
+    const root = client.objects.get(id);
+    expect(JSON.stringify(root)).toContain('BEGIN CERTIFICATE');
+    await client.get(RESOURCES.secrets, { namespace: 'istio-system', name: 'istio-ca-secret' });
+    await control.stop();
+    expect(client.watching).toBe(0);
+  });
+});
+
+describe('parseControlOptions', () => {
+  test.each([
+    [['--console-listen=nowhere'], '--console-listen nowhere is not HOST:PORT'],
+    [['--console-listen=h:99999'], 'is not HOST:PORT'],
+    [['--log-level=loud'], '--log-level loud'],
+    [['--what'], '--what'],
+  ])('refuses %p', (argv, message) => {
+    expect(() => parseControlOptions(argv, {})).toThrow(message);
+  });
+
+  test('reads addresses, IPv6 as well, and turns the console off', () => {
+    const parsed = options('--discovery-listen=[::1]:15012', '--console-listen=off');
+    expect(parsed.discovery).toEqual({ hostname: '::1', port: 15012 });
+    expect(parsed.console).toBeUndefined();
+    expect(parseControlOptions(['--help'], {})).toBeUndefined();
+  });
+});
