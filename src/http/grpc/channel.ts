@@ -12,6 +12,7 @@ import {
   KEEPALIVE_TIME_MS,
   KEEPALIVE_TIMEOUT_MS,
   RECEIVE_BYTES_MAX,
+  WINDOW_BYTES,
 } from './limits.ts';
 import { errorOfStatus } from './status.ts';
 
@@ -117,6 +118,7 @@ function channelOptions({ address, serverName }: ControlEndpoint): grpc.ChannelO
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
     'grpc.max_send_message_length': RECEIVE_BYTES_MAX,
+    'grpc-node.flow_control_window': WINDOW_BYTES,
     // One DNS question a connect: there is no service config in TXT records.
     'grpc.service_config_disable_resolution': 1,
     // No proxy of the environment may stand between a proxy and its control plane.

@@ -11,3 +11,5 @@ export const RECEIVE_BYTES_MAX = 200 * 1024 * 1024;
 export const SERVER_RECEIVE_BYTES_MAX = 16 * 1024 * 1024;
 /** Finished calls get this long when the server stops; then streams are cut. */
 export const SERVER_DRAIN_MS = 1_000;
+/** A first response of 10,000 workloads is 3 MB: with the default window it would wait for 45 round trips. */
+export const WINDOW_BYTES = 4 * 1024 * 1024;

@@ -5,7 +5,7 @@
  * Unknown fields are skipped, unknown enum values refused (as ztunnel does). Fields are written in number order.
  */
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { NESTING_MAX } from './limits.ts';
+import { NESTING_MAX, WRITER_KEEP_BYTES } from './limits.ts';
 
 /** How one value is written after its tag. */
 export interface Codec<T> {
@@ -17,6 +17,9 @@ export interface Codec<T> {
   read(reader: BinaryReader, depth: number): T;
   write(writer: BinaryWriter, value: T): void;
 }
+
+/** `finish` empties it and keeps its buffer: growing a new one costs as much as a small message. */
+let sharedWriter = new BinaryWriter();
 
 interface FieldOf<T> {
   readonly number: number;
@@ -213,9 +216,11 @@ export function message<F extends Fields>(typeName: string, fields: F): MessageC
       writer.join();
     },
     encode(value) {
-      const writer = new BinaryWriter();
+      const writer = sharedWriter;
       writeFields(writer, value);
-      return writer.finish();
+      const output = writer.finish();
+      if (output.length > WRITER_KEEP_BYTES) sharedWriter = new BinaryWriter();
+      return output;
     },
     decode(input) {
       try {
