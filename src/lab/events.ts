@@ -38,16 +38,19 @@ export function encodeEvent(event: LabEvent): string {
   return `${JSON.stringify(event)}\n`;
 }
 
-/** Calls `onEvent` for every whole line; other output (a crash's) goes to `onText`. */
+/** Calls `onEvent` for every whole line; other output (a crash's) goes to `onText`. `signal` ends it early. */
 export async function readEvents(
   stream: ReadableStream<Uint8Array>,
-  onEvent: (event: LabEvent) => void,
-  onText: (line: string) => void,
+  { onEvent, onText, signal }: EventReader,
 ): Promise<void> {
   const decoder = new TextDecoder();
+  const reader = stream.getReader();
+  signal?.addEventListener('abort', () => void reader.cancel());
   let pending = '';
-  for await (const chunk of stream) {
-    pending += decoder.decode(chunk, { stream: true });
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    pending += decoder.decode(value, { stream: true });
     const lines = pending.split('\n');
     pending = lines.pop() ?? '';
     for (const line of lines) {
@@ -57,6 +60,12 @@ export async function readEvents(
     }
   }
   if (pending !== '') onText(pending);
+}
+
+export interface EventReader {
+  onEvent: (event: LabEvent) => void;
+  onText: (line: string) => void;
+  signal?: AbortSignal;
 }
 
 function parseEvent(line: string): LabEvent | undefined {

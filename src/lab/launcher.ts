@@ -121,7 +121,9 @@ async function startDetached(
     );
   };
   const text: string[] = [];
-  void readEvents(child.stdout, onEvent, (line) => text.push(line)).then(
+  const reading = new AbortController();
+  const onText = (line: string) => void text.push(line);
+  void readEvents(child.stdout, { onEvent, onText, signal: reading.signal }).then(
     () => ended(text.length === 0 ? '' : `: ${text.slice(-3).join('; ')}`),
     (error: unknown) => ended(`: ${messageOf(error)}`),
   );
@@ -133,6 +135,8 @@ async function startDetached(
     return await outcome.promise;
   } finally {
     timer.cancel();
+    // The child stays; nothing of it may hold this process.
+    reading.abort();
     child.unref();
   }
 }

@@ -178,11 +178,10 @@ export class LabHost {
       updateRecord(paths, this.#record as LabRecord);
     }
     const text: string[] = [];
-    const reading = readEvents(
-      child.stdout,
-      (event) => this.#receive(event),
-      (line) => text.push(line),
-    );
+    const reading = readEvents(child.stdout, {
+      onEvent: (event) => this.#receive(event),
+      onText: (line) => void text.push(line),
+    });
     void Promise.all([reading, child.exited]).then(
       () => this.#onExit(text),
       (error: unknown) => this.#onExit([String(error)]),
