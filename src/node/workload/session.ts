@@ -77,8 +77,9 @@ export class Session implements ConnectHandler<Connection> {
 
   refuse(error: MeshError): void {
     if (this.#over) return;
-    this.#hooks.reject(error);
+    // Finished first: what the reset reports back must not replace the reason.
     this.#finish(error);
+    this.#hooks.reject(error);
   }
 
   /** Ends it from our side: a policy change, the pod is gone. */
