@@ -353,5 +353,6 @@ function takeStatusOnly(kind: ServedKind, object: ApiObject, live: ApiObject): v
     if (key !== 'status' && key !== 'metadata') keepMember(object, live, key);
   if (kind.custom)
     object.metadata = { ...live.metadata, managedFields: object.metadata.managedFields };
+  else if (live.metadata.ownerReferences === undefined) delete object.metadata.ownerReferences;
   else object.metadata.ownerReferences = live.metadata.ownerReferences;
 }
