@@ -2,5 +2,6 @@
 export const WAYPOINT_ERRORS = {
   WAYPOINT_OPTIONS: 'see `tulle role waypoint --help`',
   WAYPOINT_STATIC_FILE: 'compare the file with docs/benchmarks.md, section static proxy',
-  WAYPOINT_CLIENT_GONE: 'the client closed before the answer was complete; look at its timeout',
+  WAYPOINT_LISTEN_FAILED:
+    'another process has the port (`ss -ltnp`), or choose others with --metrics-port and --readiness-port',
 } as const;

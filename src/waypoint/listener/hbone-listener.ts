@@ -1,0 +1,148 @@
+/**
+ * The waypoint's 15008: accepts HBONE connections whose client proved an identity of our trust domain, and hands each tunnel to
+ * the service that its authority names.
+ */
+import type { Clock } from '#base/clock.ts';
+import { formatHostPort } from '#base/ip.ts';
+import type { Logger } from '#base/log.ts';
+import { parseAuthority } from '#hbone/authority.ts';
+import { HBONE_ALPN } from '#hbone/limits.ts';
+import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
+import { parseIdentity, principalOf } from '#model/identity/spiffe.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import type { TlsConnection, TlsIdentity } from '#net/connection.ts';
+import type { Network, TlsListener } from '#net/network.ts';
+import type { Engine } from '../engine.ts';
+import type { Source, SourceRegistry } from '../source.ts';
+import type { ConnectionServer } from './serve-connection.ts';
+
+export interface HboneListenerDeps {
+  clock: Clock;
+  log: Logger;
+  network: Network;
+  engine: Engine;
+  sources: SourceRegistry;
+  server: ConnectionServer;
+  workloadAt: (address: string) => Workload | undefined;
+}
+
+export interface HboneListenerOptions {
+  address: string;
+  port: number;
+  identity: TlsIdentity;
+  trustDomain: string;
+}
+
+interface HboneConnection {
+  drain(): void;
+  close(): void;
+}
+
+export class HboneListener {
+  readonly #deps: HboneListenerDeps;
+  readonly #trustDomain: string;
+  readonly #listener: TlsListener;
+  readonly #connections = new Set<HboneConnection>();
+
+  constructor(deps: HboneListenerDeps, options: HboneListenerOptions) {
+    this.#deps = deps;
+    this.#trustDomain = options.trustDomain;
+    const { address, port, identity } = options;
+    this.#listener = deps.network.listenTls(
+      {
+        address,
+        port,
+        identity,
+        clientCertificate: 'require',
+        alpn: [HBONE_ALPN],
+        onRefused: (error, peer) =>
+          deps.log.warn('connection refused', {
+            from: formatHostPort(peer.address, peer.port),
+            error: error.message,
+            hint: error.hint,
+          }),
+      },
+      (connection) => this.#accept(connection),
+    );
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  replaceIdentity(identity: TlsIdentity): void {
+    this.#listener.replaceIdentity(identity);
+  }
+
+  /** No new connections, no new tunnels; what runs finishes. */
+  drain(): void {
+    this.#listener.stop();
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  close(): void {
+    for (const connection of [...this.#connections]) connection.close();
+  }
+
+  #accept(connection: TlsConnection) {
+    const { clock, log, sources, workloadAt } = this.#deps;
+    const principal = principalOf(connection.peerUris);
+    const identity = principal === undefined ? undefined : parseIdentity(principal);
+    const from = formatHostPort(connection.remoteAddress, connection.remotePort);
+    if (identity === undefined || identity.trustDomain !== this.#trustDomain) {
+      const reason = `want an identity of ${this.#trustDomain}, got ${principal ?? 'none'}`;
+      log.warn('connection refused', { from, error: reason });
+      return undefined;
+    }
+    const address = connection.remoteAddress;
+    const source = sources.resolve({ address, principal, workload: workloadAt(address) });
+    const served = serveTunnels(
+      connection,
+      { clock },
+      {
+        onTunnel: (tunnel) => this.#tunnel(tunnel, { source, from }),
+        onClose: () => void this.#connections.delete(served),
+      },
+    );
+    this.#connections.add(served);
+    return served;
+  }
+
+  #tunnel(incoming: IncomingTunnel, peer: { source: Source; from: string }): void {
+    const { engine, server, log } = this.#deps;
+    const authority = parseAuthority(incoming.head.authority);
+    if (authority === undefined) {
+      incoming.refuse(400);
+      return;
+    }
+    const host = authority.kind === 'address' ? authority.address : authority.hostname;
+    const { port } = authority;
+    const service = engine.snapshot?.serviceAt(host);
+    if (service?.compiled.ports.get(port) === undefined) {
+      const reason =
+        service === undefined
+          ? `no service is bound to this waypoint at ${host}`
+          : `${service.compiled.table.hostname} has no port ${port}`;
+      log.warn('tunnel refused', { from: peer.from, authority: incoming.head.authority, reason });
+      incoming.refuse(503);
+      return;
+    }
+    incoming.accept();
+    incoming.connection.handler = server.serve(
+      {
+        source: peer.source,
+        host,
+        port,
+        security: 'mutual_tls',
+        remote: peer.from,
+        local: formatHostPort(host, port),
+        isH2: false,
+      },
+      incoming.connection,
+    );
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The waypoint process: `tulle role waypoint`. It fetches its certificate and configuration from the control plane, serves HBONE
+ * on 15008 and drains on SIGTERM. `--static FILE` serves plain HTTP from a file instead.
+ */
+import { systemRandom } from '#base/random.ts';
+import { encodeBaggage } from '#hbone/baggage.ts';
+import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
+import { createCaClient } from '#identity/svid/ca-client.ts';
+import { createSvidStore } from '#identity/svid/svid-store.ts';
+import { formatPrincipal } from '#model/identity/spiffe.ts';
+import { grpcTransport } from '#xds/client/grpc-transport.ts';
+import { startXdsClient } from '#xds/client/xds-client.ts';
+import { startAdmin } from './admin/servers.ts';
+import { buildStatus } from './admin/status.ts';
+import { Discovery, WAYPOINT_TYPES } from './config/discovery.ts';
+import { parseWaypointOptions, WAYPOINT_HELP, type WaypointRoleOptions } from './config/options.ts';
+import { readStaticConfig } from './config/static-file.ts';
+import { HboneListener } from './listener/hbone-listener.ts';
+import { listenPlain } from './listener/plain-listener.ts';
+import {
+  type Base,
+  createBase,
+  createRuntime,
+  drainAndExit,
+  onTermination,
+  type Runtime,
+} from './runtime.ts';
+import { meshTransport, plainTransport } from './transport/transport.ts';
+
+export async function runWaypoint(argv: string[]): Promise<void> {
+  const options = parseWaypointOptions(argv, process.env);
+  if (options === undefined) {
+    process.stdout.write(WAYPOINT_HELP);
+    return;
+  }
+  const base = createBase(options.logLevel);
+  if (options.staticFile === undefined) await runInMesh(base, options);
+  else runStatic(base, options.staticFile);
+}
+
+function runStatic(base: Base, path: string): void {
+  const config = readStaticConfig(path);
+  const transport = plainTransport(base.network);
+  const runtime = createRuntime(base, {
+    transport,
+    accessLog: config.accessLog,
+    cluster: 'static',
+  });
+  runtime.engine.configure(config.input);
+  if (config.metricsPort !== undefined) {
+    const status = statusOf(runtime, 'static', { xds: () => undefined, certificates: () => [] });
+    startAdmin(status, { metrics: config.metricsPort, readiness: undefined });
+  }
+  const listener = listenPlain(runtime, config);
+  base.log.info('serving', { address: listener.address, port: listener.port });
+  onTermination(() => void drainAndExit(runtime, () => listener.stop()));
+}
+
+/** Ready comes when certificate, configuration and listener are there; until then 15021 says what is missing. */
+async function runInMesh(base: Base, options: WaypointRoleOptions): Promise<void> {
+  const { clock, log, network } = base;
+  const { trustDomain, podNamespace: namespace, podName, serviceAccount, podIp } = options;
+  const principal = formatPrincipal({ trustDomain, namespace, serviceAccount });
+  const files = {
+    rootFile: options.rootFile,
+    tokenFile: options.tokenFile,
+    clusterId: options.clusterId,
+  };
+  const caEndpoint = { ...files, address: options.caAddress };
+  const signer = createCaClient(clock, { endpoint: caEndpoint, impersonate: false });
+  const svids = createSvidStore({ clock, random: systemRandom, log: log.child('svid'), signer });
+  const xds = startXdsClient(
+    {
+      clock,
+      random: systemRandom,
+      log: log.child('xds'),
+      transport: grpcTransport(clock, { ...files, address: options.xdsAddress }),
+    },
+    { node: nodeOf(options), types: WAYPOINT_TYPES as never },
+  );
+  const discovery = new Discovery(xds);
+  const tunnels = new TunnelPool({ network, clock, identities: svids });
+  let baggage = '';
+  const transport = meshTransport(
+    { network, tunnels, random: systemRandom },
+    {
+      principal,
+      address: podIp,
+      baggage: () => {
+        const self = baggage === '' ? discovery.workloadAt(podIp) : undefined;
+        if (self !== undefined) baggage = encodeBaggage(self);
+        return baggage;
+      },
+    },
+  );
+  const { accessLog, clusterId: cluster } = options;
+  const runtime = createRuntime(base, { transport, accessLog, cluster });
+  let missing: string | undefined = 'no certificate and no configuration yet';
+  const name = `${namespace}/${podName}`;
+  const sources = { xds: () => xds.status(), certificates: () => svids.status() };
+  const stopAdmin = startAdmin(
+    { ...statusOf(runtime, name, sources), notReady: () => missing },
+    { metrics: options.metricsPort, readiness: options.readinessPort },
+  );
+  svids.request(principal, 'realtime');
+  const synced = xds
+    .whenSynced()
+    .then(() => discovery.onConfig(() => runtime.engine.configure(discovery.input)));
+  const identity = await firstIdentity();
+  missing = 'no configuration yet';
+  await synced;
+  const listener = new HboneListener(
+    { ...runtime, workloadAt: (address) => discovery.workloadAt(address) },
+    { address: '0.0.0.0', port: options.hbonePort, identity, trustDomain },
+  );
+  svids.onRotate((rotated, next) => {
+    listener.replaceIdentity(next);
+    tunnels.retire(rotated);
+  });
+  missing = undefined;
+  log.info('serving', { hbone: listener.port, principal });
+  onTermination(() => {
+    missing = 'draining';
+    void drainAndExit(runtime, () => {
+      listener.drain();
+      xds.stop();
+      svids.stop();
+    }).finally(() => {
+      listener.close();
+      tunnels.close();
+      stopAdmin();
+    });
+  });
+
+  /** The store goes on trying by itself: a control plane that is not up yet is waited for. */
+  function firstIdentity() {
+    const present = svids.get(principal);
+    if (present !== undefined) return Promise.resolve(present);
+    return new Promise<Parameters<HboneListener['replaceIdentity']>[0]>((resolve) => {
+      const dispose = svids.onRotate((_principal, found) => {
+        dispose();
+        resolve(found);
+      });
+    });
+  }
+}
+
+function statusOf(
+  runtime: Runtime,
+  name: string,
+  sources: Pick<Parameters<typeof buildStatus>[0], 'xds' | 'certificates'>,
+) {
+  const { clock, engine, registry } = runtime;
+  return {
+    registry,
+    status: () => buildStatus({ clock, engine, name, ...sources, draining: () => false }),
+    notReady: () => undefined as string | undefined,
+  };
+}
+
+function nodeOf(options: WaypointRoleOptions) {
+  const { podIp: ip, podName, podNamespace } = options;
+  return {
+    type: 'waypoint' as const,
+    ip,
+    podName,
+    podNamespace,
+    metadata: {
+      NODE_NAME: options.nodeName,
+      CLUSTER_ID: options.clusterId,
+      NETWORK: options.network,
+      SERVICE_ACCOUNT: options.serviceAccount,
+      GATEWAY_NAME: options.gatewayName,
+    },
+  };
+}
