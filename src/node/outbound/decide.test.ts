@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'bun:test';
+import { seededRandom } from '#base/random.ts';
+import type { GatewayAddress, Service } from '#model/service/service.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import { completeService, completeWorkload } from '../config/static-file.ts';
+import { type MeshAddress, MeshSnapshot } from '../state/mesh-snapshot.ts';
+import { decideOutbound } from './decide.ts';
+import { pickEndpoint } from './pick-endpoint.ts';
+
+type Extra = Parameters<typeof completeWorkload>[0];
+const workload = (name: string, extra: Partial<Extra>): Workload =>
+  completeWorkload(
+    { name, namespace: 'shop', serviceAccount: name, protocol: 'hbone', ...extra },
+    'cluster.local',
+  );
+const service = (name: string, extra: Partial<Service>): Service =>
+  completeService({ name, namespace: 'shop', ...extra });
+const vip = (address: string) => [{ network: '', address }];
+const key = (name: string) => `shop/${name}.shop.svc.cluster.local`;
+const http = [{ servicePort: 80, targetPort: 8080, appProtocol: 'http' as const }];
+const id = (name: string) => `spiffe://cluster.local/ns/shop/sa/${name}`;
+
+const waypointOf = (name: string): GatewayAddress => ({
+  service: { namespace: 'shop', hostname: `${name}.shop.svc.cluster.local` },
+  hbonePort: 15008,
+});
+const web = workload('web', { addresses: ['198.18.1.2', 'fd00::2'] });
+const waypointPod = workload('way-1', {
+  addresses: ['198.18.1.9'],
+  services: { [key('way')]: [{ servicePort: 15008, targetPort: 15008 }] },
+} as Partial<Extra>);
+const snapshot = new MeshSnapshot({
+  version: 1,
+  authorizations: [],
+  addresses: [
+    web,
+    waypointPod,
+    workload('product', {
+      addresses: ['198.18.2.2', 'fd00::22'],
+      services: { [key('product')]: [{ servicePort: 80, targetPort: 9090 }] },
+    } as Partial<Extra>),
+    workload('legacy', {
+      addresses: ['198.18.2.3'],
+      protocol: 'none',
+      services: { [key('legacy')]: [] },
+    } as Partial<Extra>),
+    workload('sick', {
+      addresses: ['198.18.2.4'],
+      healthy: false,
+      services: { [key('sick')]: [], [key('headless')]: [] },
+    } as Partial<Extra>),
+    workload('guarded', { addresses: ['198.18.2.5'], waypoint: waypointOf('way') }),
+    workload('host', { addresses: ['198.18.0.1'], hostNetwork: true }),
+  ]
+    .map((each): MeshAddress => ({ kind: 'workload', workload: each }))
+    .concat(
+      [
+        service('product', {
+          addresses: vip('198.19.0.1'),
+          ports: http,
+          subjectAltNames: [id('old'), 'dns.name'],
+        }),
+        service('legacy', { addresses: vip('198.19.0.2'), ports: http }),
+        service('sick', { addresses: vip('198.19.0.3'), ports: http }),
+        service('routed', {
+          addresses: vip('198.19.0.4'),
+          ports: http,
+          waypoint: waypointOf('way'),
+        }),
+        service('unready', {
+          addresses: vip('198.19.0.5'),
+          ports: http,
+          waypoint: waypointOf('gone'),
+        }),
+        service('pass', {
+          addresses: vip('198.19.0.6'),
+          ports: http,
+          loadBalancing: { mode: 'passthrough', scopes: [], includeUnhealthy: false },
+        }),
+        service('published', {
+          addresses: vip('198.19.0.7'),
+          ports: http,
+          loadBalancing: { mode: 'unspecified', scopes: [], includeUnhealthy: true },
+        }),
+        service('way', {
+          ports: [{ servicePort: 15008, targetPort: 15008, appProtocol: 'unknown' }],
+          addresses: vip('198.19.0.9'),
+        }),
+      ].map((each): MeshAddress => ({ kind: 'service', service: each })),
+    ),
+});
+
+const decide = (address: string, port: number, source = web) =>
+  decideOutbound(snapshot, { source, original: { address, port } }, seededRandom(1));
+
+describe('decideOutbound', () => {
+  const rows: { title: string; to: [string, number]; want: object }[] = [
+    {
+      title:
+        'a service goes to an endpoint at its own target port, with the extra names that are SPIFFE',
+      to: ['198.19.0.1', 80],
+      want: {
+        kind: 'hbone',
+        via: 'endpoint',
+        destination: { address: '198.18.2.2', port: 15008 },
+        authority: '198.18.2.2:9090',
+        expected: [id('product'), id('old')],
+      },
+    },
+    {
+      title: 'an endpoint that is not captured gets plain TCP at its target port',
+      to: ['198.19.0.2', 80],
+      want: { kind: 'tcp', destination: { address: '198.18.2.3', port: 8080 } },
+    },
+    {
+      title: 'a service without healthy endpoint is refused, never sent to the bare address',
+      to: ['198.19.0.3', 80],
+      want: { kind: 'refuse', code: 'NODE_NO_UPSTREAM' },
+    },
+    {
+      title: 'a port that the service does not have is refused',
+      to: ['198.19.0.1', 81],
+      want: { kind: 'refuse', code: 'NODE_NO_UPSTREAM' },
+    },
+    {
+      title: 'a service with a waypoint goes there with the address untranslated',
+      to: ['198.19.0.4', 80],
+      want: {
+        kind: 'hbone',
+        via: 'waypoint',
+        destination: { address: '198.18.1.9', port: 15008 },
+        authority: '198.19.0.4:80',
+        expected: [id('way-1')],
+      },
+    },
+    {
+      title: 'a waypoint that is not there closes the path',
+      to: ['198.19.0.5', 80],
+      want: { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY' },
+    },
+    {
+      title: 'a passthrough service without endpoints goes to the original address',
+      to: ['198.19.0.6', 80],
+      want: { kind: 'tcp', destination: { address: '198.19.0.6', port: 80 } },
+    },
+    {
+      title: 'a pod address goes to that pod, port as dialled',
+      to: ['198.18.2.2', 7000],
+      want: {
+        kind: 'hbone',
+        via: 'endpoint',
+        authority: '198.18.2.2:7000',
+        expected: [id('product')],
+      },
+    },
+    {
+      title: 'an IPv6 pod address is bracketed in the authority',
+      to: ['fd00::22', 7000],
+      want: {
+        kind: 'hbone',
+        destination: { address: 'fd00::22', port: 15008 },
+        authority: '[fd00::22]:7000',
+      },
+    },
+    {
+      title: 'a pod with a waypoint of its own is reached through it',
+      to: ['198.18.2.5', 80],
+      want: { kind: 'hbone', via: 'waypoint', authority: '198.18.2.5:80', expected: [id('way-1')] },
+    },
+    {
+      title: 'an uncaptured pod address is plain TCP',
+      to: ['198.18.2.3', 80],
+      want: { kind: 'tcp', destination: { address: '198.18.2.3', port: 80 } },
+    },
+    {
+      title: 'the address of host-network pods names none of them',
+      to: ['198.18.0.1', 80],
+      want: { kind: 'tcp', workload: undefined },
+    },
+    {
+      title: 'what is not in the mesh passes through',
+      to: ['203.0.113.9', 443],
+      want: { kind: 'tcp', destination: { address: '203.0.113.9', port: 443 } },
+    },
+    {
+      title: 'its own port on loopback is a loop',
+      to: ['127.0.0.1', 15001],
+      want: { kind: 'refuse', code: 'NODE_LOOP' },
+    },
+    {
+      title: 'its own port on the pod address is a loop',
+      to: ['198.18.1.2', 15008],
+      want: { kind: 'refuse', code: 'NODE_LOOP' },
+    },
+  ];
+  for (const { title, to, want } of rows) {
+    test(title, () => expect(decide(...to)).toMatchObject(want));
+  }
+
+  test('the waypoint itself goes straight to the endpoints of what it serves', () => {
+    expect(decide('198.18.2.5', 80, waypointPod)).toMatchObject({ via: 'endpoint' });
+  });
+
+  test('every verdict gives a reason', () => {
+    for (const { to } of rows) expect(decide(...to).reason.length).toBeGreaterThan(10);
+  });
+});
+
+describe('pickEndpoint', () => {
+  const at = (name: string, zone: string, node: string, capacity = 1) =>
+    workload(name, {
+      addresses: [`198.18.3.${name.charCodeAt(0)}`],
+      node,
+      capacity,
+      locality: { region: 'r', zone, subzone: '' },
+    });
+  const source = at('s', 'z1', 'n1');
+  const balanced = (mode: 'failover' | 'strict') =>
+    service('any', {
+      ports: http,
+      loadBalancing: { mode, scopes: ['zone', 'node'], includeUnhealthy: false },
+    });
+  const pick = (mode: 'failover' | 'strict', endpoints: Workload[]) =>
+    pickEndpoint({ service: balanced(mode), endpoints, servicePort: 80, source }, seededRandom(3))
+      ?.workload.name;
+
+  test('failover keeps the highest rank there is', () => {
+    expect(pick('failover', [at('a', 'z2', 'n1'), at('b', 'z1', 'n2'), at('c', 'z2', 'n2')])).toBe(
+      'b',
+    );
+    expect(pick('failover', [at('a', 'z2', 'n9')])).toBe('a');
+  });
+
+  test('strict wants every scope', () => {
+    expect(pick('strict', [at('a', 'z1', 'n2')])).toBeUndefined();
+    expect(pick('strict', [at('a', 'z1', 'n2'), at('b', 'z1', 'n1')])).toBe('b');
+  });
+
+  test('capacity weighs the choice', () => {
+    const random = seededRandom(7);
+    const endpoints = [at('a', 'z', 'n', 9), at('b', 'z', 'n', 1)];
+    const plain = service('any', { ports: http });
+    let heavy = 0;
+    for (let turn = 0; turn < 10_000; turn++) {
+      const picked = pickEndpoint({ service: plain, endpoints, servicePort: 80, source }, random);
+      if (picked?.workload.name === 'a') heavy++;
+    }
+    expect(heavy).toBeGreaterThan(8_800);
+    expect(heavy).toBeLessThan(9_200);
+  });
+});

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'bun:test';
+import { DATAPLANE_MODE, type EligibilityPod, planCapture } from './plan.ts';
+
+const pod = (extra: Partial<EligibilityPod> = {}): EligibilityPod => ({
+  namespace: 'shop',
+  labels: {},
+  annotations: {},
+  hostNetwork: false,
+  ...extra,
+});
+const ambient = { [DATAPLANE_MODE]: 'ambient' };
+const none = { [DATAPLANE_MODE]: 'none' };
+
+describe('planCapture', () => {
+  const rows: {
+    title: string;
+    pod: EligibilityPod;
+    namespace: Record<string, string>;
+    captured: boolean;
+  }[] = [
+    { title: 'nothing labelled', pod: pod(), namespace: {}, captured: false },
+    { title: 'namespace labelled', pod: pod(), namespace: ambient, captured: true },
+    { title: 'pod labelled', pod: pod({ labels: ambient }), namespace: {}, captured: true },
+    { title: 'pod opts out', pod: pod({ labels: none }), namespace: ambient, captured: false },
+    {
+      title: 'pod opts in where the namespace opts out',
+      pod: pod({ labels: ambient }),
+      namespace: none,
+      captured: true,
+    },
+    { title: 'host network', pod: pod({ hostNetwork: true }), namespace: ambient, captured: false },
+    {
+      title: 'sidecar',
+      pod: pod({ annotations: { 'sidecar.istio.io/status': '{}' } }),
+      namespace: ambient,
+      captured: false,
+    },
+    {
+      title: 'system namespace',
+      pod: pod({ namespace: 'istio-system', labels: ambient }),
+      namespace: ambient,
+      captured: false,
+    },
+  ];
+  for (const row of rows) {
+    test(row.title, () => {
+      const verdict = planCapture(row.pod, row.namespace);
+      expect(verdict.captured).toBe(row.captured);
+      expect(verdict.reason).not.toBe('');
+    });
+  }
+
+  test('the bypass annotation is read', () => {
+    const annotations = { 'ambient.istio.io/bypass-inbound-capture': 'true' };
+    expect(planCapture(pod({ annotations }), ambient).bypassInbound).toBe(true);
+  });
+});
