@@ -113,10 +113,7 @@ export class RequestRun extends Deadline implements RequestHandler {
   // === route ===
 
   start(): void {
-    if (!this.#requestEnded) {
-      this.#replay = new ReplayBuffer(REPLAY_BYTES_MAX);
-      this.exchange.pauseRequest();
-    }
+    if (!this.#requestEnded) this.#replay = new ReplayBuffer(REPLAY_BYTES_MAX);
     const { tunnel, engine } = this;
     const { snapshot } = engine;
     this.#snapshot = snapshot;
@@ -156,8 +153,11 @@ export class RequestRun extends Deadline implements RequestHandler {
       this.#fail('no-destination', `the weights of ${where} sum to 0`);
       return;
     }
-    this.destination = destination;
     this.#tryNext(destination, false);
+    // A pooled connection takes the body as it comes; else it waits at the client.
+    if (!this.#requestEnded && !this.#over && this.current?.exchange === undefined) {
+      this.exchange.pauseRequest();
+    }
   }
 
   #answerDirectly(entry: RouteEntry): void {
