@@ -4,6 +4,10 @@
 export const RECONCILE_RETRY_INITIAL_MS = 200;
 export const RECONCILE_RETRY_CAP_MS = 30_000;
 
+/** Waiting for the API server at the start: the whole mesh waits with us, so the cap is short. */
+export const ROOT_RETRY_INITIAL_MS = 100;
+export const ROOT_RETRY_CAP_MS = 1_000;
+
 /** Leader election, as client-go's defaults: a dead leader is replaced within the lease duration. */
 export const LEASE_DURATION_SECONDS = 15;
 export const LEASE_RENEW_MS = 2_000;

@@ -33,7 +33,7 @@ import type { MeshGraph } from './ingest/mesh-graph.ts';
 import { createMeshGraph } from './ingest/mesh-graph.ts';
 import { createPodLookup } from './ingest/pod-lookup.ts';
 import { createResourceTables } from './ingest/resource-tables.ts';
-import { RECONCILE_RETRY_CAP_MS, RECONCILE_RETRY_INITIAL_MS } from './limits.ts';
+import { ROOT_RETRY_CAP_MS, ROOT_RETRY_INITIAL_MS } from './limits.ts';
 import { monitoringHandler } from './monitoring.ts';
 import { createObservatory } from './observe/observatory.ts';
 import { consoleHandler, serveHttp } from './observe/server.ts';
@@ -193,8 +193,8 @@ async function loadRoot(
   const { client, clock, random, log } = deps;
   const { rootNamespace, trustDomain } = options.mesh;
   const backoff = new Backoff(random, {
-    initialMs: RECONCILE_RETRY_INITIAL_MS,
-    capMs: RECONCILE_RETRY_CAP_MS,
+    initialMs: ROOT_RETRY_INITIAL_MS,
+    capMs: ROOT_RETRY_CAP_MS,
   });
   for (;;) {
     try {

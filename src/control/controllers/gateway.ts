@@ -54,7 +54,7 @@ export function startGatewayController(deps: InformerDeps, options: WaypointOpti
 const CLASS_KEY = 'class:';
 
 async function ensureClass({ client }: InformerDeps, name: string): Promise<void> {
-  const description = 'Waypoint proxies: HTTP policy and routing for the services of a namespace';
+  const description = 'Waypoint proxies: HTTP routing and policy for services';
   const object = {
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'GatewayClass',

@@ -1,0 +1,446 @@
+import { describe, expect, test } from 'bun:test';
+import type * as Kinds from '#kube/client/kinds.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import { appProtocolOf, declaredProtocol } from './app-protocol.ts';
+import { DEFAULT_MESH } from './mesh.ts';
+import type { BoundService, ServiceEntryObject } from './service.ts';
+import { deriveService, deriveServiceEntry } from './service.ts';
+import { bindWaypoint, deriveWaypoint } from './waypoint.ts';
+import { deriveInlineEndpoints, derivePod, deriveWorkloadEntry, ownerName } from './workload.ts';
+
+const UNBOUND = { waypoint: undefined, key: undefined, condition: undefined };
+
+describe('appProtocolOf', () => {
+  test.each([
+    [{ name: 'http' }, 'http'],
+    [{ name: 'http-web' }, 'http'],
+    [{ name: 'http2-web' }, 'http2'],
+    [{ name: 'grpc-web-x' }, 'http'],
+    [{ name: 'GRPC-api' }, 'grpc'],
+    [{ name: 'https' }, 'tls'],
+    [{ name: 'mysql' }, 'tcp'],
+    [{ name: 'web' }, 'unknown'],
+    [{}, 'unknown'],
+    [{ name: 'http', appProtocol: 'tcp' }, 'tcp'],
+    [{ name: 'x', appProtocol: 'kubernetes.io/h2c' }, 'http2'],
+    [{ name: 'http', appProtocol: 'example.com/own' }, 'unknown'],
+  ])('%p is %p', (port, want) => {
+    expect(appProtocolOf(port)).toBe(want as 'http');
+  });
+
+  test('declaredProtocol reads the spelling of ServiceEntries', () => {
+    expect(['HTTP', 'HTTPS', 'GRPC', 'MONGO', undefined].map(declaredProtocol)).toEqual([
+      'http',
+      'tls',
+      'grpc',
+      'tcp',
+      'unknown',
+    ]);
+  });
+});
+
+function service(
+  spec: Partial<Kinds.Service['spec']>,
+  metadata: Partial<KubeObject['metadata']> = {},
+): Kinds.Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'shop', ...metadata },
+    spec,
+  };
+}
+
+function bound(
+  spec: Partial<Kinds.Service['spec']>,
+  metadata = {},
+  namespace?: Kinds.Namespace,
+): BoundService {
+  const result = deriveService(service(spec, metadata), {
+    mesh: DEFAULT_MESH,
+    namespace,
+    binding: UNBOUND,
+  });
+  if (result === undefined) throw new Error('derived nothing');
+  return result;
+}
+
+describe('deriveService', () => {
+  test('takes TCP ports, addresses and the host name', () => {
+    const ports = [
+      { name: 'http', port: 80, targetPort: 8080 },
+      { name: 'grpc', port: 81, targetPort: 'rpc' },
+      { name: 'tcp', port: 82 },
+      { name: 'dns', port: 53, protocol: 'UDP' },
+    ];
+    expect(bound({ clusterIPs: ['198.19.0.1', 'fd00::1'], ports }).service).toMatchObject({
+      hostname: 'web.shop.svc.cluster.local',
+      addresses: [{ address: '198.19.0.1' }, { address: 'fd00::1' }],
+      ports: [
+        { servicePort: 80, targetPort: 8080, appProtocol: 'http' },
+        { servicePort: 81, targetPort: 0, appProtocol: 'grpc' },
+        { servicePort: 82, targetPort: 82, appProtocol: 'tcp' },
+      ],
+      canonical: true,
+    });
+    expect(bound({ clusterIP: 'None' }).service.addresses).toEqual([]);
+  });
+
+  test('skips ExternalName', () => {
+    const context = { mesh: DEFAULT_MESH, namespace: undefined, binding: UNBOUND };
+    expect(deriveService(service({ type: 'ExternalName' }), context)).toBeUndefined();
+  });
+
+  const annotation = {
+    annotations: { 'networking.istio.io/traffic-distribution': 'PreferSameNode' },
+  };
+  const ROWS: [string, Partial<Kinds.Service['spec']>, object, object | undefined][] = [
+    ['nothing', {}, {}, undefined],
+    [
+      'local traffic only',
+      { internalTrafficPolicy: 'Local' },
+      {},
+      { mode: 'strict', scopes: ['node'] },
+    ],
+    [
+      'PreferClose',
+      { trafficDistribution: 'PreferClose' },
+      {},
+      { mode: 'failover', scopes: ['network', 'region', 'zone'] },
+    ],
+    [
+      'the field before the annotation',
+      { trafficDistribution: 'PreferSameZone' },
+      annotation,
+      { scopes: ['network', 'region', 'zone'] },
+    ],
+    [
+      'the annotation',
+      {},
+      annotation,
+      { scopes: ['network', 'region', 'zone', 'subzone', 'node'] },
+    ],
+    [
+      'unready addresses',
+      { publishNotReadyAddresses: true },
+      {},
+      { mode: 'unspecified', includeUnhealthy: true },
+    ],
+  ];
+  test.each(ROWS)('balances with %s', (_title, spec, metadata, want) => {
+    const { loadBalancing } = bound(spec, metadata).service;
+    if (want === undefined) expect(loadBalancing).toBeUndefined();
+    else expect(loadBalancing).toMatchObject(want);
+  });
+});
+
+const GATEWAY: Kinds.Gateway = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'Gateway',
+  metadata: { name: 'waypoint', namespace: 'shop' },
+  spec: {
+    gatewayClassName: 'istio-waypoint',
+    listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+  },
+  status: {
+    addresses: [
+      { type: 'IPAddress', value: '198.19.0.9' },
+      { type: 'Hostname', value: 'w.shop.svc' },
+    ],
+  },
+};
+
+function gateway(change: {
+  labels?: Record<string, string>;
+  from?: 'All' | 'None' | 'Selector';
+  ready?: boolean;
+}) {
+  const namespaces = change.from && { from: change.from, selector: { matchLabels: { team: 'a' } } };
+  const listener = { ...GATEWAY.spec.listeners[0], allowedRoutes: { namespaces } };
+  return deriveWaypoint({
+    ...GATEWAY,
+    metadata: { ...GATEWAY.metadata, labels: change.labels },
+    spec: { ...GATEWAY.spec, listeners: [listener] },
+    status: change.ready === false ? {} : GATEWAY.status,
+  });
+}
+
+describe('bindWaypoint', () => {
+  const use = { 'istio.io/use-waypoint': 'waypoint' };
+  const across = { ...use, 'istio.io/use-waypoint-namespace': 'shop' };
+  type Row = [
+    string,
+    { own?: object; inherited?: object; at?: string; for?: 'workload'; gateway?: object },
+    string | undefined,
+  ];
+  const ROWS: Row[] = [
+    ['no label', {}, undefined],
+    ['the namespace label', { inherited: use }, 'WaypointAccepted'],
+    ['the own label', { own: use }, 'WaypointAccepted'],
+    [
+      'none stops inheritance',
+      { own: { 'istio.io/use-waypoint': 'none' }, inherited: use },
+      undefined,
+    ],
+    ['an unknown waypoint', { own: { 'istio.io/use-waypoint': 'other' } }, 'WaypointIsNotReady'],
+    ['an unready waypoint', { own: use, gateway: { ready: false } }, 'WaypointIsNotReady'],
+    ['another namespace, not allowed', { own: across, at: 'legacy' }, 'AttachmentDenied'],
+    [
+      'another namespace, allowed',
+      { own: across, at: 'legacy', gateway: { from: 'All' } },
+      'WaypointAccepted',
+    ],
+    [
+      'a selected namespace',
+      { own: across, inherited: { team: 'a' }, at: 'legacy', gateway: { from: 'Selector' } },
+      'WaypointAccepted',
+    ],
+    [
+      'a namespace not selected',
+      { own: across, at: 'legacy', gateway: { from: 'Selector' } },
+      'AttachmentDenied',
+    ],
+    ['a pod, by namespace, of a service waypoint', { inherited: use, for: 'workload' }, undefined],
+    [
+      'a pod, by its own label, of a service waypoint',
+      { own: use, for: 'workload' },
+      'UnsupportedTrafficType',
+    ],
+    [
+      'a pod of a waypoint for all',
+      { inherited: use, for: 'workload', gateway: { labels: { 'istio.io/waypoint-for': 'all' } } },
+      'WaypointAccepted',
+    ],
+    [
+      "a waypoint's own service",
+      { own: { 'gateway.networking.k8s.io/gateway-name': 'waypoint' }, inherited: use },
+      undefined,
+    ],
+  ];
+  test.each(ROWS)('%s', (_title, input, reason) => {
+    const binding = bindWaypoint({
+      object: service(
+        {},
+        { namespace: input.at ?? 'shop', labels: input.own as Record<string, string> },
+      ),
+      namespaceLabels: input.inherited as Record<string, string>,
+      for: input.for ?? 'service',
+      waypoint: (key) => (key === 'shop/waypoint' ? gateway(input.gateway ?? {}) : undefined),
+    });
+    expect(binding.condition?.reason).toBe(reason as string);
+    const accepted = reason === 'WaypointAccepted';
+    expect(binding.key).toBe(accepted ? 'shop/waypoint' : undefined);
+    expect(binding.waypoint?.service?.hostname).toBe(accepted ? 'w.shop.svc' : undefined);
+  });
+
+  test('knows only its own classes', () => {
+    const foreign = { ...GATEWAY, spec: { ...GATEWAY.spec, gatewayClassName: 'istio' } };
+    expect(deriveWaypoint(foreign)).toBeUndefined();
+  });
+});
+
+function pod(change: { metadata?: object; spec?: object; status?: object } = {}): Kinds.Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web-1', namespace: 'shop', labels: { app: 'web' }, ...change.metadata },
+    spec: {
+      containers: [{ name: 'c', image: 'i', ports: [{ name: 'rpc', containerPort: 9000 }] }],
+      ...change.spec,
+    },
+    status: {
+      phase: 'Running',
+      podIP: '198.18.1.5',
+      conditions: [{ type: 'Ready', status: 'True' }],
+      ...change.status,
+    },
+  };
+}
+const CONTEXT = { mesh: DEFAULT_MESH, services: [], waypoint: undefined, policies: [] };
+const SERVICES = [
+  bound({
+    selector: { app: 'web' },
+    ports: [
+      { port: 80, targetPort: 8080 },
+      { port: 81, targetPort: 'rpc' },
+      { port: 82, targetPort: 'absent' },
+    ],
+  }),
+  bound({ selector: { app: 'other' }, ports: [{ port: 80 }] }, { name: 'other' }),
+  bound({ ports: [{ port: 80 }] }, { name: 'without-selector' }),
+];
+
+describe('derivePod', () => {
+  const derive = (change: Parameters<typeof pod>[0] = {}, context = {}) =>
+    derivePod(pod(change), { ...CONTEXT, ...context })?.workload;
+
+  test('fills in the identity, the names and the locality', () => {
+    const labels = { 'topology.kubernetes.io/region': 'r', 'topology.kubernetes.io/zone': 'z' };
+    const node: Kinds.Node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n', labels } };
+    expect(derive({ spec: { serviceAccountName: 'sa', nodeName: 'n' } }, { node })).toMatchObject({
+      uid: 'Kubernetes//Pod/shop/web-1',
+      serviceAccount: 'sa',
+      addresses: ['198.18.1.5'],
+      canonicalName: 'web',
+      canonicalRevision: 'latest',
+      locality: { region: 'r', zone: 'z' },
+      workloadType: 'pod',
+      healthy: true,
+      protocol: 'none',
+    });
+  });
+
+  type Row = [string, Parameters<typeof pod>[0], object | undefined];
+  const ROWS: Row[] = [
+    ['no address yet', { status: { podIP: undefined } }, undefined],
+    ['ended', { status: { phase: 'Succeeded' } }, undefined],
+    [
+      'pending with an address',
+      { status: { phase: 'Pending', conditions: [] } },
+      { healthy: false },
+    ],
+    ['being deleted', { metadata: { deletionTimestamp: 'x' } }, { healthy: false }],
+    [
+      'captured',
+      { metadata: { annotations: { 'ambient.istio.io/redirection': 'enabled' } } },
+      { protocol: 'hbone', nativeTunnel: false },
+    ],
+    [
+      'capture pending',
+      { metadata: { annotations: { 'ambient.istio.io/redirection': 'pending' } } },
+      { protocol: 'none' },
+    ],
+    [
+      'native tunnel',
+      { metadata: { labels: { 'networking.istio.io/tunnel': 'http' } } },
+      { protocol: 'hbone', nativeTunnel: true },
+    ],
+    ['host network', { spec: { hostNetwork: true } }, { hostNetwork: true }],
+    [
+      'two addresses',
+      { status: { podIPs: [{ ip: '198.18.1.5' }, { ip: 'fd00::5' }] } },
+      { addresses: ['198.18.1.5', 'fd00::5'] },
+    ],
+    [
+      'version label',
+      { metadata: { labels: { app: 'web', version: 'v2' } } },
+      { canonicalRevision: 'v2' },
+    ],
+  ];
+  test.each(ROWS)('%s', (_title, change, want) => {
+    const workload = derive(change);
+    if (want === undefined) expect(workload).toBeUndefined();
+    else expect(workload).toMatchObject(want);
+  });
+
+  test('joins the services that select it, with its own named ports', () => {
+    expect([...(derive({}, { services: SERVICES })?.services ?? [])]).toEqual([
+      [
+        'shop/web.shop.svc.cluster.local',
+        [
+          { servicePort: 80, targetPort: 8080 },
+          { servicePort: 81, targetPort: 9000 },
+        ],
+      ],
+    ]);
+  });
+
+  test.each([
+    [{ kind: 'ReplicaSet', name: 'web-abc12' }, { 'pod-template-hash': 'abc12' }, 'web'],
+    [{ kind: 'ReplicaSet', name: 'own-set' }, {}, 'own-set'],
+    [{ kind: 'StatefulSet', name: 'db' }, {}, 'db'],
+    [{ kind: 'Job', name: 'nightly-29012345' }, {}, 'nightly'],
+    [undefined, {}, 'web-1'],
+  ])('ownerName of %p with %p is %p', (owner, labels, want) => {
+    const ownerReferences = owner && [{ apiVersion: 'v1', uid: 'u', controller: true, ...owner }];
+    expect(ownerName(pod({ metadata: { ownerReferences, labels } }))).toBe(want);
+  });
+});
+
+describe('ServiceEntry and WorkloadEntry', () => {
+  const entry = (
+    spec: ServiceEntryObject['spec'],
+    status?: ServiceEntryObject['status'],
+  ): ServiceEntryObject => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: 'ext', namespace: 'shop' },
+    spec,
+    status,
+  });
+  const services = (object: ServiceEntryObject) =>
+    deriveServiceEntry(object, { mesh: DEFAULT_MESH, binding: UNBOUND });
+  const ports = [{ number: 443, name: 'tls', protocol: 'TLS', targetPort: 8443 }];
+
+  test('one service a host, with ranges and allocated addresses', () => {
+    const both = services(
+      entry({ hosts: ['a.example', 'b.example'], addresses: ['198.18.9.0/24'], ports }),
+    );
+    expect(both.map(([key]) => key)).toEqual(['shop/a.example', 'shop/b.example']);
+    expect(both[0][1].service).toMatchObject({
+      addresses: [{ address: '198.18.9.0', length: 24 }],
+      ports: [{ servicePort: 443, targetPort: 8443, appProtocol: 'tls' }],
+      loadBalancing: { mode: 'passthrough' },
+      canonical: false,
+    });
+    const status = {
+      addresses: [
+        { value: '240.240.0.1', host: 'a.example' },
+        { value: '240.240.0.2', host: 'b.example' },
+      ],
+    };
+    const allocated = services(entry({ hosts: ['a.example'], resolution: 'DNS' }, status));
+    expect(allocated[0][1].service.addresses).toMatchObject([{ address: '240.240.0.1' }]);
+  });
+
+  test('inline endpoints become workloads; a DNS entry without any has its host', () => {
+    const inline = (object: ServiceEntryObject) =>
+      deriveInlineEndpoints(object, {
+        mesh: DEFAULT_MESH,
+        services: services(object).map(([, each]) => each),
+      });
+    const endpoints = [
+      { address: '198.18.7.1', ports: { tls: 9443 }, locality: 'r/z/s', weight: 3 },
+    ];
+    const [[uid, { workload }]] = inline(
+      entry({ hosts: ['a.example'], ports, resolution: 'STATIC', endpoints }),
+    );
+    expect(uid).toBe('Kubernetes/networking.istio.io/ServiceEntry/shop/ext/198.18.7.1');
+    expect(workload).toMatchObject({
+      capacity: 3,
+      locality: { region: 'r', zone: 'z', subzone: 's' },
+    });
+    expect(workload.services.get('shop/a.example')).toEqual([
+      { servicePort: 443, targetPort: 9443 },
+    ]);
+    const [[, dns]] = inline(
+      entry({ hosts: ['a.example', '*.b.example'], ports, resolution: 'DNS' }),
+    );
+    expect(dns.workload).toMatchObject({ addresses: [], hostname: 'a.example' });
+    expect(inline(entry({ hosts: ['a.example'], ports }))).toEqual([]);
+  });
+
+  test('a WorkloadEntry joins by its labels', () => {
+    const object = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'WorkloadEntry',
+      metadata: { name: 'vm', namespace: 'shop' },
+      spec: {
+        address: '198.18.7.2',
+        labels: { app: 'web' },
+        serviceAccount: 'vm',
+        ports: { rpc: 9100 },
+      },
+    };
+    const derived = deriveWorkloadEntry(object, { ...CONTEXT, services: SERVICES });
+    expect(derived?.workload).toMatchObject({
+      uid: 'Kubernetes/networking.istio.io/WorkloadEntry/shop/vm',
+      serviceAccount: 'vm',
+      healthy: true,
+    });
+    expect(derived?.workload.services.get('shop/web.shop.svc.cluster.local')).toEqual([
+      { servicePort: 80, targetPort: 8080 },
+      { servicePort: 81, targetPort: 9100 },
+    ]);
+  });
+});
