@@ -115,19 +115,17 @@ export async function startControl(
   scope.add(ingest.stop);
   const authority = await loadRoot(deps, options);
   // The root must be readable in every namespace before any proxy can connect: leadership comes first.
-  scope.add(
-    startLeaderElection(
-      deps,
-      { namespace: settings.rootNamespace, name: LEASE_NAME, identity: options.identity },
-      () => {
-        leading = true;
-        const stop = lead(deps, { options, mesh, authority });
-        return () => {
-          leading = false;
-          stop();
-        };
-      },
-    ),
+  const resign = startLeaderElection(
+    deps,
+    { namespace: settings.rootNamespace, name: LEASE_NAME, identity: options.identity },
+    () => {
+      leading = true;
+      const stop = lead(deps, { options, mesh, authority });
+      return () => {
+        leading = false;
+        stop();
+      };
+    },
   );
   await ingest.synced;
   tables.markReady();
@@ -153,6 +151,7 @@ export async function startControl(
   return {
     ports: { discovery: port.port, monitoring: ends.monitoring.port, console: ends.console?.port },
     async stop() {
+      await resign();
       scope.dispose();
       await Promise.all([port.stop(), ...ends.all.map((end) => end.stop())]);
     },

@@ -161,15 +161,21 @@ describe('startLeaderElection', () => {
       await settle();
     }
     expect([...leaders]).toEqual(['a']);
-    stopFirst();
+    // The lease is taken by a replica that then dies without giving it back.
+    client.failures = 1;
+    await stopFirst();
     expect([...leaders]).toEqual([]);
     for (let round = 0; round < 10; round++) {
       clock.advance(2_000);
       await settle();
     }
     expect([...leaders]).toEqual(['b']);
-    stopSecond();
+    await stopSecond();
     expect(client.objects.size).toBe(1);
+    const stopThird = join('c');
+    await settle();
+    expect([...leaders]).toEqual(['c']);
+    await stopThird();
     expect(clock.pending).toBe(0);
   });
 
@@ -190,7 +196,7 @@ describe('startLeaderElection', () => {
       await settle();
     }
     expect(leading).toBe(false);
-    stop();
+    await stop();
   });
 });
 

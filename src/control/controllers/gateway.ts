@@ -53,7 +53,8 @@ export function startGatewayController(deps: InformerDeps, options: WaypointOpti
 
 const CLASS_KEY = 'class:';
 
-async function ensureClass({ client }: InformerDeps, name: string): Promise<void> {
+async function ensureClass({ client, clock }: InformerDeps, name: string): Promise<void> {
+  // Gateway API allows 64 characters.
   const description = 'Waypoint proxies: HTTP routing and policy for services';
   const object = {
     apiVersion: 'gateway.networking.k8s.io/v1',
@@ -67,6 +68,29 @@ async function ensureClass({ client }: InformerDeps, name: string): Promise<void
     // Somebody else's class of that name is left as it is.
     if (!isMeshError(error, 'KUBE_ALREADY_EXISTS')) throw error;
   }
+  const { spec, status } = await client.get<GatewayClass>(RESOURCES.gatewayClasses, { name });
+  const accepted = status?.conditions?.some(
+    (each) => each.type === 'Accepted' && each.status === 'True',
+  );
+  if (spec?.controllerName !== CONTROLLER_NAME || accepted === true) return;
+  const condition = {
+    type: 'Accepted',
+    status: 'True',
+    reason: 'Accepted',
+    message: 'Handled by Tulle',
+    lastTransitionTime: rfc3339(clock, 's'),
+  };
+  await client.patch(
+    RESOURCES.gatewayClasses,
+    { name },
+    { type: 'merge', body: { status: { conditions: [condition] } } },
+    { fieldManager: FIELD_MANAGER, subresource: 'status' },
+  );
+}
+
+interface GatewayClass extends KubeObject {
+  spec?: { controllerName?: string };
+  status?: { conditions?: Kinds.Condition[] };
 }
 
 async function applyObjects(

@@ -19,12 +19,15 @@ export interface LeaderOptions {
   readonly identity: string;
 }
 
-/** Calls `lead` when leadership is won; what it returns is called when it is lost. */
+/**
+ * Calls `lead` when leadership is won; what it returns is called when it is lost. Stopping gives the lease back, so
+ * that a successor need not wait for it to run out.
+ */
 export function startLeaderElection(
   deps: { client: KubeClient; clock: Clock; log: Logger },
   options: LeaderOptions,
   lead: () => Disposer,
-): Disposer {
+): () => Promise<void> {
   const election = new Election(deps, options, lead);
   election.start();
   return () => election.stop();
@@ -55,10 +58,25 @@ class Election {
     void this.#round();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
+    const held = this.#resign !== undefined;
     this.#lose('stopping');
+    if (!held) return;
+    const { namespace, name, identity } = this.#options;
+    const { client, log } = this.#deps;
+    try {
+      const lease = await client.get<Lease>(RESOURCES.leases, { namespace, name });
+      if (lease.spec?.holderIdentity !== identity) return;
+      await client.update(RESOURCES.leases, {
+        ...lease,
+        spec: { ...lease.spec, holderIdentity: '' },
+      });
+    } catch (error) {
+      log.warn('lease not given back; it runs out by itself', { reason: messageOf(error) });
+    }
   }
 
   async #round(): Promise<void> {
