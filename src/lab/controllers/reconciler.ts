@@ -57,8 +57,10 @@ export class Reconciler {
       this.#backoffs.delete(key);
     } catch (error) {
       const backoff = this.#backoffOf(key);
-      // A conflict is two writers meeting: the next event brings the newer object. No news for the log.
-      const quiet = isMeshError(error, 'KUBE_CONFLICT') || isMeshError(error, 'KUBE_NOT_FOUND');
+      // A conflict is two writers meeting, or our cache being behind: the next event brings the newer object. No news for the log.
+      const quiet = ['KUBE_CONFLICT', 'KUBE_NOT_FOUND', 'KUBE_ALREADY_EXISTS'].some((code) =>
+        isMeshError(error, code),
+      );
       if (!quiet) this.#deps.log.warn('will try again', { key, reason: messageOf(error) });
       this.addAfter(key, backoff.nextDelayMs());
     }

@@ -22,7 +22,7 @@ export interface ProcessPlan {
 export const MOUNT_FAILED_STATUS = 125;
 
 const ENTER = `mount -a -T "$1" || exit ${MOUNT_FAILED_STATUS}
-echo "$2" > /proc/sys/kernel/hostname
+hostname "$2"
 cd "$3" || exit ${MOUNT_FAILED_STATUS}
 shift 3
 exec "$@"`;

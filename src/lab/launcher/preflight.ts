@@ -11,6 +11,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   unshare: 'util-linux',
   nsenter: 'util-linux',
   mount: 'mount',
+  hostname: 'hostname',
 };
 
 export interface Machine {

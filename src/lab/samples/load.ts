@@ -6,6 +6,8 @@ const REPORT_MS = 10_000;
 /** Requests in flight; beyond it a tick is skipped and counted, so that a stuck service does not pile up work. */
 const IN_FLIGHT_MAX = 200;
 const TIMEOUT_MS = 30_000;
+/** Every so many requests one opens a connection of its own and ends it, so that the load follows changes of the network's routing. */
+const REQUESTS_PER_CONNECTION = 50;
 
 export interface LoadCounts {
   sent: number;
@@ -63,7 +65,10 @@ export async function runLoadSample(argv: string[], clock: Clock = systemClock):
 async function one(url: string, counts: LoadCounts): Promise<void> {
   const add = (map: Map<string, number>, key: string) => map.set(key, (map.get(key) ?? 0) + 1);
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await fetch(url, {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      keepalive: counts.sent % REQUESTS_PER_CONNECTION !== 0,
+    });
     const text = await answer.text();
     const version = /"version":"([^"]*)"/.exec(text)?.[1];
     if (version !== undefined) add(counts.versions, version);
