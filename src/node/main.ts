@@ -33,7 +33,9 @@ export async function runNode(argv: string[]): Promise<void> {
   const { logLevel: level, logFormat: format } = options;
   const log = createLogger('node', { clock: systemClock, level, format });
   const stop =
-    options.staticFile === undefined ? startMeshNode(options, log) : startStatic(options, log);
+    options.staticFile === undefined
+      ? startMeshNode(options, log)
+      : await startStatic(options, log);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -45,8 +47,11 @@ export async function runNode(argv: string[]): Promise<void> {
   process.exit(0);
 }
 
-function startStatic(options: NodeOptions, log: Logger): () => void {
-  const node = startStaticFile(options.staticFile ?? '', { log, logFormat: options.logFormat });
+async function startStatic(options: NodeOptions, log: Logger): Promise<() => void> {
+  const node = await startStaticFile(options.staticFile ?? '', {
+    log,
+    logFormat: options.logFormat,
+  });
   const { nodeName } = options;
   const waiting = () => node.proxies.find((proxy) => !proxy.ready)?.pod.name;
   const servers = startStatusServers(

@@ -4,6 +4,7 @@ import type { Logger } from '#base/log.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
+import { applyRedirection } from '#redirect/apply.ts';
 import type { AccessLogFormat } from './access-log.ts';
 import { type Assembly, assembleNode } from './assemble.ts';
 import { readStaticMesh, type StaticMesh } from './config/static-file.ts';
@@ -26,8 +27,17 @@ export interface StaticNodeOptions {
   write?: (text: string) => boolean;
 }
 
-export function startStaticFile(path: string, options: StaticNodeOptions): StaticNode {
-  return startStaticNode(readStaticMesh(path), options);
+export async function startStaticFile(
+  path: string,
+  options: StaticNodeOptions,
+): Promise<StaticNode> {
+  const mesh = readStaticMesh(path);
+  for (const pod of mesh.pods) {
+    if (pod.capture && pod.netns !== undefined) {
+      await applyRedirection(pod.netns, { bypassInbound: false });
+    }
+  }
+  return startStaticNode(mesh, options);
 }
 
 export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): StaticNode {

@@ -23,6 +23,8 @@ interface StaticPodFile {
   netns?: string;
   listenAddress?: string;
   ports?: { outbound: number; plaintext: number; hbone: number };
+  /** Put the redirection rules into `netns` at start. */
+  capture?: boolean;
   certificateFile: string;
   keyFile: string;
   rootFile: string;
