@@ -251,7 +251,9 @@ describe('Collector', () => {
       path === '/metrics'
         ? new Response(line('istio_requests_total', HTTP, requests))
         : Response.json({
-            ejections: [{ upstream: 'shop/x', endpoint: '1:2', reason: '3 x 5xx' }],
+            ejections: [
+              { upstream: 'x.shop.svc.cluster.local', endpoint: '1:2', reason: '3 x 5xx' },
+            ],
           });
     await collector.scrapeAll();
     requests = 5;
@@ -273,7 +275,7 @@ describe('Collector', () => {
       {
         name: 'ztunnel-1',
         sync: 'disconnected',
-        ejections: [{ upstream: 'shop/x', by: TARGET.key }],
+        ejections: [{ upstream: 'shop/x.shop.svc.cluster.local', by: TARGET.key }],
       },
       { name: 'waypoint-1', kind: 'waypoint', scrapedAt: undefined },
     ]);

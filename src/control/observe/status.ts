@@ -43,7 +43,7 @@ export function buildStatus(input: StatusInput): StatusAnswer {
 
 export function ejectionsOf(scrape: ScrapeState | undefined): Ejection[] {
   return (scrape?.report?.ejections ?? []).map((each) => ({
-    upstream: each.upstream ?? '',
+    upstream: upstreamKey(each.upstream ?? '', scrape?.target.key ?? ''),
     subset: each.subset,
     endpoint: each.endpoint ?? '',
     workload: each.workload,
@@ -51,6 +51,13 @@ export function ejectionsOf(scrape: ScrapeState | undefined): Ejection[] {
     remainingMs: each.remainingMs,
     by: scrape?.target.key ?? '',
   }));
+}
+
+/** Waypoints report host names: a cluster host name says its namespace, any other is seen from the waypoint's. */
+function upstreamKey(upstream: string, proxy: string): string {
+  if (upstream.includes('/')) return upstream;
+  const [, inName, marker] = upstream.split('.');
+  return `${marker === 'svc' ? inName : proxy.split('/', 1)[0]}/${upstream}`;
 }
 
 function proxyStatus(
