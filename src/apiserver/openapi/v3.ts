@@ -81,14 +81,16 @@ const PATCH_TYPES = [
   'application/apply-patch+yaml',
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
 ];
+/** Not for custom resources: kubectl reads here which kind of patch to send. */
+const STRATEGIC = 'application/strategic-merge-patch+json';
 
 function operationOf(endpoint: Endpoint, operation: Operation, source: DocumentSource): JsonObject {
   const name = definitionName(endpoint.kind, source);
   const schema = { $ref: `${PREFIX}${name}` };
   const answer = { $ref: `${PREFIX}${operation.answer === 'list' ? `${name}List` : name}` };
-  const types = operation.method === 'patch' ? PATCH_TYPES : ['*/*'];
+  const patchTypes = source.isCustom(endpoint.kind) ? PATCH_TYPES : [...PATCH_TYPES, STRATEGIC];
+  const types = operation.method === 'patch' ? patchTypes : ['*/*'];
   const bodySchema = operation.method === 'patch' ? { type: 'object' } : schema;
   return {
     operationId: operationId(endpoint, operation),

@@ -83,7 +83,14 @@ function visit(place: Place, budget: ReadBudget, findings: Finding[]): void {
     const memberPath = declared ? childPath(path, key) : keyPath(path, key);
     const old = memberOf(place.old, key);
     visit(
-      { schema, value: (value as Value)[key], old, path: memberPath, depth: depth + 1, onlyRefusals },
+      {
+        schema,
+        value: (value as Value)[key],
+        old,
+        path: memberPath,
+        depth: depth + 1,
+        onlyRefusals,
+      },
       budget,
       findings,
     );
