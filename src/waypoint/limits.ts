@@ -3,9 +3,6 @@
 /** Request body bytes kept to be sent again. Envoy's default per-request buffer; beyond it a sent request is not retried. */
 export const REPLAY_BYTES_MAX = 1024 * 1024;
 
-/** Request body bytes taken while no connection is there yet: the source is paused, this is what was already on its way. */
-export const EARLY_BODY_BYTES_MAX = 1024 * 1024;
-
 /** Idle upstream connections that turned out closed are replaced at most this often for one request. */
 export const STALE_CONNECTION_RETRIES_MAX = 3;
 

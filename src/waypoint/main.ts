@@ -6,10 +6,11 @@ import { systemRandom } from '#base/random.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import { createCaClient } from '#identity/svid/ca-client.ts';
-import { createSvidStore } from '#identity/svid/svid-store.ts';
-import { formatPrincipal } from '#model/identity/spiffe.ts';
+import { createSvidStore, type SvidStore } from '#identity/svid/svid-store.ts';
+import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
+import type { TlsIdentity } from '#net/connection.ts';
 import { grpcTransport } from '#xds/client/grpc-transport.ts';
-import { startXdsClient } from '#xds/client/xds-client.ts';
+import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
 import { startAdmin } from './admin/servers.ts';
 import { buildStatus } from './admin/status.ts';
 import { Discovery, WAYPOINT_TYPES } from './config/discovery.ts';
@@ -25,7 +26,7 @@ import {
   onTermination,
   type Runtime,
 } from './runtime.ts';
-import { meshTransport, plainTransport } from './transport/transport.ts';
+import { meshTransport, plainTransport, type Transport } from './transport/transport.ts';
 
 export async function runWaypoint(argv: string[]): Promise<void> {
   const options = parseWaypointOptions(argv, process.env);
@@ -58,56 +59,24 @@ function runStatic(base: Base, path: string): void {
 
 /** Ready comes when certificate, configuration and listener are there; until then 15021 says what is missing. */
 async function runInMesh(base: Base, options: WaypointRoleOptions): Promise<void> {
-  const { clock, log, network } = base;
-  const { trustDomain, podNamespace: namespace, podName, serviceAccount, podIp } = options;
-  const principal = formatPrincipal({ trustDomain, namespace, serviceAccount });
-  const files = {
-    rootFile: options.rootFile,
-    tokenFile: options.tokenFile,
-    clusterId: options.clusterId,
-  };
-  const caEndpoint = { ...files, address: options.caAddress };
-  const signer = createCaClient(clock, { endpoint: caEndpoint, impersonate: false });
-  const svids = createSvidStore({ clock, random: systemRandom, log: log.child('svid'), signer });
-  const xds = startXdsClient(
-    {
-      clock,
-      random: systemRandom,
-      log: log.child('xds'),
-      transport: grpcTransport(clock, { ...files, address: options.xdsAddress }),
-    },
-    { node: nodeOf(options), types: WAYPOINT_TYPES as never },
-  );
-  const discovery = new Discovery(xds);
-  const tunnels = new TunnelPool({ network, clock, identities: svids });
-  let baggage = '';
-  const transport = meshTransport(
-    { network, tunnels, random: systemRandom },
-    {
-      principal,
-      address: podIp,
-      baggage: () => {
-        const self = baggage === '' ? discovery.workloadAt(podIp) : undefined;
-        if (self !== undefined) baggage = encodeBaggage(self);
-        return baggage;
-      },
-    },
-  );
-  const { accessLog, clusterId: cluster } = options;
+  const { log } = base;
+  const control = startControl(base, options);
+  const { svids, xds, discovery, tunnels, principal } = control;
+  const { accessLog, clusterId: cluster, trustDomain } = options;
+  const transport = transportOf(base, control, options.podIp);
   const runtime = createRuntime(base, { transport, accessLog, cluster });
-  let missing: string | undefined = 'no certificate and no configuration yet';
-  const name = `${namespace}/${podName}`;
+  let missing: string | undefined = 'no certificate from the control plane yet';
+  const name = `${options.podNamespace}/${options.podName}`;
   const sources = { xds: () => xds.status(), certificates: () => svids.status() };
   const stopAdmin = startAdmin(
     { ...statusOf(runtime, name, sources), notReady: () => missing },
     { metrics: options.metricsPort, readiness: options.readinessPort },
   );
-  svids.request(principal, 'realtime');
-  const synced = xds
-    .whenSynced()
-    .then(() => discovery.onConfig(() => runtime.engine.configure(discovery.input)));
-  const identity = await firstIdentity();
-  missing = 'no configuration yet';
+  const synced = xds.whenSynced().then(() => {
+    discovery.onConfig(() => runtime.engine.configure(discovery.input));
+  });
+  const identity = await firstIdentity(svids, principal);
+  missing = 'no configuration from the control plane yet';
   await synced;
   const listener = new HboneListener(
     { ...runtime, workloadAt: (address) => discovery.workloadAt(address) },
@@ -121,28 +90,76 @@ async function runInMesh(base: Base, options: WaypointRoleOptions): Promise<void
   log.info('serving', { hbone: listener.port, principal });
   onTermination(() => {
     missing = 'draining';
-    void drainAndExit(runtime, () => {
+    const stop = () => {
       listener.drain();
       xds.stop();
       svids.stop();
-    }).finally(() => {
+    };
+    void drainAndExit(runtime, stop).finally(() => {
       listener.close();
       tunnels.close();
       stopAdmin();
     });
   });
+}
 
-  /** The store goes on trying by itself: a control plane that is not up yet is waited for. */
-  function firstIdentity() {
-    const present = svids.get(principal);
-    if (present !== undefined) return Promise.resolve(present);
-    return new Promise<Parameters<HboneListener['replaceIdentity']>[0]>((resolve) => {
-      const dispose = svids.onRotate((_principal, found) => {
-        dispose();
-        resolve(found);
-      });
+/** The ends of the control plane in this process. */
+interface Control {
+  readonly principal: Principal;
+  readonly svids: SvidStore;
+  readonly xds: XdsClient;
+  readonly discovery: Discovery;
+  readonly tunnels: TunnelPool;
+}
+
+function startControl(base: Base, options: WaypointRoleOptions): Control {
+  const { clock, log, network } = base;
+  const { trustDomain, podNamespace: namespace, serviceAccount } = options;
+  const principal = formatPrincipal({ trustDomain, namespace, serviceAccount });
+  const { rootFile, tokenFile, clusterId } = options;
+  const files = { rootFile, tokenFile, clusterId };
+  const endpoint = { ...files, address: options.caAddress };
+  const signer = createCaClient(clock, { endpoint, impersonate: false });
+  const random = systemRandom;
+  const svids = createSvidStore({ clock, random, log: log.child('svid'), signer });
+  svids.request(principal, 'realtime');
+  const transport = grpcTransport(clock, { ...files, address: options.xdsAddress });
+  const xds = startXdsClient(
+    { clock, random, log: log.child('xds'), transport },
+    { node: nodeOf(options), types: WAYPOINT_TYPES },
+  );
+  const discovery = new Discovery(xds);
+  const tunnels = new TunnelPool({ network, clock, identities: svids });
+  return { principal, svids, xds, discovery, tunnels };
+}
+
+function transportOf(base: Base, control: Control, address: string): Transport {
+  const { discovery, tunnels, principal } = control;
+  let baggage = '';
+  return meshTransport(
+    { network: base.network, tunnels, random: systemRandom },
+    {
+      principal,
+      address,
+      baggage: () => {
+        const self = baggage === '' ? discovery.workloadAt(address) : undefined;
+        if (self !== undefined) baggage = encodeBaggage(self);
+        return baggage;
+      },
+    },
+  );
+}
+
+/** The store goes on trying by itself: a control plane that is not up yet is waited for. */
+function firstIdentity(svids: SvidStore, principal: Principal): Promise<TlsIdentity> {
+  const present = svids.get(principal);
+  if (present !== undefined) return Promise.resolve(present);
+  return new Promise((resolve) => {
+    const dispose = svids.onRotate((_principal, found) => {
+      dispose();
+      resolve(found);
     });
-  }
+  });
 }
 
 function statusOf(
@@ -153,7 +170,8 @@ function statusOf(
   const { clock, engine, registry } = runtime;
   return {
     registry,
-    status: () => buildStatus({ clock, engine, name, ...sources, draining: () => false }),
+    status: () =>
+      buildStatus({ clock, engine, name, ...sources, draining: () => runtime.isDraining }),
     notReady: () => undefined as string | undefined,
   };
 }

@@ -28,6 +28,8 @@ export interface Runtime extends Base {
   readonly engine: Engine;
   readonly server: ConnectionServer;
   readonly accessLog: LogWriter | undefined;
+  /** SIGTERM came. */
+  isDraining: boolean;
 }
 
 export function createBase(logLevel: LogLevel): Base {
@@ -55,12 +57,13 @@ export function createRuntime(
   const engine = new Engine({ clock, random: systemRandom, log, dial, recorder });
   clock.every(EDGE_SWEEP_MS, () => recorder.sweep());
   const server = new ConnectionServer({ engine, transport });
-  return { ...base, registry, sources, engine, server, accessLog };
+  return { ...base, registry, sources, engine, server, accessLog, isDraining: false };
 }
 
 /** Running requests finish, up to the deadline; then the process ends. `stop` closes the doors first. */
 export async function drainAndExit(runtime: Runtime, stop: () => void): Promise<void> {
   const { clock, log, engine, server, accessLog } = runtime;
+  runtime.isDraining = true;
   log.info('draining', { activeRequests: engine.active });
   stop();
   server.drain();

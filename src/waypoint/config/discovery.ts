@@ -3,11 +3,13 @@ import { canonicalIp } from '#base/ip.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import { ADDRESS } from '#xds/resources/address.ts';
+import type { ResourceType } from '#xds/resources/resource-type.ts';
 import { ROUTE_TABLE } from '#xds/resources/route-table.ts';
 import { UPSTREAM } from '#xds/resources/upstream.ts';
 import type { SnapshotInput } from './snapshot.ts';
 
-export const WAYPOINT_TYPES = [ADDRESS, UPSTREAM, ROUTE_TABLE] as const;
+/** In the order of subscription: a table is of use once the endpoints it leads to are known. */
+export const WAYPOINT_TYPES = [ADDRESS, UPSTREAM, ROUTE_TABLE] as readonly ResourceType<unknown>[];
 
 export class Discovery {
   readonly #client: XdsClient;
@@ -49,7 +51,7 @@ export class Discovery {
     };
     this.#client.store(ROUTE_TABLE).onChange(schedule);
     this.#client.store(UPSTREAM).onChange(schedule);
-    schedule();
+    apply();
   }
 
   #learn(name: string): void {
