@@ -173,6 +173,25 @@ describe('EndpointPool with h1 endpoints', () => {
     expect([share.connections, share.pending]).toEqual([0, 0]);
   });
 
+  test('a dial that fails before it returns is made once for its waiter, not for ever', () => {
+    const clock = new FakeClock();
+    const policy = { connectTimeoutMs: 1, idleTimeoutMs: 1, h2Upgrade: 'default' } as const;
+    const share = { policy, connections: 0, pending: 0 };
+    let dials = 0;
+    const dial = (_protocol: LearnedProtocol, outcome: DialOutcome<ScriptedConnection>) => {
+      dials += 1;
+      if (dials > 3) throw new Error('dialled again without a waiter');
+      outcome.onFail(refused());
+    };
+    const pool = new EndpointPool({ clock, share, dial, onLearned: () => undefined }, 'h1');
+    let failures = 0;
+    const onFail = () => {
+      failures += 1;
+    };
+    pool.acquire({ onConnection: () => undefined, onFail });
+    expect([dials, failures, share.connections, share.pending]).toEqual([1, 1, 0, 0]);
+  });
+
   test('a cancelled waiter gets nothing; the connection waits for the next', () => {
     const { log, ask, ready, pool, share } = setup();
     pool.cancel(ask('a'));
