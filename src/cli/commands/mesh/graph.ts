@@ -27,7 +27,8 @@ const ERROR_RATE_RED = 0.01;
 export function formatGraph(answer: GraphAnswer, paint: Palette): string {
   if (answer.edges.length === 0) return `nothing flowed in the last ${answer.windowSeconds} s\n`;
   const nodes = new Map(answer.nodes.map((node) => [node.id, node]));
-  const rows = answer.edges.map((edge) => [
+  const shown = withoutCarriers(answer.edges);
+  const rows = shown.map((edge) => [
     label(nodes.get(edge.source), edge.source),
     label(nodes.get(edge.destination), edge.destination),
     edge.protocol,
@@ -39,8 +40,23 @@ export function formatGraph(answer: GraphAnswer, paint: Palette): string {
   return formatTable(header, rows) + (ejections === '' ? '' : `\n${ejections}`);
 }
 
+/**
+ * A request is seen twice, as HTTP by the waypoint and as bytes by the node proxies that carry it. People want the
+ * request; the bytes stay in the JSON.
+ */
+function withoutCarriers(edges: readonly GraphEdge[]): readonly GraphEdge[] {
+  const http = edges.filter((edge) => edge.protocol === 'http');
+  const pairs = new Set(http.map((edge) => `${edge.source} ${edge.destination}`));
+  return edges.filter(
+    (edge) =>
+      edge.protocol === 'http' ||
+      !(edge.source.startsWith('waypoint/') || pairs.has(`${edge.source} ${edge.destination}`)),
+  );
+}
+
 function label(node: GraphNode | undefined, id: string): string {
   if (node === undefined) return id;
+  if (node.kind === 'unknown') return node.name;
   const version = node.version === undefined || node.version === 'latest' ? '' : `@${node.version}`;
   return `${node.kind === 'workload' ? '' : `${node.kind} `}${node.namespace}/${node.name}${version}`;
 }
