@@ -17,6 +17,7 @@ import { openApiV2 } from '../openapi/v2.ts';
 import { openApiV3Group, openApiV3Index } from '../openapi/v3.ts';
 import type { SchemaFinding, SchemaKind, SchemaProvider } from '../schema-provider.ts';
 import { builtinCrds, type CustomResourceDefinition } from './builtin-crds.ts';
+import { cachedCrds } from './crd-cache.ts';
 import { CrdRegistry } from './crd-registry.ts';
 import { modelNames } from './models/model-names.ts';
 import { createModelSource } from './models/model-source.ts';
@@ -37,7 +38,7 @@ export function createSchemaProvider(): SchemaProvider {
 
   return {
     builtinCrds() {
-      crds ??= builtinCrds(createModelSource(modelNames));
+      crds ??= cachedCrds(() => builtinCrds(createModelSource(modelNames)));
       for (const crd of crds) own.set(crd.metadata.name, JSON.stringify(crd.spec.versions));
       return crds;
     },

@@ -3,7 +3,7 @@
  * every node typed, combinators without structure, list keys present, patterns and rules that compile.
  */
 import { messageOf } from '#base/errors.ts';
-import { compileRule } from './cel/compile.ts';
+import { celEngine } from './cel/engine.ts';
 import {
   childPath,
   type Finding,
@@ -138,7 +138,7 @@ function checkRules(schema: Schema, path: string, findings: Finding[]): void {
       findings.push(required(childPath(rulePath, 'rule'), 'rule is not specified'));
       continue;
     }
-    const compiled = compileRule(rule);
+    const compiled = celEngine().compileRule(rule);
     if ('error' in compiled) {
       const at = childPath(rulePath, compiled.in);
       findings.push(invalid(at, rule[compiled.in] ?? '', `compilation failed: ${compiled.error}`));

@@ -164,6 +164,11 @@ function own(schema: Schema): Schema {
   return { ...schema };
 }
 
+/** The `node_modules` folder that holds the packages. */
+export function modulesFolder(): string {
+  return join(packageFolder('kubernetes-models'), '..');
+}
+
 const folders = new Map<ModelPackage, string>();
 
 function packageFolder(name: ModelPackage): string {

@@ -12,8 +12,8 @@ import {
 } from '../finding.ts';
 import { CEL_READS_MAX, SCHEMA_DEPTH_MAX } from '../limits.ts';
 import { resolveSchema, type Schema, type ValidationRule } from '../schema.ts';
-import { compileRule } from './compile.ts';
-import { ReadBudget, toCelValue } from './values.ts';
+import { celEngine } from './engine.ts';
+import type { ReadBudget } from './values.ts';
 
 type Value = Record<string, unknown>;
 
@@ -29,6 +29,8 @@ export function checkRules(
   options: RuleOptions = { onlyRefusals: false },
 ): Finding[] {
   const findings: Finding[] = [];
+  if (!hasRules(schema)) return findings;
+  const { ReadBudget } = celEngine();
   const budget = new ReadBudget(CEL_READS_MAX);
   visit({ schema, value, old, path: '', depth: 0, ...options }, budget, findings);
   return findings;
@@ -111,6 +113,7 @@ function correlate(node: Schema, old: unknown, item: unknown): unknown {
 function runRules(node: Schema, place: Place, budget: ReadBudget, findings: Finding[]): void {
   const rules = node['x-kubernetes-validations'];
   if (rules === undefined || rules.length === 0) return;
+  const { compileRule, toCelValue } = celEngine();
   const self = toCelValue(node, place.value, budget);
   const oldSelf = place.old === undefined ? undefined : toCelValue(node, place.old, budget);
   for (const rule of rules) {
