@@ -12,6 +12,7 @@ import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { createLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
+import { VERSION } from '#base/version.ts';
 import { Graph } from '#collections/graph.ts';
 import type { CertificateAuthority } from '#identity/ca/authority.ts';
 import type { KubeClient } from '#kube/client/kube-client.ts';
@@ -19,7 +20,6 @@ import { inClusterConnection, loadKubeconfig } from '#kube/client/kubeconfig.ts'
 import type { Fetch } from '#kube/client/rest-client.ts';
 import { RestClient } from '#kube/client/rest-client.ts';
 import type { InformerDeps } from '#kube/informer/list-watch.ts';
-import manifest from '../../package.json' with { type: 'json' };
 import { TRUSTED_NODE_ACCOUNTS } from './ca/impersonation.ts';
 import { authorityFromSecret } from './ca/root-secret.ts';
 import { tokenReviewer } from './ca/token-review.ts';
@@ -93,7 +93,7 @@ export async function startControl(
   let leading = false;
   const streams = () => discovery?.push.proxies() ?? [];
   const unready = () => (discovery === undefined ? 'waiting for the API server' : undefined);
-  const { version } = manifest;
+  const version = VERSION;
   const observatory = createObservatory(
     { clock, fetch: (url, init) => fetch(url, init), mesh },
     {

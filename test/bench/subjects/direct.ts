@@ -1,0 +1,7 @@
+/** No proxy at all: what the machine itself can do. Nothing to sample but the load. */
+import type { Subject } from './subject.ts';
+
+export const directSubject: Subject = {
+  name: 'direct',
+  startL4: async () => [],
+};

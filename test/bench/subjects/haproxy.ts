@@ -1,0 +1,73 @@
+/** HAProxy (Debian package haproxy): an mTLS pair (it has no HBONE) and a plain HTTP proxy, one thread each. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MeshError } from '#base/errors.ts';
+import { CLIENT, inNamespace, SERVER } from '../topology.ts';
+import { type BenchContext, type Certificates, type Subject, startProcess } from './subject.ts';
+
+const GLOBAL =
+  'global\n  nbthread 1\n  maxconn 4096\ndefaults\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n';
+const OUT_PORT = 15001;
+const MTLS_PORT = 15008;
+
+function findHaproxy(): string {
+  const path = Bun.which('haproxy', { PATH: `${process.env.PATH}:/usr/sbin` });
+  if (path) return path;
+  throw new MeshError('BENCH_PEER_MISSING', 'haproxy is not on the PATH', {
+    side: 'self',
+    hint: 'apt-get install haproxy',
+  });
+}
+
+/** HAProxy wants chain and key in one file. */
+function bundle(context: BenchContext, name: string, certificates: Certificates): string {
+  const file = join(context.directory, `${name}.pem`);
+  writeFileSync(
+    file,
+    readFileSync(certificates.chainFile, 'utf8') + readFileSync(certificates.keyFile, 'utf8'),
+    { mode: 0o600 },
+  );
+  return file;
+}
+
+async function launch(
+  context: BenchContext,
+  options: { name: string; namespace?: string; port: number; text: string },
+): Promise<number> {
+  const file = join(context.directory, `${options.name}.cfg`);
+  writeFileSync(file, GLOBAL + options.text);
+  const command = [findHaproxy(), '-db', '-f', file];
+  return startProcess(context, {
+    ...options,
+    command: options.namespace ? inNamespace(options.namespace, command) : command,
+  });
+}
+
+export const haproxySubject: Subject = {
+  name: 'haproxy',
+  async startL4(context) {
+    const { client, server } = await context.certificates();
+    const inPem = bundle(context, 'haproxy-in', server);
+    const outPem = bundle(context, 'haproxy-out', client);
+    const inText = `listen in\n  mode tcp\n  bind :${MTLS_PORT} ssl crt ${inPem} ca-file ${server.rootFile} verify required ssl-min-ver TLSv1.3\n  server origin 127.0.0.1:${context.originPort}\n`;
+    const outText = `listen out\n  mode tcp\n  bind :${OUT_PORT}\n  server peer ${SERVER.address}:${MTLS_PORT} ssl crt ${outPem} ca-file ${client.rootFile} verify required\n`;
+    return [
+      await launch(context, {
+        name: 'haproxy-in',
+        namespace: SERVER.name,
+        port: MTLS_PORT,
+        text: inText,
+      }),
+      await launch(context, {
+        name: 'haproxy-out',
+        namespace: CLIENT.name,
+        port: OUT_PORT,
+        text: outText,
+      }),
+    ];
+  },
+  async startL7(context, { port }) {
+    const text = `listen http\n  mode http\n  bind 127.0.0.1:${port}\n  server origin 127.0.0.1:${context.originPort}\n`;
+    return [await launch(context, { name: 'haproxy-l7', port, text })];
+  },
+};

@@ -1,0 +1,82 @@
+/**
+ * Two network namespaces joined by a veth pair, as two nodes are. The benchmark has already moved into mount,
+ * pid and network namespaces of its own (main.ts), so everything made here ends with it.
+ */
+import { MeshError } from '#base/errors.ts';
+
+export const CLIENT = { name: 'client', address: '198.18.0.1' };
+export const SERVER = { name: 'server', address: '198.18.0.2' };
+
+export async function runText(command: readonly string[], input?: string): Promise<string> {
+  const child = Bun.spawn([...command], {
+    stdin: input === undefined ? 'ignore' : new TextEncoder().encode(input),
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [text, complaint, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (code !== 0) {
+    throw new MeshError(
+      'BENCH_COMMAND_FAILED',
+      `${command.join(' ')}: ${complaint.trim() || text.trim()}`,
+      {
+        side: 'self',
+        hint: 'apt-get install iproute2 nftables util-linux',
+      },
+    );
+  }
+  return text;
+}
+
+export const inNamespace = (name: string, command: readonly string[]) => [
+  'nsenter',
+  `--net=/run/netns/${name}`,
+  ...command,
+];
+
+export async function buildTopology(): Promise<void> {
+  await runText(['ip', 'netns', 'add', CLIENT.name]);
+  await runText(['ip', 'netns', 'add', SERVER.name]);
+  await runText([
+    'ip',
+    'link',
+    'add',
+    'veth-client',
+    'netns',
+    CLIENT.name,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'veth-server',
+    'netns',
+    SERVER.name,
+  ]);
+  for (const [end, device] of [
+    [CLIENT, 'veth-client'],
+    [SERVER, 'veth-server'],
+  ] as const) {
+    await runText(
+      ['ip', '-n', end.name, '-b', '-'],
+      `addr add ${end.address}/24 dev ${device}\nlink set lo up\nlink set ${device} up\n`,
+    );
+  }
+}
+
+/** Sends every TCP connection of the client namespace but HBONE itself to `port`, as capture does. */
+export async function redirectOutbound(port: number): Promise<void> {
+  const rules = `table inet bench {
+  chain output {
+    type nat hook output priority -100; policy accept;
+    ip daddr != 127.0.0.0/8 tcp dport != 15008 redirect to :${port}
+  }
+}\n`;
+  await runText(inNamespace(CLIENT.name, ['nft', '-f', '-']), rules);
+}
+
+export async function clearRedirect(): Promise<void> {
+  await runText(inNamespace(CLIENT.name, ['nft', 'flush', 'ruleset']));
+}
