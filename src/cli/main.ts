@@ -36,6 +36,12 @@ async function main(argv: string[]): Promise<void> {
   process.exitCode = await runCommandLine(argv);
 }
 
+// `tulle logs … | head` closes our output early: that is the reader's right, not a fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.done);
+  throw error;
+});
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {

@@ -68,7 +68,7 @@ describe.skipIf(skip)('outlier ejection in the demo', () => {
     expect(log.stdout).toMatch(/rerouted/);
     expect((await codes(1, '-H "x-canary: true"'))[0]).toBe('503');
 
-    expect((await failing('heal')).status).toBe(0);
+    expect((await failing('fail?off')).status).toBe(0);
     await eventually(
       'v2 to come back',
       async () => {
