@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { catalogueEntries, ERRORS_PAGE, renderErrors } from './errors-doc.ts';
 
 const ROOT = join(import.meta.dir, '..');
 const FILE_LINES_MAX = 600;
@@ -192,13 +193,11 @@ describe('size', () => {
 });
 
 describe('error codes', () => {
-  const entries = SOURCES.filter(
-    (file) => file.path.endsWith('/errors.ts') && file.folder !== 'base',
-  ).flatMap((file) =>
-    [...file.text.matchAll(/^\s+([A-Z][A-Z0-9_]+):\s*(?:\n\s*)?(['"`])(.*?)\2,?$/gm)].map(
-      (match) => ({ code: match[1], hint: match[3], path: file.path }),
-    ),
-  );
+  const entries = catalogueEntries();
+
+  test('docs/errors.md lists exactly the catalogues', () => {
+    expect(readFileSync(ERRORS_PAGE, 'utf8')).toBe(renderErrors(entries));
+  });
 
   test('are unique and carry a hint', () => {
     const seen = new Map<string, string>();
