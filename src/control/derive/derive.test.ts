@@ -217,7 +217,7 @@ describe('bindWaypoint', () => {
       undefined,
     ],
   ];
-  test.each(ROWS)('%s', (_title, input, reason) => {
+  test.each(ROWS)('%s', (title, input, reason) => {
     const binding = bindWaypoint({
       object: service(
         {},
@@ -228,9 +228,14 @@ describe('bindWaypoint', () => {
       waypoint: (key) => (key === 'shop/waypoint' ? gateway(input.gateway ?? {}) : undefined),
     });
     expect(binding.condition?.reason).toBe(reason as string);
-    const accepted = reason === 'WaypointAccepted';
-    expect(binding.key).toBe(accepted ? 'shop/waypoint' : undefined);
-    expect(binding.waypoint?.service?.hostname).toBe(accepted ? 'w.shop.svc' : undefined);
+    // One that is not ready keeps the traffic all the same: the node proxy refuses it.
+    const hosts: Record<string, string> = {
+      'an unknown waypoint': 'other.shop.svc.cluster.local',
+      'an unready waypoint': 'waypoint.shop.svc.cluster.local',
+    };
+    const host = reason === 'WaypointAccepted' ? 'w.shop.svc' : hosts[title];
+    expect(binding.waypoint?.service?.hostname).toBe(host as string);
+    expect(binding.key !== undefined).toBe(host !== undefined);
   });
 
   test('knows only its own classes', () => {

@@ -1,12 +1,13 @@
 /**
- * Waypoints (Gateways of a waypoint class) and who is bound to one. Binding fails open at routing, as Istio's: an
- * unready waypoint means no waypoint; the reason is reported as a condition.
+ * Waypoints (Gateways of a waypoint class) and who is bound to one. Unlike Istio's, a binding fails closed: traffic
+ * for a waypoint that is not ready, or not there, is refused by the node proxy instead of passing it by, so L7 policy
+ * is never skipped in silence. The reason is reported as a condition.
  */
 import type { Gateway, LabelSelector } from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { compileLabelSelector, matchLabels } from '#kube/meta/label-selector.ts';
 import type { GatewayAddress } from '#model/service/service.ts';
-import { keyOf, LABEL, namespaceOf } from './mesh.ts';
+import { DEFAULT_MESH, keyOf, LABEL, namespaceOf } from './mesh.ts';
 
 export const WAYPOINT_CLASSES = ['istio-waypoint', 'tulle-waypoint'];
 export const HBONE_PORT = 15008;
@@ -76,7 +77,16 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
     ...UNBOUND,
     condition: { status: 'False', reason, message },
   });
-  if (waypoint === undefined) return refuse('WaypointIsNotReady', `waypoint ${key} does not exist`);
+  const wait = (message: string): WaypointBinding => ({
+    waypoint: expectedAddress(key),
+    key,
+    condition: { status: 'False', reason: 'WaypointIsNotReady', message },
+  });
+  if (waypoint === undefined) {
+    // What a missing waypoint would serve is unknown; by default that is services.
+    const message = `waypoint ${key} does not exist; traffic is refused until it does`;
+    return own || input.for === 'service' ? wait(message) : UNBOUND;
+  }
   if (waypoint.trafficType !== 'all' && waypoint.trafficType !== input.for) {
     // Namespace labels reach pods too: that a service waypoint does not serve them is no mistake.
     if (!own && input.for === 'workload') return UNBOUND;
@@ -89,10 +99,17 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
       `waypoint ${key} does not allow namespace ${namespaceOf(object)}`,
     );
   if (waypoint.address === undefined)
-    return refuse('WaypointIsNotReady', `waypoint ${key} has no address yet`);
+    return wait(`waypoint ${key} has no address yet; traffic is refused until it has`);
   const message = `Successfully attached to waypoint ${key}`;
   const condition = { status: 'True', reason: 'WaypointAccepted', message } as const;
   return { waypoint: waypoint.address, key, condition };
+}
+
+/** Where the waypoint will be: its Service bears the Gateway's name. */
+function expectedAddress(key: string): GatewayAddress {
+  const [namespace, name] = key.split('/');
+  const hostname = `${name}.${namespace}.svc.${DEFAULT_MESH.domain}`;
+  return { service: { namespace, hostname }, hbonePort: HBONE_PORT };
 }
 
 function isAllowed(

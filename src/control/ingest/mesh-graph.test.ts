@@ -221,11 +221,15 @@ describe('createMeshGraph', () => {
     expect([...tables.authorization.names(WAYPOINT)]).toEqual([]);
   });
 
-  test('binds nothing while the waypoint is not ready', () => {
+  test('prepares the tables and keeps traffic for the waypoint while it is not ready', () => {
     const { tables, put, mesh } = example();
     put('gateways', { ...GATEWAY, status: {} } as KubeObject);
-    expect(tables.routeTable.get(KEY)).toBeUndefined();
-    expect(tables.upstream.get(KEY)).toBeUndefined();
+    expect(tables.routeTable.get(KEY)).toBeDefined();
+    expect(tables.upstream.get(KEY)).toBeDefined();
+    expect(mesh.services.get(KEY)?.service.waypoint).toEqual({
+      service: { namespace: 'shop', hostname: 'waypoint.shop.svc.cluster.local' },
+      hbonePort: 15008,
+    });
     expect(mesh.services.get(KEY)?.condition).toMatchObject({
       status: 'False',
       reason: 'WaypointIsNotReady',
