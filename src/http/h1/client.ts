@@ -4,7 +4,7 @@
  *
  *   IDLE → HEAD → BODY → IDLE …      101 → RAW      anything unexpected → CLOSED
  */
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError, RetrySafety } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import { BODY_NONE, BODY_UNTIL_CLOSE, responseBody } from '#wire/h1/body.ts';
@@ -15,6 +15,7 @@ import type {
   ResponseHandler,
 } from '../dispatch/dispatch.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
+import { refused } from '../dispatch/refused.ts';
 import type { HttpErrorCode } from '../errors.ts';
 import { httpFault } from '../fault.ts';
 import * as limits from '../limits.ts';
@@ -49,6 +50,8 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   private exchange: H1ClientExchange | undefined;
   private ahead: Buffer | undefined;
   private paused = false;
+  private socketPaused = false;
+  private linger: Timer | undefined;
   private processing = false;
   private draining = false;
   private persistent = true;
@@ -74,13 +77,11 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   }
 
   dispatch(head: MessageHead, end: boolean, handler: ResponseHandler): ClientExchange {
-    const exchange = new H1ClientExchange(this, head, handler);
     if (this.capacity === 0) {
       const text = 'the HTTP/1.1 connection is busy or closed';
-      const error = httpFault('HTTP_NO_CAPACITY', text, { side: 'self', retry: 'safe' });
-      queueMicrotask(() => exchange.fail(error));
-      return exchange;
+      return refused(handler, httpFault('HTTP_NO_CAPACITY', text, { side: 'self', retry: 'safe' }));
     }
+    const exchange = new H1ClientExchange(this, head, handler);
     this.exchanges += 1;
     this.exchange = exchange;
     this.responseBegun = false;
@@ -108,8 +109,12 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
       bytes instanceof Buffer
         ? bytes
         : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
-    if (this.ahead !== undefined || this.processing) this.setAside(chunk, 0);
-    else this.process(chunk);
+    if (this.ahead !== undefined || this.processing) {
+      this.setAside(chunk, 0);
+      return;
+    }
+    this.process(chunk);
+    this.goOn();
   }
 
   onDrain(): void {
@@ -122,25 +127,27 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   }
 
   onClose(error: MeshError | undefined): void {
-    if (this.state === RAW && error === undefined) this.state = CLOSED;
-    this.ended(error);
+    this.linger?.cancel();
+    if (this.state !== RAW || error !== undefined) {
+      this.ended(error);
+      return;
+    }
+    this.state = CLOSED;
+    this.exchange = undefined;
+    this.onChange();
   }
 
   // ── for the exchange ──
 
   pauseResponse(): void {
     this.paused = true;
+    this.socketPaused = true;
     this.connection.pause();
   }
 
   resumeResponse(): void {
-    if (!this.paused) return;
     this.paused = false;
-    if (this.processing) return;
-    const chunk = this.ahead;
-    this.ahead = undefined;
-    if (chunk !== undefined) this.process(chunk);
-    if (!this.paused && this.state !== CLOSED) this.connection.resume();
+    this.goOn();
   }
 
   /** The caller gave up: an unread response makes the connection useless. */
@@ -178,6 +185,19 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
     }
     this.processing = false;
     if (this.state === IDLE && this.exchange !== undefined) this.exchange.responseOver();
+  }
+
+  /** Works on what was set aside, then lets the socket run again. */
+  private goOn(): void {
+    if (this.processing) return;
+    while (this.ahead !== undefined && !this.paused && this.state !== CLOSED) {
+      const chunk = this.ahead;
+      this.ahead = undefined;
+      this.process(chunk);
+    }
+    if (!this.socketPaused || this.paused || this.state === CLOSED) return;
+    this.socketPaused = false;
+    this.connection.resume();
   }
 
   private readHead(chunk: Buffer, at: number): number {
@@ -253,8 +273,10 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   /** Response and request are both over. */
   free(): void {
     this.exchange = undefined;
+    // A reader that paused in the last piece cannot resume any more.
+    this.resumeResponse();
     if (this.state === CLOSED) return;
-    if (!this.persistent || this.draining || this.paused) this.shut();
+    if (!this.persistent || this.draining) this.shut();
     else this.onChange();
   }
 
@@ -262,18 +284,20 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   private shut(): void {
     if (this.state === CLOSED) return;
     this.state = CLOSED;
+    this.linger = this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
     this.output.finish();
-    this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
     this.onChange();
   }
 
   private fail(code: HttpErrorCode, text: string, side: 'upstream' | 'self' | 'downstream'): void {
     if (this.state === CLOSED) return;
+    const answered = this.state === IDLE;
     this.state = CLOSED;
     const { exchange } = this;
     this.exchange = undefined;
     this.connection.reset();
-    exchange?.fail(httpFault(code, text, { side }));
+    if (answered) exchange?.forget();
+    else exchange?.fail(httpFault(code, text, { side }));
     this.onChange();
   }
 
@@ -408,6 +432,11 @@ class H1ClientExchange implements ClientExchange {
     if (!this.wantsDrain || this.over) return;
     this.wantsDrain = false;
     this.handler.onDrain();
+  }
+
+  /** The response was whole; what broke the connection is not its business. */
+  forget(): void {
+    this.over = true;
   }
 
   fail(error: MeshError): void {

@@ -26,6 +26,9 @@ export class H1ServerExchange implements ServerExchange {
   private persistent: boolean;
   private readonly body: BodyWriter;
   private raw101 = false;
+  private rawPeerEnded = false;
+  /** The client waits for 100 Continue, which nobody has sent. */
+  private awaitsContinue: boolean;
   private over = false;
   private wantsDrain = false;
 
@@ -33,13 +36,14 @@ export class H1ServerExchange implements ServerExchange {
     connection: H1ServerConnection,
     request: MessageHead,
     requestEnded: boolean,
-    http: { minor: number; persistent: boolean },
+    http: { minor: number; persistent: boolean; awaitsContinue: boolean },
   ) {
     this.connection = connection;
     this.request = request;
     this.requestEnded = requestEnded;
     this.minor = http.minor;
     this.persistent = http.persistent;
+    this.awaitsContinue = http.awaitsContinue;
     this.body = new BodyWriter(connection.output);
   }
 
@@ -48,6 +52,7 @@ export class H1ServerExchange implements ServerExchange {
     const { output } = this.connection;
     if (head.status < 200 && head.status !== 101) {
       // RFC 9110 §15.2: HTTP/1.0 knows no informational responses.
+      if (head.status === 100) this.awaitsContinue = false;
       if (this.minor === 1) {
         writer.writeResponseHead(head, output, writer.FRAME_AS_IS, writer.CONNECTION_SILENT);
       }
@@ -87,7 +92,7 @@ export class H1ServerExchange implements ServerExchange {
   }
 
   abort(): void {
-    if (this.over || this.responseDone) return;
+    if (this.over || (this.responseDone && !this.raw101)) return;
     this.over = true;
     this.connection.break(
       httpFault('HTTP_CLOSED_BY_US', 'the exchange was aborted', { side: 'self' }),
@@ -104,12 +109,18 @@ export class H1ServerExchange implements ServerExchange {
 
   // ── for the connection ──
 
+  /** 100 Continue was sent. */
+  continued(): void {
+    this.awaitsContinue = false;
+  }
+
   /** Bytes behind a 101. */
   raw(bytes: Uint8Array): void {
     this.handler.onBody(bytes);
   }
 
   rawEnded(): void {
+    this.rawPeerEnded = true;
     this.handler.onEnd(undefined);
   }
 
@@ -122,7 +133,8 @@ export class H1ServerExchange implements ServerExchange {
   aborted(error: MeshError): void {
     if (this.over) return;
     this.over = true;
-    if (!this.responseDone || this.raw101) this.handler.onAbort(error);
+    const whole = this.responseDone && (!this.raw101 || this.rawPeerEnded);
+    if (!whole) this.handler.onAbort(error);
   }
 
   /** RFC 9112 §6.3 from the sending side. */
@@ -151,7 +163,8 @@ export class H1ServerExchange implements ServerExchange {
   }
 
   private connectionField(): number {
-    if (!this.persistent || this.connection.draining) {
+    // RFC 9110 §10.1.1: without 100 the body may come or not, so no next request can be told from it.
+    if (!this.persistent || this.awaitsContinue || this.connection.draining) {
       this.persistent = false;
       return writer.CONNECTION_CLOSE;
     }

@@ -4,7 +4,7 @@
  *
  *   HEAD → BODY → WAIT (request read, response running) → HEAD …      101 → RAW      error → CLOSED
  */
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import { BODY_NONE, requestBody } from '#wire/h1/body.ts';
@@ -59,6 +59,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   private quietSince: number;
   private closeTold = false;
   private socketPaused = false;
+  private linger: Timer | undefined;
 
   constructor(
     connection: Connection,
@@ -107,6 +108,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
       return;
     }
     this.process(chunk);
+    this.goOn();
   }
 
   onDrain(): void {
@@ -125,17 +127,20 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   }
 
   onClose(error: MeshError | undefined): void {
+    this.linger?.cancel();
     this.tellClosed(error);
   }
 
   sweep(nowMs: number): void {
-    if (this.state !== HEAD || this.exchange !== undefined) return;
     const quiet = nowMs - this.quietSince;
+    const headLate = quiet > (this.options.headTimeoutMs ?? limits.HEAD_TIMEOUT_MS);
+    if (this.state === BODY && this.exchange?.responseDone && headLate) this.shut(undefined);
+    if (this.state !== HEAD || this.exchange !== undefined) return;
     if (!this.head.begun) {
       if (quiet > (this.options.idleTimeoutMs ?? limits.IDLE_TIMEOUT_MS)) this.shut(undefined);
       return;
     }
-    if (quiet <= (this.options.headTimeoutMs ?? limits.HEAD_TIMEOUT_MS)) return;
+    if (!headLate) return;
     this.refuse(
       408,
       httpFault('H1_HEAD_TIMEOUT', 'no whole request head in time', { side: 'downstream' }),
@@ -180,6 +185,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     else {
       // The rest of the request is read and dropped (see `deliver`), so that the connection can go on.
       this.discarded = 0;
+      this.quietSince = this.sweeper.now;
       this.resumeRequest();
     }
   }
@@ -213,6 +219,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   }
 
   private readHead(chunk: Buffer, at: number): number {
+    if (!this.head.begun) this.quietSince = this.sweeper.now;
     const after = this.head.read(chunk, at, chunk.length);
     if (after < 0) {
       const text = H1_REASON[after];
@@ -220,10 +227,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
       this.refuse(status, httpFault('H1_BAD_MESSAGE', text, { side: 'downstream' }));
       return -1;
     }
-    if (after === 0) {
-      if (at === 0) this.quietSince = this.sweeper.now;
-      return chunk.length;
-    }
+    if (after === 0) return chunk.length;
     this.beginExchange();
     return after;
   }
@@ -246,15 +250,15 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     const ended = kind === BODY_NONE && request.upgrade === '';
     this.body.start(kind, framing.contentLength);
     this.state = kind === BODY_NONE ? WAIT : BODY;
-    const exchange = new H1ServerExchange(this, request, ended, {
-      minor: framing.minor,
-      persistent: framing.persistent,
-    });
+    const awaitsContinue = framing.continue && framing.minor === 1 && kind !== BODY_NONE;
+    const { minor, persistent } = framing;
+    const http = { minor, persistent, awaitsContinue };
+    const exchange = new H1ServerExchange(this, request, ended, http);
     this.exchange = exchange;
     this.onExchange(exchange);
-    if (framing.continue && framing.minor === 1 && this.state === BODY && !exchange.headSent) {
-      this.output.append(CONTINUE);
-    }
+    if (!awaitsContinue || this.state !== BODY || exchange.headSent) return;
+    this.output.append(CONTINUE);
+    exchange.continued();
   }
 
   private readBody(chunk: Buffer, at: number): number {
@@ -356,9 +360,9 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   private shut(error: MeshError | undefined): void {
     if (this.state === CLOSED) return;
     this.end(error);
+    this.linger = this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
     this.output.finish();
     this.resumeSocket();
-    this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
     this.tellClosed(error);
   }
 

@@ -8,6 +8,7 @@ import type {
   ResponseHandler,
 } from '../dispatch/dispatch.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
+import { refused } from '../dispatch/refused.ts';
 import { httpFault } from '../fault.ts';
 import { BodySender } from './body-sender.ts';
 import { H2Connection, type H2Deps, type H2Options } from './connection.ts';
@@ -154,21 +155,4 @@ class H2ClientExchange implements ClientExchange, H2StreamHandler {
     const { stream } = this;
     if (stream?.localOpen) stream.reset(code.NO_ERROR);
   }
-}
-
-/** An exchange that never was; its handler hears so after `dispatch` returned. */
-function refused(handler: ResponseHandler, error: MeshError): ClientExchange {
-  let given = false;
-  queueMicrotask(() => {
-    if (!given) handler.onError(error);
-  });
-  return {
-    sendBody: () => true,
-    sendEnd: () => undefined,
-    abort: () => {
-      given = true;
-    },
-    pauseResponse: () => undefined,
-    resumeResponse: () => undefined,
-  };
 }
