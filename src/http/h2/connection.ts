@@ -5,7 +5,7 @@
  * All frames of an event-loop turn leave in one write. Received bytes are credited to the peer's windows when
  * `onData` got them; while a stream is paused its bytes wait here, uncredited, bounded by its window.
  */
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import * as code from '#wire/h2/codes.ts';
@@ -70,7 +70,9 @@ export class H2Connection implements ConnectionHandler {
   closed = false;
   draining = false;
   private readonly connection: Connection;
-  private readonly stopKeepAlive: () => void;
+  private ticker: Timer | undefined;
+  private pongTimer: Timer | undefined;
+  private lingerTimer: Timer | undefined;
   private nextStreamId = 1;
   private heard = true;
   private awaitingPong = false;
@@ -89,7 +91,7 @@ export class H2Connection implements ConnectionHandler {
     this.sender = new H2Sender(this, connection);
     this.receiver = new H2Receiver(this, this.sender);
     this.sender.preface();
-    this.stopKeepAlive = this.startKeepAlive(options.keepAlive);
+    if (options.keepAlive !== undefined) this.startKeepAlive(options.keepAlive);
   }
 
   /** Client role. Undefined when `capacity` is 0. With `end` the request has no body. */
@@ -165,6 +167,7 @@ export class H2Connection implements ConnectionHandler {
   }
 
   onClose(error: MeshError | undefined): void {
+    this.lingerTimer?.cancel();
     this.lost(error);
   }
 
@@ -189,13 +192,13 @@ export class H2Connection implements ConnectionHandler {
   /** PING with ACK came. */
   pong(): void {
     this.awaitingPong = false;
+    this.pongTimer?.cancel();
   }
 
   closeWhenIdle(): void {
     if (this.streams.size > 0 || this.closed) return;
     this.finish(undefined);
-    this.sender.output.finish();
-    this.linger();
+    this.endSocket();
   }
 
   private shut(errorCode: number, text: string, error: MeshError, initiator: Initiator): void {
@@ -205,8 +208,7 @@ export class H2Connection implements ConnectionHandler {
     this.sender.goAway(this.receiver.lastStreamId, errorCode, text);
     this.resetAll(error, errorCode, initiator);
     this.finish(errorCode === code.NO_ERROR ? undefined : error);
-    this.sender.output.finish();
-    this.linger();
+    this.endSocket();
   }
 
   /** The connection is gone under us. */
@@ -235,20 +237,21 @@ export class H2Connection implements ConnectionHandler {
 
   private finish(error: MeshError | undefined): void {
     this.closed = true;
-    this.stopKeepAlive();
+    this.ticker?.cancel();
+    this.pongTimer?.cancel();
     this.handler.onChange();
     this.handler.onClose(error);
   }
 
-  /** A peer that does not close in its turn must not keep the socket. */
-  private linger(): void {
-    this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
+  /** FIN behind what was written. A peer that does not close in its turn must not keep the socket. */
+  private endSocket(): void {
+    this.lingerTimer = this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
+    this.sender.output.finish();
   }
 
-  private startKeepAlive(options: H2Options['keepAlive']): () => void {
-    if (options === undefined) return () => undefined;
+  private startKeepAlive(options: { intervalMs: number; timeoutMs: number }): void {
     const { intervalMs, timeoutMs } = options;
-    const ticker = this.clock.every(intervalMs, () => {
+    this.ticker = this.clock.every(intervalMs, () => {
       if (this.heard) {
         this.heard = false;
         return;
@@ -256,18 +259,17 @@ export class H2Connection implements ConnectionHandler {
       if (this.awaitingPong) return;
       this.awaitingPong = true;
       this.sender.ping();
-      this.clock.after(timeoutMs, () => {
+      this.pongTimer = this.clock.after(timeoutMs, () => {
         if (this.awaitingPong && !this.heard) this.keepAliveExpired(timeoutMs);
         this.awaitingPong = false;
       });
     });
-    return () => ticker.cancel();
   }
 
   private keepAliveExpired(timeoutMs: number): void {
     const text = `no answer to a PING within ${timeoutMs} ms`;
     const error = httpFault('H2_KEEPALIVE_TIMEOUT', text, { side: this.side });
-    // As ztunnel: NO_ERROR on the wire, the reason in our own log.
+    // Not NO_ERROR: that would be an orderly end, and the reason would be lost.
     this.shut(code.CANCEL, text, error, 'connection');
   }
 }
