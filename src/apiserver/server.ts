@@ -44,6 +44,8 @@ export interface ApiserverOptions {
   /** More names for the serving certificate. */
   names: readonly string[];
   kubeletUrlTemplate: string;
+  /** Window of the event log, for tests that run out of it. */
+  eventLog?: { eventLogMax: number; trimEvery: number };
 }
 
 export interface ApiserverDeps {
@@ -67,7 +69,10 @@ export async function startApiserver(
   const { clock, random, log, schemas } = deps;
   const keys = await loadKeys(options, deps);
   const scope = new Scope();
-  const storage = new SqliteStorage({ path: join(options.dataDir, 'state.sqlite') });
+  const storage = new SqliteStorage({
+    path: join(options.dataDir, 'state.sqlite'),
+    ...options.eventLog,
+  });
   scope.add(() => storage.close());
   const registry = new KindRegistry();
   const hub = new WatchHub({ storage, clock });

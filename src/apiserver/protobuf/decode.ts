@@ -199,7 +199,9 @@ const SPECIAL: Record<string, ((message: JsonObject, empty: boolean) => unknown)
 };
 
 function timeText({ seconds, nanos }: JsonObject, digits: number): string {
-  const text = new Date(Number(seconds ?? 0) * 1000).toISOString().slice(0, 19);
+  const date = new Date(Number(seconds ?? 0) * 1000);
+  if (Number.isNaN(date.getTime())) throw new ProtobufError('a time is out of range');
+  const text = date.toISOString().slice(0, 19);
   if (digits === 0) return `${text}Z`;
   return `${text}.${String(nanos ?? 0)
     .padStart(9, '0')
