@@ -1,10 +1,11 @@
 /** The cases: what is started, which load runs, what is sampled. Figures only compare within one run. */
 
+import { MeshError } from '#base/errors.ts';
 import { startOrigin } from './origin.ts';
 import { usageOf } from './process-usage.ts';
 import type { BenchRow } from './report.ts';
 import type { BenchContext, Subject } from './subjects/subject.ts';
-import { buildTopology, CLIENT, clearRedirect, redirectOutbound, SERVER } from './topology.ts';
+import { CLIENT, rebuildTopology, redirectOutbound, SERVER } from './topology.ts';
 import { runLoad } from './wrk.ts';
 
 export interface CaseOptions {
@@ -16,8 +17,7 @@ export interface BenchCase {
   readonly name: string;
   readonly summary: string;
   readonly connections: readonly number[];
-  /** Once before the subjects. */
-  prepare(context: BenchContext): Promise<void>;
+  /** Processes of one subject are the context's; they are ended after it. */
   run(context: BenchContext, subject: Subject, options: CaseOptions): Promise<BenchRow[]>;
 }
 
@@ -31,6 +31,18 @@ interface Measured {
   pids: readonly number[];
   url: string;
   namespace?: string;
+}
+
+async function start(
+  subject: Subject,
+  name: string,
+  started: Promise<number[]> | undefined,
+): Promise<number[]> {
+  if (started !== undefined) return started;
+  throw new MeshError('BENCH_SUBJECT_FAILED', `${subject.name} has no part in ${name}`, {
+    side: 'self',
+    hint: 'name another peer in --against',
+  });
 }
 
 /** Warms up, then samples CPU around the load and memory after it. */
@@ -70,35 +82,26 @@ export const CASES: readonly BenchCase[] = [
     name: 'l4',
     summary: 'HBONE pair with capture, small HTTP requests on long-lived connections',
     connections: [32, 256],
-    async prepare(context) {
-      await buildTopology();
-      await startOrigin(context, SERVER.name);
-    },
     async run(context, subject, options) {
-      const pids = (await subject.startL4?.(context)) ?? [];
-      const captured = subject.name === 'envoy' || subject.name === 'haproxy';
-      if (captured) await redirectOutbound(15001);
-      try {
-        const url = `http://${SERVER.address}:${context.originPort}/`;
-        return await measure({ case: 'l4', subject, pids, url, namespace: CLIENT.name }, options);
-      } finally {
-        if (subject.name !== 'direct') await clearRedirect();
-      }
+      // Namespaces of its own for each subject: rules that one leaves behind must not cost another.
+      await rebuildTopology();
+      await startOrigin(context, SERVER.name);
+      const pids = await start(subject, 'l4', subject.startL4?.(context));
+      if (subject.capture === 'bench') await redirectOutbound(15001);
+      const url = `http://${SERVER.address}:${context.originPort}/`;
+      return measure({ case: 'l4', subject, pids, url, namespace: CLIENT.name }, options);
     },
   },
   {
     name: 'l7-h1',
     summary: `plain HTTP/1.1 proxy, table of ${L7_ROUTES} routes`,
     connections: [32],
-    async prepare(context) {
-      await startOrigin(context);
-    },
     async run(context, subject, options) {
-      const pids = (await subject.startL7?.(context, { port: L7_PORT, routes: L7_ROUTES })) ?? [];
-      return measure(
-        { case: 'l7-h1', subject, pids, url: `http://127.0.0.1:${L7_PORT}/` },
-        options,
-      );
+      await startOrigin(context);
+      const started = subject.startL7?.(context, { port: L7_PORT, routes: L7_ROUTES });
+      const pids = await start(subject, 'l7-h1', started);
+      const port = pids.length === 0 ? context.originPort : L7_PORT;
+      return measure({ case: 'l7-h1', subject, pids, url: `http://127.0.0.1:${port}/` }, options);
     },
   },
 ];

@@ -95,10 +95,10 @@ async function runInside(argv: string[]): Promise<number> {
   return child.exited;
 }
 
-async function runCase(entry: BenchCase, flags: Flags): Promise<BenchRow[]> {
+/** Names the subjects that failed in `failed`. */
+async function runCase(entry: BenchCase, flags: Flags, failed: string[]): Promise<BenchRow[]> {
   const directory = mkdtempSync(join(tmpdir(), 'tulle-bench-'));
   let baseId = 0;
-  const shared: Bun.Subprocess[] = [];
   const base = {
     directory,
     originPort: ORIGIN_PORT,
@@ -107,7 +107,6 @@ async function runCase(entry: BenchCase, flags: Flags): Promise<BenchRow[]> {
   };
   const rows: BenchRow[] = [];
   try {
-    await entry.prepare({ ...base, children: shared });
     for (const subject of flags.subjects) {
       const context: BenchContext = { ...base, children: [] };
       process.stderr.write(`${entry.name}: ${subject.name} …\n`);
@@ -118,12 +117,15 @@ async function runCase(entry: BenchCase, flags: Flags): Promise<BenchRow[]> {
             connections: flags.connections ?? entry.connections,
           })),
         );
+      } catch (error) {
+        // The others are still worth their figures.
+        failed.push(subject.name);
+        process.stderr.write(reportOf(error).text);
       } finally {
         await endAll(context.children);
       }
     }
   } finally {
-    await endAll(shared);
     rmSync(directory, { recursive: true, force: true });
   }
   return rows;
@@ -150,14 +152,15 @@ async function main(argv: string[]): Promise<number> {
   if (process.env[INSIDE] === undefined) return runInside(argv);
   await runText(['mkdir', '-p', '/run/netns']);
   const rows: BenchRow[] = [];
-  for (const entry of flags.cases) rows.push(...(await runCase(entry, flags)));
+  const failed: string[] = [];
+  for (const entry of flags.cases) rows.push(...(await runCase(entry, flags, failed)));
   const report: BenchReport = {
     machine: machine(),
     case: flags.cases.map((entry) => entry.name).join(' '),
     rows,
   };
   process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
-  return 0;
+  return failed.length === 0 ? 0 : 1;
 }
 
 try {

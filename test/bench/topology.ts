@@ -2,6 +2,7 @@
  * Two network namespaces joined by a veth pair, as two nodes are. The benchmark has already moved into mount,
  * pid and network namespaces of its own (main.ts), so everything made here ends with it.
  */
+import { existsSync } from 'node:fs';
 import { MeshError } from '#base/errors.ts';
 
 export const CLIENT = { name: 'client', address: '198.18.0.1' };
@@ -37,7 +38,11 @@ export const inNamespace = (name: string, command: readonly string[]) => [
   ...command,
 ];
 
-export async function buildTopology(): Promise<void> {
+/** Both namespaces anew; call it when no process is left in the old ones. */
+export async function rebuildTopology(): Promise<void> {
+  for (const { name } of [CLIENT, SERVER]) {
+    if (existsSync(`/run/netns/${name}`)) await runText(['ip', 'netns', 'del', name]);
+  }
   await runText(['ip', 'netns', 'add', CLIENT.name]);
   await runText(['ip', 'netns', 'add', SERVER.name]);
   await runText([
@@ -75,8 +80,4 @@ export async function redirectOutbound(port: number): Promise<void> {
   }
 }\n`;
   await runText(inNamespace(CLIENT.name, ['nft', '-f', '-']), rules);
-}
-
-export async function clearRedirect(): Promise<void> {
-  await runText(inNamespace(CLIENT.name, ['nft', 'flush', 'ruleset']));
 }

@@ -3,5 +3,7 @@ import type { Subject } from './subject.ts';
 
 export const directSubject: Subject = {
   name: 'direct',
+  capture: undefined,
   startL4: async () => [],
+  startL7: async () => [],
 };

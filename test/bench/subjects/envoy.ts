@@ -177,6 +177,7 @@ async function launch(
 
 export const envoySubject: Subject = {
   name: 'envoy',
+  capture: 'bench',
   async startL4(context) {
     const { client, server } = await context.certificates();
     const authority = `${SERVER.address}:${context.originPort}`;

@@ -45,6 +45,7 @@ async function launch(
 
 export const haproxySubject: Subject = {
   name: 'haproxy',
+  capture: 'bench',
   async startL4(context) {
     const { client, server } = await context.certificates();
     const inPem = bundle(context, 'haproxy-in', server);

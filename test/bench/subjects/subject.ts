@@ -25,6 +25,8 @@ export interface BenchContext {
 
 export interface Subject {
   readonly name: string;
+  /** Whose rules send the client's connections to port 15001; undefined for none (`direct`). */
+  readonly capture: 'own' | 'bench' | undefined;
   /** An HBONE pair: capture on port 15001 in the client namespace, 15008 in the server namespace. Pids to sample. */
   startL4?(context: BenchContext): Promise<number[]>;
   /** A plain HTTP proxy on 127.0.0.1:`port` before the origin, with a table of `routes` routes. */

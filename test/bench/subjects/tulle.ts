@@ -1,5 +1,11 @@
 /** Tulle itself. */
 import type { Subject } from './subject.ts';
 import { startTullePair } from './tulle-l4.ts';
+import { startTulleWaypoint } from './tulle-l7.ts';
 
-export const tulleSubject: Subject = { name: 'tulle', startL4: startTullePair };
+export const tulleSubject: Subject = {
+  name: 'tulle',
+  capture: 'own',
+  startL4: startTullePair,
+  startL7: startTulleWaypoint,
+};
