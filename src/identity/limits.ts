@@ -15,9 +15,12 @@ export const SERIAL_BYTES = 16;
 /** A CSR of RSA 4096 with names is below 4 KiB. */
 export const CSR_CHARS_MAX = 16 * 1024;
 
-/** Certificates fetched at once, and the back-off of one that fails (ztunnel src/identity/manager.rs). */
+/**
+ * Certificates fetched at once, and the back-off of one that fails. As ztunnel's (src/identity/manager.rs) but for the
+ * first delay: a proxy that starts a moment before its control plane should be in force soon after it.
+ */
 export const FETCHES_MAX = 8;
-export const FETCH_RETRY_INITIAL_MS = 500;
+export const FETCH_RETRY_INITIAL_MS = 50;
 export const FETCH_RETRY_CAP_MS = 150_000;
 /** A connection that waits shortens the back-off to this: at most one request a second and principal. */
 export const DEMAND_RETRY_MS = 1_000;

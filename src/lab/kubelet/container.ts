@@ -207,6 +207,9 @@ export class ContainerRunner {
     const { clock, onChange } = this.#deps;
     const timing = probeTiming(probe);
     const state = new ProbeState(timing);
+    const begin = clock.now();
+    let everReady = false;
+    const isEarly = () => clock.now() - begin < EARLY_MS;
     const isCurrent = () => this.#process === running && !this.#stopping;
     const again = (delayMs: number) => this.#timers.push(clock.after(delayMs, () => void round()));
     const round = async () => {
@@ -214,7 +217,7 @@ export class ContainerRunner {
       const answer = await this.#deps.probe(probe, running.pid, timing.timeoutMs);
       if (!isCurrent()) return;
       // Not ready yet is no news while it starts.
-      if (!answer.ok && (kind !== 'Readiness' || state.result !== undefined))
+      if (!answer.ok && (kind !== 'Readiness' || everReady || !isEarly()))
         this.#deps.note({
           type: 'Warning',
           reason: 'Unhealthy',
@@ -233,8 +236,9 @@ export class ContainerRunner {
         return;
       }
       // Until it is first ready a container is asked more often than its period: kubectl wait and rollouts are quick.
-      const waiting = kind === 'Readiness' && state.result === undefined;
-      again(waiting ? Math.min(timing.periodMs, EARLY_PERIOD_MS) : timing.periodMs);
+      everReady ||= answer.ok;
+      const early = kind === 'Readiness' && !everReady && isEarly();
+      again(early ? Math.min(timing.periodMs, EARLY_PERIOD_MS) : timing.periodMs);
     };
     again(timing.initialDelayMs);
   }
@@ -253,7 +257,9 @@ export class ContainerRunner {
 }
 
 /** The kubelet, too, does not wait a whole period for the first readiness after a start (1.27, prober worker). */
-const EARLY_PERIOD_MS = 200;
+const EARLY_PERIOD_MS = 100;
+/** What is not ready by then has a problem that does not pass in a moment. */
+const EARLY_MS = 10_000;
 
 function exitReason(status: number): string {
   if (status === 0) return 'Completed';
