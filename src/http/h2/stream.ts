@@ -121,13 +121,13 @@ export class H2Stream {
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    let index = 0;
-    while (index < this.queue.length && !this.paused && this.bits !== 0) {
-      const bytes = this.queue[index++];
+    while (!this.paused && this.bits !== 0) {
+      // Out of the queue first: a consumer that resets now must not have these bytes credited twice.
+      const bytes = this.queue.shift();
+      if (bytes === undefined) break;
       this.handler.onData(bytes);
       this.owner.credit(this, bytes.length);
     }
-    this.queue.splice(0, index);
     this.deliverEnd();
   }
 
