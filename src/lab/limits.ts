@@ -23,6 +23,9 @@ export const RESTART_BACKOFF_CAP_MS = 300_000;
 export const SYSTEM_RESTART_CAP_MS = 1_000;
 /** A run of this length counts as healthy: the next restart is immediate again. */
 export const RESTART_RESET_MS = 60_000;
+/** Pauses between starts of an API server that does not come up, e.g. while the disk is full. */
+export const API_RESTART_INITIAL_MS = 250;
+export const API_RESTART_CAP_MS = 5_000;
 /** Kubernetes' default for terminationGracePeriodSeconds. */
 export const GRACE_SECONDS = 30;
 /** How often the node agent is asked again while it cannot answer. */

@@ -2,6 +2,7 @@
 import { MeshError, messageOf } from '#base/errors.ts';
 import { REDIRECT_ERRORS } from './errors.ts';
 import { COMMAND_TIMEOUT_MS } from './ports.ts';
+import { type ProbeChange, podAddresses, probeScript } from './probes.ts';
 import {
   MANGLE_TABLE,
   NAT_TABLE,
@@ -29,9 +30,36 @@ export async function isRedirected(namespacePath: string): Promise<boolean> {
   return output.trim() === 'yes';
 }
 
-async function runInside(namespacePath: string, script: string, what: string): Promise<string> {
+/**
+ * Lets the probes of this node's kubelet pass the capture of a pod, or no longer. Runs in the network namespace
+ * of this process, which is the node's.
+ */
+export async function exemptProbes(
+  addresses: readonly string[],
+  change: ProbeChange,
+): Promise<void> {
+  if (addresses.length === 0) return;
+  const script = `nft -f - <<'RULES'\n${probeScript(addresses, change)}\nRULES\n`;
+  await runShell(['sh', '-c', script], { place: 'the node', what: 'exempt probes' });
+}
+
+/** The addresses of a pod, from its own namespace: its status may not have them yet. */
+export async function addressesInside(namespacePath: string): Promise<string[]> {
+  const script = 'ip -o addr show scope global';
+  return podAddresses(await runInside(namespacePath, script, 'list the addresses'));
+}
+
+function runInside(namespacePath: string, script: string, what: string): Promise<string> {
+  const command = ['nsenter', `--net=${namespacePath}`, 'sh', '-c', script];
+  return runShell(command, { place: namespacePath, what });
+}
+
+async function runShell(
+  command: string[],
+  { place, what }: { place: string; what: string },
+): Promise<string> {
   requireTools();
-  const child = Bun.spawn(['nsenter', `--net=${namespacePath}`, 'sh', '-c', script], {
+  const child = Bun.spawn(command, {
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
@@ -42,9 +70,9 @@ async function runInside(namespacePath: string, script: string, what: string): P
     child.stderr.text(),
     child.exited,
   ]).catch((cause: unknown) => {
-    throw failed(what, namespacePath, messageOf(cause));
+    throw failed(what, place, messageOf(cause));
   });
-  if (status !== 0) throw failed(what, namespacePath, complaint.trim() || `exit status ${status}`);
+  if (status !== 0) throw failed(what, place, complaint.trim() || `exit status ${status}`);
   return output;
 }
 
@@ -62,8 +90,8 @@ function requireTools(): void {
   }
 }
 
-function failed(what: string, namespacePath: string, why: string): MeshError {
-  return new MeshError('REDIRECT_FAILED', `cannot ${what} in ${namespacePath}: ${why}`, {
+function failed(what: string, place: string, why: string): MeshError {
+  return new MeshError('REDIRECT_FAILED', `cannot ${what} in ${place}: ${why}`, {
     side: 'self',
     hint: REDIRECT_ERRORS.REDIRECT_FAILED,
   });

@@ -45,6 +45,8 @@ export interface TestLab {
   kubectl(...args: string[]): Promise<CommandResult>;
   /** kubectl apply -f - */
   apply(manifest: string): Promise<CommandResult>;
+  /** The lab's processes, by their ids on the host, whose command line contains the words; root only. */
+  processes(words: string, environment?: string): number[];
   /** Runs a command in a node's network namespace, seen from the host. */
   onNode(node: string, command: readonly string[]): string[];
   down(): Promise<CommandResult>;
@@ -98,6 +100,12 @@ export async function startLab(
         input: manifest,
         env: { HOME: home },
       }),
+    processes: (words, environment) =>
+      descendants(record.inner.pid).filter(
+        (pid) =>
+          procText(pid, 'cmdline').includes(words) &&
+          (environment === undefined || procText(pid, 'environ').includes(environment)),
+      ),
     onNode: (node, command) => [
       'nsenter',
       '-t',
@@ -114,6 +122,21 @@ export async function startLab(
       return result;
     },
   };
+}
+
+function descendants(pid: number): number[] {
+  const children = procText(pid, `task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** Words are separated by spaces; empty when the process is gone. */
+function procText(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8').replaceAll('\0', ' ');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as { code?: string }).code ?? '')) return '';
+    throw error;
+  }
 }
 
 function tailOf(path: string): string {

@@ -1,9 +1,17 @@
-/** Runs the API server as a process of its own in the fabric and hands out a client for it. */
+/**
+ * Runs the API server as a process of its own in the fabric and hands out a client for it. When it ends it is
+ * started again on the same data, addresses and keys: clients reconnect, and the mesh's traffic never notices.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Backoff } from '#base/backoff.ts';
+import { type Clock, sleep } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
 import { RestClient } from '#kube/client/rest-client.ts';
 import { LAB_ERRORS } from '../errors.ts';
+import { API_RESTART_CAP_MS, API_RESTART_INITIAL_MS } from '../limits.ts';
 import { programCommand } from '../program.ts';
 import { API_PORT, FABRIC_ADDRESS, SERVICE_CIDR } from '../topology/addresses.ts';
 
@@ -13,11 +21,21 @@ export interface ApiProcess {
   client: RestClient;
   certificateAuthority: string;
   token: string;
-  /** Rejects never; resolves when the process has ended, which nothing in the lab survives. */
-  exited: Promise<number>;
 }
 
-export async function startApiProcess(unixSocket: string): Promise<ApiProcess> {
+export interface ApiProcessDeps {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+type Child = Bun.Subprocess<'ignore', 'pipe', 'inherit'>;
+
+/** Resolves when it serves; from then on it is kept running. */
+export async function startApiProcess(
+  deps: ApiProcessDeps,
+  unixSocket: string,
+): Promise<ApiProcess> {
   const flags = [
     `--data-dir=${DATA_DIRECTORY}`,
     `--listen=${FABRIC_ADDRESS}:${API_PORT}`,
@@ -26,12 +44,8 @@ export async function startApiProcess(unixSocket: string): Promise<ApiProcess> {
     '--kubelet-url-template=unix:/run/tulle/{node}/kubelet.sock',
     '--log-level=warn',
   ];
-  const child = Bun.spawn([...programCommand(), 'role', 'apiserver', ...flags], {
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'inherit',
-  });
-  await ready(child.stdout, child.exited);
+  const start = () => startServing([...programCommand(), 'role', 'apiserver', ...flags]);
+  keepRunning(deps, await start(), start);
   const read = (name: string) => readFileSync(join(DATA_DIRECTORY, name), 'utf8');
   const certificateAuthority = read('ca.crt');
   const token = read('admin.token').trim();
@@ -43,7 +57,42 @@ export async function startApiProcess(unixSocket: string): Promise<ApiProcess> {
       token: () => token,
     },
   );
-  return { client, certificateAuthority, token, exited: child.exited };
+  return { client, certificateAuthority, token };
+}
+
+async function startServing(command: string[]): Promise<Child> {
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
+  await ready(child.stdout, child.exited);
+  return child;
+}
+
+/** At once after a run that served, with growing pauses while it does not start. */
+function keepRunning(deps: ApiProcessDeps, first: Child, start: () => Promise<Child>): void {
+  const { clock, random, log } = deps;
+  const backoff = new Backoff(random, {
+    initialMs: API_RESTART_INITIAL_MS,
+    capMs: API_RESTART_CAP_MS,
+  });
+  const restart = async () => {
+    for (;;) {
+      try {
+        const child = await start();
+        log.info('the API server serves again');
+        backoff.reset();
+        return child;
+      } catch (error) {
+        log.error('the API server does not start', { reason: messageOf(error) });
+        await sleep(clock, backoff.nextDelayMs());
+      }
+    }
+  };
+  const follow = (child: Child): void => {
+    void child.exited.then(async (status) => {
+      log.warn('the API server ended and is started again', { status });
+      follow(await restart());
+    });
+  };
+  follow(first);
 }
 
 /** The first line says that it serves. */

@@ -82,11 +82,8 @@ async function startLab(
   await privateRun(options.stateDirectory);
   mkdirSync('/run/tulle', { recursive: true });
   await buildFabric(nodes);
-  const [api] = await Promise.all([startApiProcess(options.apiSocket), buildNodes(nodes)]);
-  void api.exited.then((status) => {
-    log.error('the API server ended', { status });
-    process.exit(3);
-  });
+  const starting = startApiProcess({ clock, random: systemRandom, log }, options.apiSocket);
+  const [api] = await Promise.all([starting, buildNodes(nodes)]);
   const namespace = options.demo ? DEMO_NAMESPACE : 'default';
   await emit({
     event: 'api',

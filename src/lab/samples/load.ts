@@ -1,4 +1,5 @@
 /** A steady load: so many requests a second to one URL, and every ten seconds a line that says how it went. */
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { messageOf } from '#base/errors.ts';
 
@@ -6,7 +7,10 @@ const REPORT_MS = 10_000;
 /** Requests in flight; beyond it a tick is skipped and counted, so that a stuck service does not pile up work. */
 const IN_FLIGHT_MAX = 200;
 const TIMEOUT_MS = 30_000;
-/** Every so many requests one opens a connection of its own and ends it, so that the load follows changes of the network's routing. */
+/**
+ * After so many requests the next ones use connections of their own: those that were opened before the service
+ * had its waypoint, or before the pod was in the mesh, stay what they are for as long as they live.
+ */
 const REQUESTS_PER_CONNECTION = 50;
 
 export interface LoadCounts {
@@ -43,6 +47,18 @@ export async function runLoadSample(argv: string[], clock: Clock = systemClock):
   }
   let counts = newCounts();
   let inFlight = 0;
+  let agent = new Agent({ keepAlive: true });
+  let onAgent = 0;
+  const currentAgent = () => {
+    if (++onAgent > REQUESTS_PER_CONNECTION) {
+      const old = agent;
+      // Its last requests may still run.
+      clock.after(TIMEOUT_MS, () => old.destroy());
+      agent = new Agent({ keepAlive: true });
+      onAgent = 1;
+    }
+    return agent;
+  };
   clock.every(1000 / perSecond, () => {
     if (inFlight >= IN_FLIGHT_MAX) {
       counts.skipped++;
@@ -50,7 +66,7 @@ export async function runLoadSample(argv: string[], clock: Clock = systemClock):
     }
     inFlight++;
     counts.sent++;
-    void one(url, counts).finally(() => {
+    void one(url, counts, currentAgent()).finally(() => {
       inFlight--;
     });
   });
@@ -62,19 +78,33 @@ export async function runLoadSample(argv: string[], clock: Clock = systemClock):
   await new Promise(() => undefined);
 }
 
-async function one(url: string, counts: LoadCounts): Promise<void> {
+async function one(url: string, counts: LoadCounts, agent: Agent): Promise<void> {
   const add = (map: Map<string, number>, key: string) => map.set(key, (map.get(key) ?? 0) + 1);
   try {
-    const answer = await fetch(url, {
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      keepalive: counts.sent % REQUESTS_PER_CONNECTION !== 0,
-    });
-    const text = await answer.text();
+    const { status, text } = await fetchOver(agent, url);
     const version = /"version":"([^"]*)"/.exec(text)?.[1];
     if (version !== undefined) add(counts.versions, version);
-    if (answer.ok) counts.ok++;
-    else add(counts.failures, String(answer.status));
+    if (status >= 200 && status < 300) counts.ok++;
+    else add(counts.failures, String(status));
   } catch (error) {
     add(counts.failures, messageOf(error).replaceAll(' ', '_'));
   }
+}
+
+function fetchOver(agent: Agent, url: string): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const answer = (response: IncomingMessage) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => void chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+      );
+    };
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    get(url, { agent, signal, headers: { 'user-agent': 'tulle-load' } }, answer).on(
+      'error',
+      reject,
+    );
+  });
 }

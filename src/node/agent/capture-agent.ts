@@ -7,7 +7,12 @@ import { Backoff } from '#base/backoff.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
-import { applyRedirection, removeRedirection } from '#redirect/apply.ts';
+import {
+  addressesInside,
+  applyRedirection,
+  exemptProbes,
+  removeRedirection,
+} from '#redirect/apply.ts';
 import type { Redirected } from '#redirect/reconcile.ts';
 import type { RuleOptions } from '#redirect/rules.ts';
 import { NODE_ERRORS } from '../errors.ts';
@@ -35,6 +40,7 @@ interface Captured {
   readonly request: CaptureRequest;
   readonly netns: NetworkNamespace;
   readonly proxy: WorkloadProxy;
+  readonly addresses: readonly string[];
 }
 
 export class CaptureAgent {
@@ -104,6 +110,7 @@ export class CaptureAgent {
     this.#captured.delete(uid);
     captured.proxy.stop('the pod is gone');
     captured.netns.close();
+    this.#forgetProbes(captured);
     this.#forgetIdentity(captured.proxy);
   }
 
@@ -131,8 +138,11 @@ export class CaptureAgent {
     if (!existsSync(request.netnsPath)) throw noNamespace(request);
     const netns = openNamespace(request.netnsPath);
     const proxy = new WorkloadProxy(this.#context, { ...request, netns }, listenOptions());
+    let addresses: string[];
     try {
       await applyRedirection(request.netnsPath, request.options);
+      addresses = await addressesInside(request.netnsPath);
+      await exemptProbes(addresses, 'add');
       // The pod may have gone while nft ran.
       if (this.#wanted.get(request.uid) === undefined) throw noNamespace(request);
       proxy.start();
@@ -140,8 +150,18 @@ export class CaptureAgent {
       netns.close();
       throw error;
     }
-    this.#captured.set(request.uid, { request, netns, proxy });
+    this.#captured.set(request.uid, { request, netns, proxy, addresses });
     proxy.whenReady(() => this.#hooks.onCaptured(request));
+  }
+
+  /** A pod that comes next may have the address and not be captured. */
+  #forgetProbes({ request, addresses }: Captured): void {
+    const others = new Set([...this.#captured.values()].flatMap((other) => other.addresses));
+    const free = addresses.filter((address) => !others.has(address));
+    exemptProbes(free, 'delete').catch((error: unknown) => {
+      const pod = `${request.namespace}/${request.name}`;
+      this.#context.log.warn('probes of the pod stay exempt', { pod, error: messageOf(error) });
+    });
   }
 
   #forgetIdentity(proxy: WorkloadProxy): void {

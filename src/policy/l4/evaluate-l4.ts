@@ -65,7 +65,7 @@ export function evaluateL4(
     if (policy.action === 'allow') allowPolicies += 1;
     else if (matchesPolicy(policy, facts)) {
       const policyName = nameOf(policy);
-      const reason = `explicitly denied by: ${policyName}`;
+      const reason = `explicitly denied by: ${policyName}${originOf(policy)}`;
       return { allow: false, reason, policy: policyName, dryRun };
     }
   }
@@ -81,6 +81,15 @@ export function evaluateL4(
   }
   const policyName = nameOf(allowedBy);
   return { allow: true, reason: `allowed by: ${policyName}`, policy: policyName, dryRun };
+}
+
+/** A policy that a PeerAuthentication became is named so that its owner finds the object. */
+function originOf({ name, namespace }: Authorization): string {
+  const demand = 'which demands mutual TLS';
+  if (name === 'istio_converted_static_strict') return ` (a STRICT PeerAuthentication, ${demand})`;
+  const converted = 'converted_peer_authentication_';
+  if (!name.startsWith(converted)) return '';
+  return ` (PeerAuthentication ${namespace}/${name.slice(converted.length)}, ${demand})`;
 }
 
 interface Facts {
