@@ -24,7 +24,7 @@ export function readManifests(paths: readonly string[]): Manifest[] {
 
 export function parseManifests(text: string, file: string): Manifest[] {
   return parseAllDocuments(text).flatMap((document) => {
-    const line = text.slice(0, document.range?.[0] ?? 0).split('\n').length;
+    const line = text.slice(0, document.contents?.range?.[0] ?? 0).split('\n').length;
     const reference = `${file}:${line}`;
     if (document.errors.length > 0) throw bad(reference, document.errors[0].message);
     const value: unknown = document.toJS();

@@ -1,0 +1,230 @@
+import { describe, expect, test } from 'bun:test';
+import { MeshError } from '#base/errors.ts';
+import type { GraphAnswer, StatusAnswer } from '#control/observe/api.ts';
+import { completionScript } from './commands/completion.ts';
+import { resolveKinds, type ServedKind } from './commands/kubectl/discovery.ts';
+import { exitStatusOf } from './commands/kubectl/exec.ts';
+import { parseManifests } from './commands/kubectl/manifests.ts';
+import { selectorText } from './commands/kubectl/pods.ts';
+import { formatGraph } from './commands/mesh/graph.ts';
+import { formatStatus, isHealthy } from './commands/mesh/status.ts';
+import { AnswerIsNo, reportOf, UsageError } from './output/report.ts';
+import { formatAge, formatTable } from './output/table.ts';
+import { buildProgram, runCommandLine } from './program.ts';
+
+const plain = (_colour: string, text: string) => text;
+
+describe('reportOf', () => {
+  const meshError = new MeshError('X', 'it broke', {
+    side: 'self',
+    hint: 'mend it',
+    cause: new Error('worn out'),
+  });
+  test.each([
+    ['an answer of no', new AnswerIsNo('not ready'), { text: 'not ready\n', status: 1 }],
+    ['wrong usage', new UsageError('which pod?'), { text: 'error: which pod?\n', status: 2 }],
+    [
+      'an operating failure',
+      meshError,
+      { text: 'error: it broke\n  cause: worn out\n  try: mend it\n', status: 3 },
+    ],
+  ])('%s', (_title, error, want) => {
+    expect(reportOf(error)).toEqual(want);
+  });
+
+  test('our own bug shows where it is', () => {
+    const report = reportOf(new TypeError('oops'));
+    expect(report.status).toBe(3);
+    expect(report.text).toContain('cli.test.ts');
+  });
+});
+
+describe('output', () => {
+  test('formatTable aligns columns and counts no colour codes', () => {
+    const text = formatTable(
+      ['A', 'B'],
+      [
+        ['\u001b[31mlong\u001b[0m', 'x'],
+        ['s', 'y'],
+      ],
+    );
+    expect(text).toBe('A      B\n\u001b[31mlong\u001b[0m   x\ns      y\n');
+  });
+
+  test.each([
+    [5, '5s'],
+    [119, '119s'],
+    [125, '2m5s'],
+    [3600, '60m'],
+    [4 * 3600 + 300, '4h5m'],
+    [30 * 3600, '30h'],
+    [50 * 3600, '2d2h'],
+  ])('formatAge(%d) is %s', (seconds, want) => {
+    expect(formatAge(seconds)).toBe(want);
+  });
+});
+
+function kind(
+  resource: string,
+  group: string,
+  names: string[],
+  categories: string[] = [],
+): ServedKind {
+  return {
+    group,
+    version: 'v1',
+    resource,
+    kind: resource,
+    namespaced: true,
+    names: [resource, ...names],
+    categories,
+  };
+}
+const SERVED = [
+  kind('pods', '', ['po', 'pod'], ['all']),
+  kind('services', '', ['svc'], ['all']),
+  kind('gateways', 'networking.istio.io', ['gw']),
+  kind('gateways', 'gateway.networking.k8s.io', ['gtw']),
+];
+
+describe('resolveKinds', () => {
+  test.each([
+    ['po', ['pods']],
+    ['svc,po', ['services', 'pods']],
+    ['all', ['pods', 'services']],
+  ])('%s', (text, want) => {
+    expect(resolveKinds(SERVED, text).map((one) => one.resource)).toEqual(want);
+  });
+
+  test('a group picks between kinds of one name', () => {
+    expect(resolveKinds(SERVED, 'gateways.gateway.networking.k8s.io')[0].group).toBe(
+      'gateway.networking.k8s.io',
+    );
+  });
+
+  test('an unknown kind is refused by name', () => {
+    expect(() => resolveKinds(SERVED, 'gizmos')).toThrow('gizmos');
+  });
+});
+
+describe('parseManifests', () => {
+  const good =
+    'apiVersion: v1\nkind: Pod\nmetadata: { name: a }\n---\n# nothing\n---\napiVersion: v1\nkind: Pod\nmetadata: { name: b }\n';
+
+  test('reads several documents with their lines and skips empty ones', () => {
+    const found = parseManifests(good, 'x.yaml');
+    expect(found.map(({ reference, object }) => [reference, object.metadata.name])).toEqual([
+      ['x.yaml:1', 'a'],
+      ['x.yaml:7', 'b'],
+    ]);
+  });
+
+  test('flattens a List', () => {
+    const list = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'List',
+      items: [{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' } }],
+    });
+    expect(parseManifests(list, '-').map(({ object }) => object.metadata.name)).toEqual(['a']);
+  });
+
+  test.each([
+    ['a broken document', 'a: [', 'x.yaml:1'],
+    ['no kind', 'apiVersion: v1\nmetadata: { name: a }\n', 'kind are required'],
+    ['no name', 'apiVersion: v1\nkind: Pod\n', 'metadata.name is required'],
+  ])('%s is refused', (_title, text, message) => {
+    expect(() => parseManifests(text, 'x.yaml')).toThrow(message);
+  });
+});
+
+describe('exec', () => {
+  test('exitStatusOf reads the cause that Kubernetes sends', () => {
+    expect(exitStatusOf({ status: 'Success' })).toBe(0);
+    const causes = [{ reason: 'ExitCode', message: '7' }];
+    expect(exitStatusOf({ status: 'Failure', details: { causes } })).toBe(7);
+    expect(() => exitStatusOf({ status: 'Failure', message: 'no such container' })).toThrow(
+      'no such container',
+    );
+  });
+
+  test('selectorText writes labels and expressions', () => {
+    const expressions = [
+      { key: 'tier', operator: 'In' as const, values: ['a', 'b'] },
+      { key: 'old', operator: 'DoesNotExist' as const },
+    ];
+    expect(selectorText({ matchLabels: { app: 'web' }, matchExpressions: expressions })).toBe(
+      'app=web,tier in (a,b),!old',
+    );
+  });
+});
+
+const EDGE = {
+  requestsPerSecond: 2,
+  errorRate: 0,
+  bytesSentPerSecond: 0,
+  bytesReceivedPerSecond: 0,
+  connectionsPerSecond: 0,
+  mtls: 1,
+  codes: {},
+};
+const EJECTION = {
+  upstream: 'shop/p',
+  endpoint: '198.18.0.1:80',
+  reason: '3 consecutive 5xx errors',
+  remainingMs: 5000,
+  by: 'shop/waypoint',
+};
+
+test('formatGraph shows a request once and names who is ejected and why', () => {
+  const answer: GraphAnswer = {
+    generatedAt: '',
+    windowSeconds: 30,
+    nodes: [
+      { id: 'workload/shop/web', kind: 'workload', namespace: 'shop', name: 'web', version: 'v1' },
+    ],
+    edges: [
+      { ...EDGE, source: 'workload/shop/web', destination: 'service/shop/p', protocol: 'http' },
+      { ...EDGE, source: 'workload/shop/web', destination: 'service/shop/p', protocol: 'tcp' },
+    ],
+    ejections: [EJECTION],
+  };
+  const text = formatGraph(answer, plain);
+  expect(text.split('\n').filter((line) => line.startsWith('shop/web@v1')).length).toBe(1);
+  expect(text).toContain('3 consecutive 5xx errors');
+});
+
+test('formatStatus names a refused configuration, and it makes the mesh unhealthy', () => {
+  const proxy = {
+    kind: 'node',
+    namespace: 'istio-system',
+    name: 'n',
+    node: 'node1',
+    ip: '',
+    connected: true,
+    certificates: [],
+    ejections: [],
+  } as const;
+  const types = [{ typeUrl: 't', resources: 3, nack: 'bad port', state: 'nacked' }];
+  const answer: StatusAnswer = {
+    generatedAt: '',
+    control: { ready: true, leader: true, pod: 'istiod-1', version: '1', startedAt: 'now' },
+    proxies: [{ ...proxy, sync: 'refused', types }],
+    waypoints: [],
+    findings: [],
+  };
+  expect(isHealthy(answer)).toBe(false);
+  expect(formatStatus(answer, plain)).toContain('bad port');
+});
+
+describe('command line', () => {
+  test('completion lists commands and flags of the tree', () => {
+    const script = completionScript('bash', buildProgram());
+    expect(script).toContain('"lab") words="up down status');
+    expect(script).toContain('--console-port');
+    expect(() => completionScript('fish', buildProgram())).toThrow('bash, zsh');
+  });
+
+  test('an unknown command is wrong usage', async () => {
+    expect(await runCommandLine(['frobnicate'])).toBe(2);
+  });
+});
