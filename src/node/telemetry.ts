@@ -80,6 +80,15 @@ export class NodeTelemetry {
     return record;
   }
 
+  /** A connection that goes nowhere by decision: counts as failed, never as opened, and gets its log line. */
+  refuse(facts: ConnectionFacts, error: MeshError): ConnectionRecord {
+    const edge = this.#edge(facts, responseOf(error).flag);
+    return new ConnectionRecord(facts, edge, this.#deps.clock.now(), (ended, why) => {
+      edge.failed.add(1);
+      this.#write(ended, why);
+    });
+  }
+
   failedEarly(facts: {
     direction: 'inbound' | 'outbound';
     source: SocketAddress;
@@ -90,12 +99,17 @@ export class NodeTelemetry {
   }
 
   #finish(record: ConnectionRecord, error: MeshError | undefined): void {
-    const { clock, log } = this.#deps;
     const { facts } = record;
     this.#live.delete(record);
     const edge = this.#edge(facts, error === undefined ? '-' : responseOf(error).flag);
     edge.closed.add(1);
     if (error !== undefined) edge.failed.add(1);
+    this.#write(record, error);
+  }
+
+  #write(record: ConnectionRecord, error: MeshError | undefined): void {
+    const { clock, log } = this.#deps;
+    const { facts } = record;
     const outbound = facts.direction === 'outbound';
     const end = {
       bytesSent: outbound ? record.receivedBytes : record.sentBytes,

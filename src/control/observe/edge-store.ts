@@ -58,16 +58,13 @@ export class EdgeStore {
     return sample;
   }
 
-  /** Each edge's sum over the seconds after `since`; edges without any are left out. */
+  /** Each edge's sum over the seconds after `since`; edges on which nothing flowed are left out. */
   *totals(since: number): Generator<{ key: EdgeKey; total: EdgeSample }> {
     for (const { key, samples } of this.#edges.values()) {
       const total = emptySample(0);
-      let any = false;
-      for (let at = samples.length - 1; at >= 0 && samples[at].second > since; at--) {
+      for (let at = samples.length - 1; at >= 0 && samples[at].second > since; at--)
         add(total, samples[at]);
-        any = true;
-      }
-      if (any) yield { key, total };
+      if (QUANTITIES.some((name) => total[name] > 0)) yield { key, total };
     }
   }
 

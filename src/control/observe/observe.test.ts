@@ -225,6 +225,15 @@ describe('buildGraph', () => {
     expect(graphOf(store, { namespace: 'b' }).edges).toHaveLength(1);
     expect(graphOf(store).edges).toHaveLength(2);
   });
+
+  test('leaves out edges on which nothing flowed', () => {
+    const store = new EdgeStore();
+    const key = { source: 'workload/a/x', destination: 'workload/b/y', protocol: 'tcp' } as const;
+    store.sample(key, 5);
+    expect(graphOf(store)).toMatchObject({ edges: [], nodes: [] });
+    store.sample(key, 5).sent = 1;
+    expect(graphOf(store).edges).toHaveLength(1);
+  });
 });
 
 const TARGET: ScrapeTarget = {

@@ -140,9 +140,14 @@ interface Incoming {
 function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void {
   const { context, pod, live } = deps;
   const { verdict, source, local, peer } = incoming;
-  session.record = context.telemetry.begin(factsOf(context, incoming));
+  const facts = factsOf(context, incoming);
+  const refuse = (why: Extract<InboundVerdict, { kind: 'refuse' }>) => {
+    const error = refusal(why);
+    session.record = context.telemetry.refuse(facts, error);
+    session.refuse(error);
+  };
   if (verdict.kind === 'refuse') {
-    session.refuse(refusal(verdict));
+    refuse(verdict);
     return;
   }
   const access = {
@@ -155,9 +160,10 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
   live.add(session, access);
   const denial = denialOf(context.state.current, access);
   if (denial !== undefined) {
-    session.refuse(refusal(denial));
+    refuse(denial);
     return;
   }
+  session.record = context.telemetry.begin(facts);
   const { upstream } = verdict;
   context.network.connect(
     {

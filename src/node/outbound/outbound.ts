@@ -54,15 +54,16 @@ function forward(outgoing: Outgoing): void {
   const { context, session, workload, original, pod } = outgoing;
   const request = { source: workload, original };
   const verdict = decideOutbound(context.state.current, request, context.random);
-  session.record = context.telemetry.begin(factsOf(outgoing, verdict));
+  const facts = factsOf(outgoing, verdict);
   if (verdict.kind === 'refuse') {
-    session.refuse(
-      new MeshError(verdict.code, verdict.reason, {
-        side: 'upstream',
-        hint: NODE_ERRORS[verdict.code],
-      }),
-    );
-  } else if (verdict.kind === 'tcp') {
+    const { code, reason } = verdict;
+    const error = new MeshError(code, reason, { side: 'upstream', hint: NODE_ERRORS[code] });
+    session.record = context.telemetry.refuse(facts, error);
+    session.refuse(error);
+    return;
+  }
+  session.record = context.telemetry.begin(facts);
+  if (verdict.kind === 'tcp') {
     const mark = PROXY_MARK;
     const connectTimeoutMs = CONNECT_TIMEOUT_MS;
     const { destination } = verdict;
