@@ -2,7 +2,7 @@
 import { MeshError, messageOf } from '#base/errors.ts';
 import { REDIRECT_ERRORS } from './errors.ts';
 import { COMMAND_TIMEOUT_MS } from './ports.ts';
-import { type ProbeChange, podAddresses, probeScript } from './probes.ts';
+import { exempts, PROBE_TABLE, type ProbeChange, podAddresses, probeScript } from './probes.ts';
 import {
   MANGLE_TABLE,
   NAT_TABLE,
@@ -38,9 +38,18 @@ export async function exemptProbes(
   addresses: readonly string[],
   change: ProbeChange,
 ): Promise<void> {
-  if (addresses.length === 0) return;
+  if (addresses.length === 0 && change !== 'replace') return;
   const script = `nft -f - <<'RULES'\n${probeScript(addresses, change)}\nRULES\n`;
   await runShell(['sh', '-c', script], { place: 'the node', what: 'exempt probes' });
+}
+
+export async function areProbesExempt(addresses: readonly string[]): Promise<boolean> {
+  const script = `nft list table inet ${PROBE_TABLE} 2>/dev/null || true`;
+  const listing = await runShell(['sh', '-c', script], {
+    place: 'the node',
+    what: 'look at probes',
+  });
+  return exempts(listing, addresses);
 }
 
 /** The addresses of a pod, from its own namespace: its status may not have them yet. */

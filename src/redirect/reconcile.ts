@@ -3,13 +3,15 @@ import type { Clock } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { applyRedirection, isRedirected } from './apply.ts';
+import { applyRedirection, areProbesExempt, exemptProbes, isRedirected } from './apply.ts';
 import type { RuleOptions } from './rules.ts';
 
 export interface Redirected {
   readonly name: string;
   readonly namespacePath: string;
   readonly options: RuleOptions;
+  /** Of the pod: the node's probes to them pass uncaptured. */
+  readonly addresses: readonly string[];
 }
 
 /** One pod a period keeps the cost flat, however many pods there are. */
@@ -20,17 +22,17 @@ export interface ReconcileDeps {
   log: Logger;
   /** The pods that should be redirected now. */
   wanted(): readonly Redirected[];
-  check?: (namespacePath: string) => Promise<boolean>;
-  apply?: (namespacePath: string, options: RuleOptions) => Promise<void>;
+  check?: (pod: Redirected) => Promise<boolean>;
+  apply?: (pod: Redirected) => Promise<void>;
 }
 
 export function startReconciler(deps: ReconcileDeps): Disposer {
-  const { clock, log, check = isRedirected, apply = applyRedirection } = deps;
+  const { clock, log, check = isInPlace, apply = putInPlace } = deps;
   let cursor = 0;
   let busy = false;
   const repair = async (pod: Redirected) => {
-    if (await check(pod.namespacePath)) return;
-    await apply(pod.namespacePath, pod.options);
+    if (await check(pod)) return;
+    await apply(pod);
     log.warn('redirection was missing and is in place again', { pod: pod.name });
   };
   const timer = clock.every(RECONCILE_PERIOD_MS, () => {
@@ -48,4 +50,13 @@ export function startReconciler(deps: ReconcileDeps): Disposer {
       });
   });
   return () => timer.cancel();
+}
+
+async function isInPlace({ namespacePath, addresses }: Redirected): Promise<boolean> {
+  return (await isRedirected(namespacePath)) && (await areProbesExempt(addresses));
+}
+
+async function putInPlace({ namespacePath, options, addresses }: Redirected): Promise<void> {
+  await applyRedirection(namespacePath, options);
+  await exemptProbes(addresses, 'add');
 }

@@ -62,15 +62,22 @@ export class CaptureAgent {
 
   /** For the reconciler. */
   get redirected(): readonly Redirected[] {
-    return [...this.#captured.values()].map(({ request }) => ({
+    return [...this.#captured.values()].map(({ request, addresses }) => ({
       name: `${request.namespace}/${request.name}`,
       namespacePath: request.netnsPath,
       options: request.options,
+      addresses,
     }));
   }
 
   has(uid: string): boolean {
     return this.#captured.has(uid);
+  }
+
+  /** At the start: forgets addresses of pods that went while no agent ran. */
+  async startProbes(known: readonly string[]): Promise<void> {
+    const captured = [...this.#captured.values()].flatMap(({ addresses }) => addresses);
+    await exemptProbes([...new Set([...known, ...captured])], 'replace');
   }
 
   /** Rules and plaintext listeners are in place when it resolves. */

@@ -7,7 +7,7 @@ import { RESOURCES } from '#kube/client/resources.ts';
 import type { Informer } from '#kube/informer/informer.ts';
 import { type InformerDeps, startInformer } from '#kube/informer/list-watch.ts';
 import type { CniAdd, CniAnswer } from '#redirect/cni-server.ts';
-import { planCapture, REDIRECTION_ANNOTATION } from '#redirect/plan.ts';
+import { type CaptureVerdict, planCapture, REDIRECTION_ANNOTATION } from '#redirect/plan.ts';
 import type { CaptureAgent, CaptureRequest } from './capture-agent.ts';
 
 export interface PodWatchOptions {
@@ -63,7 +63,8 @@ export class PodWatch {
 
   /** Namespaces first: a pod without its namespace's labels would be judged wrongly. */
   async #start(): Promise<void> {
-    await this.#namespaces.whenSynced();
+    await Promise.all([this.#namespaces.whenSynced(), this.#pods.whenSynced()]);
+    await this.#startProbes();
     this.#stops.push(
       this.#pods.subscribe({
         onAdd: (pod) => this.#judge(pod),
@@ -78,18 +79,38 @@ export class PodWatch {
     );
   }
 
+  async #startProbes(): Promise<void> {
+    const captured = this.#pods
+      .list()
+      .filter((pod) => !FINISHED.includes(pod.status?.phase) && this.#verdictOn(pod).captured);
+    const addresses = captured.map(({ status }) => status?.podIP ?? '').filter(Boolean);
+    try {
+      await this.#agent.startProbes(addresses);
+    } catch (error) {
+      // Each capture puts its own address in, so probes work all the same.
+      this.#deps.log.warn('stale probe addresses stay', { error: messageOf(error) });
+    }
+  }
+
+  #verdictOn(pod: Pod): CaptureVerdict {
+    const { namespace = '' } = pod.metadata;
+    return planCapture(
+      factsOf(pod),
+      this.#namespaces.get({ name: namespace })?.metadata.labels ?? {},
+    );
+  }
+
   #judgeAll(namespace: Namespace): void {
     for (const pod of this.#pods.list(namespace.metadata.name)) this.#judge(pod);
   }
 
   #judge(pod: Pod): void {
-    const { uid = '', namespace = '' } = pod.metadata;
+    const { uid = '' } = pod.metadata;
     if (FINISHED.includes(pod.status?.phase)) {
       this.#agent.forget(uid);
       return;
     }
-    const labels = this.#namespaces.get({ name: namespace })?.metadata.labels ?? {};
-    const verdict = planCapture(factsOf(pod), labels);
+    const verdict = this.#verdictOn(pod);
     if (!verdict.captured) {
       if (this.#agent.has(uid)) this.#release(pod, verdict.reason);
       return;
