@@ -85,6 +85,8 @@ function natTable(options: RuleOptions): string {
 
 function mangleTable(): string {
   const set = `ct mark set ct mark & ${hex(OTHER_BITS)} | ${hex(RETURN_MARK)}`;
+  // Only the app's answers need another route: a changed mark costs the kernel a second look-up for each packet,
+  // and what the proxy itself sends is on its way already.
   return `table inet ${MANGLE_TABLE} {
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
@@ -92,7 +94,7 @@ function mangleTable(): string {
   }
   chain output {
     type route hook output priority mangle; policy accept;
-    ct mark & ${hex(MARK_MASK)} == ${hex(RETURN_MARK)} meta mark set ct mark
+    ${unmarked} ct mark & ${hex(MARK_MASK)} == ${hex(RETURN_MARK)} meta mark set ct mark
   }
 }`;
 }

@@ -5,7 +5,7 @@ import { startOrigin } from './origin.ts';
 import { usageOf } from './process-usage.ts';
 import type { BenchRow } from './report.ts';
 import type { BenchContext, Subject } from './subjects/subject.ts';
-import { CLIENT, rebuildTopology, redirectOutbound, SERVER } from './topology.ts';
+import { applyCapture, CLIENT, rebuildTopology, SERVER } from './topology.ts';
 import { runLoad } from './wrk.ts';
 
 export interface CaseOptions {
@@ -87,7 +87,7 @@ export const CASES: readonly BenchCase[] = [
       await rebuildTopology();
       await startOrigin(context, SERVER.name);
       const pids = await start(subject, 'l4', subject.startL4?.(context));
-      if (subject.capture === 'bench') await redirectOutbound(15001);
+      if (subject.capture === 'bench') await applyCapture();
       const url = `http://${SERVER.address}:${context.originPort}/`;
       return measure({ case: 'l4', subject, pids, url, namespace: CLIENT.name }, options);
     },

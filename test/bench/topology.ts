@@ -4,6 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { MeshError } from '#base/errors.ts';
+import { INBOUND_HBONE_PORT } from '#redirect/ports.ts';
+import { NAT_TABLE, nftScript, routeScript } from '#redirect/rules.ts';
 
 export const CLIENT = { name: 'client', address: '198.18.0.1' };
 export const SERVER = { name: 'server', address: '198.18.0.2' };
@@ -71,13 +73,15 @@ export async function rebuildTopology(): Promise<void> {
   }
 }
 
-/** Sends every TCP connection of the client namespace but HBONE itself to `port`, as capture does. */
-export async function redirectOutbound(port: number): Promise<void> {
-  const rules = `table inet bench {
-  chain output {
-    type nat hook output priority -100; policy accept;
-    ip daddr != 127.0.0.0/8 tcp dport != 15008 redirect to :${port}
+/**
+ * The product's own capture rules in both namespaces, for peers that do not put them there themselves: every packet
+ * passes the same hooks whoever proxies it. Peers that cannot mark their sockets need the exemption of HBONE's port.
+ */
+export async function applyCapture(): Promise<void> {
+  const exempt = `insert rule inet ${NAT_TABLE} istio-output tcp dport ${INBOUND_HBONE_PORT} accept\n`;
+  for (const { name } of [CLIENT, SERVER]) {
+    const rules = `${nftScript({ bypassInbound: false })}\n${exempt}`;
+    await runText(inNamespace(name, ['nft', '-f', '-']), rules);
+    await runText(inNamespace(name, ['sh', '-c', routeScript()]));
   }
-}\n`;
-  await runText(inNamespace(CLIENT.name, ['nft', '-f', '-']), rules);
 }

@@ -25,7 +25,7 @@ export interface BenchContext {
 
 export interface Subject {
   readonly name: string;
-  /** Whose rules send the client's connections to port 15001; undefined for none (`direct`). */
+  /** Who puts the capture rules in place, the same for all; undefined for none (`direct`). */
   readonly capture: 'own' | 'bench' | undefined;
   /** An HBONE pair: capture on port 15001 in the client namespace, 15008 in the server namespace. Pids to sample. */
   startL4?(context: BenchContext): Promise<number[]>;
