@@ -8,7 +8,7 @@ import { parseManifests } from './commands/kubectl/manifests.ts';
 import { selectorText } from './commands/kubectl/pods.ts';
 import { formatGraph } from './commands/mesh/graph.ts';
 import { formatStatus, isHealthy } from './commands/mesh/status.ts';
-import { AnswerIsNo, reportOf, UsageError } from './output/report.ts';
+import { AnswerIsNo, ExitWith, reportOf, UsageError } from './output/report.ts';
 import { formatAge, formatTable } from './output/table.ts';
 import { buildProgram, runCommandLine } from './program.ts';
 
@@ -23,6 +23,7 @@ describe('reportOf', () => {
   test.each([
     ['an answer of no', new AnswerIsNo('not ready'), { text: 'not ready\n', status: 1 }],
     ['wrong usage', new UsageError('which pod?'), { text: 'error: which pod?\n', status: 2 }],
+    ['a remote program that failed', new ExitWith(7), { text: '', status: 7 }],
     [
       'an operating failure',
       meshError,

@@ -3,7 +3,7 @@ export const CLI_ERRORS = {
   CLI_NO_CLUSTER: 'tulle lab up --demo, or pass --kubeconfig PATH',
   CLI_NO_CONSOLE: 'tulle lab status; the mesh’s control plane may still be starting',
   CLI_UNKNOWN_KIND: 'kubectl api-resources lists the kinds that this cluster serves',
-  CLI_BAD_MANIFEST: 'tulle validate -f FILE names the line',
+  CLI_BAD_MANIFEST: 'correct the line that the message names, then run it again',
   CLI_NO_POD: 'tulle get pods -A',
   CLI_EXEC_FAILED: 'tulle describe pod NAME shows whether its container runs',
 } as const;

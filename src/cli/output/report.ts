@@ -14,6 +14,16 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** Ends with the status of a program that ran elsewhere and has said everything itself. */
+export class ExitWith extends Error {
+  override readonly name = 'ExitWith';
+  readonly status: number;
+  constructor(status: number) {
+    super(`exit status ${status}`);
+    this.status = status;
+  }
+}
+
 export interface Report {
   text: string;
   status: number;
@@ -22,6 +32,7 @@ export interface Report {
 export function reportOf(error: unknown): Report {
   if (error instanceof AnswerIsNo)
     return { text: error.message === '' ? '' : `${error.message}\n`, status: EXIT.no };
+  if (error instanceof ExitWith) return { text: '', status: error.status };
   if (error instanceof UsageError) return { text: `error: ${error.message}\n`, status: EXIT.usage };
   if (isMeshError(error)) {
     const cause = error.cause === undefined ? '' : `\n  cause: ${messageOf(error.cause)}`;

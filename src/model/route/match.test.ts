@@ -148,7 +148,8 @@ describe('matchRoute order', () => {
     const table = compileRouteTable(tableOf([route('r', [{ path: exact('/x') }])]));
     expect(matchRoute(table, 80, request({ path: '/y?z' }))).toEqual({
       route: undefined,
-      reason: 'none of the 1 match entries for p.shop.svc.cluster.local:80 takes GET /y',
+      reason:
+        'none of the 1 match entries for p.shop.svc.cluster.local:80 takes GET /y (VirtualService shop/p)',
     });
     expect(matchRoute(table, 81, request()).reason).toBe('p.shop.svc.cluster.local has no port 81');
   });

@@ -47,8 +47,17 @@ export function matchRoute(
   const count = compiled.entries.length;
   return {
     route: undefined,
-    reason: `none of the ${count} match entries for ${table.table.hostname}:${port} takes ${request.method} ${barePath}`,
+    reason: `none of the ${count} match entries for ${table.table.hostname}:${port} takes ${request.method} ${barePath} (${sourcesOf(compiled.entries)})`,
   };
+}
+
+/** The objects whose rules these are. */
+function sourcesOf(entries: readonly RouteEntry[]): string {
+  const names = entries.map(({ route: { route } }) => {
+    const { kind, namespace, name } = route.provenance;
+    return `${kind} ${namespace}/${name}`;
+  });
+  return [...new Set(names)].join(', ') || 'no rules';
 }
 
 /** A destination by weight; undefined when the route forwards nowhere (all weights 0). */

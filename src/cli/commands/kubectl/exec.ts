@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { MeshError } from '#base/errors.ts';
 import { type Cluster, clusterFor } from '../../cluster.ts';
 import { CLI_ERRORS } from '../../errors.ts';
-import { UsageError } from '../../output/report.ts';
+import { EXIT, ExitWith, UsageError } from '../../output/report.ts';
 import { findPod } from './pods.ts';
 
 const SUBPROTOCOL = 'v5.channel.k8s.io';
@@ -39,7 +39,8 @@ export async function exec(words: string[], options: ExecOptions, command: Comma
   if (options.container !== undefined) query.set('container', options.container);
   for (const part of program) query.append('command', part);
   const path = `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}/exec?${query}`;
-  process.exitCode = await runRemote(cluster, path, options.stdin === true);
+  const status = await runRemote(cluster, path, options.stdin === true);
+  if (status !== EXIT.done) throw new ExitWith(status);
 }
 
 /** The exit status of the remote program. */
