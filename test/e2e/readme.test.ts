@@ -60,9 +60,12 @@ describe.skipIf(skip)('README', () => {
     '$command',
     async ({ command, firstWord }) => {
       const env = { TULLE_HOME: lab.home, KUBECONFIG: lab.kubeconfig, HOME: lab.home };
-      const { status, stdout, stderr } = await run(['sh', '-c', command], { env });
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout.trim()).toStartWith(firstWord);
+      // The last log line may be one about configuration for a moment.
+      await eventually(`output that starts with ${firstWord}`, async () => {
+        const { status, stdout, stderr } = await run(['sh', '-c', command], { env });
+        expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+        return stdout.trim().startsWith(firstWord) || undefined;
+      });
     },
     30_000,
   );
