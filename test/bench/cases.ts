@@ -22,7 +22,6 @@ export interface BenchCase {
 }
 
 const L7_PORT = 18_080;
-const L7_ROUTES = 100;
 const WARM_UP_SECONDS = 2;
 
 interface Measured {
@@ -77,6 +76,24 @@ async function measure(target: Measured, options: CaseOptions): Promise<BenchRow
   return rows;
 }
 
+function httpCase(name: string, routes: number): BenchCase {
+  return {
+    name,
+    summary: `plain HTTP/1.1 proxy, table of ${routes} routes`,
+    connections: [32],
+    async run(context, subject, options) {
+      await startOrigin(context);
+      const pids = await start(
+        subject,
+        name,
+        subject.startL7?.(context, { port: L7_PORT, routes }),
+      );
+      const port = pids.length === 0 ? context.originPort : L7_PORT;
+      return measure({ case: name, subject, pids, url: `http://127.0.0.1:${port}/` }, options);
+    },
+  };
+}
+
 export const CASES: readonly BenchCase[] = [
   {
     name: 'l4',
@@ -92,16 +109,6 @@ export const CASES: readonly BenchCase[] = [
       return measure({ case: 'l4', subject, pids, url, namespace: CLIENT.name }, options);
     },
   },
-  {
-    name: 'l7-h1',
-    summary: `plain HTTP/1.1 proxy, table of ${L7_ROUTES} routes`,
-    connections: [32],
-    async run(context, subject, options) {
-      await startOrigin(context);
-      const started = subject.startL7?.(context, { port: L7_PORT, routes: L7_ROUTES });
-      const pids = await start(subject, 'l7-h1', started);
-      const port = pids.length === 0 ? context.originPort : L7_PORT;
-      return measure({ case: 'l7-h1', subject, pids, url: `http://127.0.0.1:${port}/` }, options);
-    },
-  },
+  httpCase('l7-h1', 100),
+  httpCase('l7-h1-one-route', 1),
 ];

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- CASE… [--against envoy,haproxy] [--seconds N] [--json]`. Moves into mount, pid and network
+ * `npm run bench -- CASE… [--against envoy,haproxy] [--seconds N] [--rounds N] [--json]`. Moves into mount, pid and network
  * namespaces of its own first (also without root, in a user namespace), so nothing it starts can stay behind and
  * no packet leaves the machine.
  */
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { reportOf, UsageError } from '#cli/output/report.ts';
 import { type BenchCase, CASES } from './cases.ts';
 import { makeCertificates } from './certificates.ts';
-import { type BenchReport, type BenchRow, formatReport } from './report.ts';
+import { type BenchReport, type BenchRow, formatReport, medianRows } from './report.ts';
 import { directSubject } from './subjects/direct.ts';
 import { envoySubject } from './subjects/envoy.ts';
 import { haproxySubject } from './subjects/haproxy.ts';
@@ -32,6 +32,8 @@ interface Flags {
   subjects: Subject[];
   seconds: number;
   connections: number[] | undefined;
+  /** Times that all subjects run, in turn; the report has the medians. */
+  rounds: number;
   json: boolean;
 }
 
@@ -43,6 +45,7 @@ function readFlags(argv: string[]): Flags {
       against: { type: 'string', default: '' },
       seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
       connections: { type: 'string' },
+      rounds: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -68,6 +71,7 @@ function readFlags(argv: string[]): Flags {
     subjects: [tulleSubject, ...peers],
     seconds: Number(values.seconds),
     connections,
+    rounds: Math.max(1, Math.trunc(Number(values.rounds)) || 1),
     json: values.json,
   };
 }
@@ -153,10 +157,18 @@ async function main(argv: string[]): Promise<number> {
   await runText(['mkdir', '-p', '/run/netns']);
   const rows: BenchRow[] = [];
   const failed: string[] = [];
-  for (const entry of flags.cases) rows.push(...(await runCase(entry, flags, failed)));
+  for (const entry of flags.cases) {
+    const all: BenchRow[] = [];
+    // Round by round, not subject by subject: what else the machine does meets all of them.
+    for (let round = 0; round < flags.rounds; round++) {
+      all.push(...(await runCase(entry, flags, failed)));
+    }
+    rows.push(...medianRows(all));
+  }
   const report: BenchReport = {
     machine: machine(),
     case: flags.cases.map((entry) => entry.name).join(' '),
+    rounds: flags.rounds,
     rows,
   };
   process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));

@@ -19,8 +19,20 @@ export interface BenchRow {
 export interface BenchReport {
   machine: { cores: number; memoryGiB: number; kernel: string; cpu: string; bun: string };
   case: string;
+  /** Each figure is the median of as many runs. */
+  rounds: number;
   rows: BenchRow[];
 }
+
+const FIGURES = [
+  'requestsPerSecond',
+  'cpuMicrosPerRequest',
+  'megabytesPerCpuSecond',
+  'p50Ms',
+  'p99Ms',
+  'rssMiB',
+  'privateMiB',
+] as const satisfies readonly (keyof BenchRow)[];
 
 const BAR_WIDTH = 30;
 const SUBJECT = 'tulle';
@@ -41,8 +53,24 @@ export function cpuRatio(rows: readonly BenchRow[], peer: BenchRow): number | nu
   return own.cpuMicrosPerRequest / peer.cpuMicrosPerRequest;
 }
 
+/** One row for each case, subject and number of connections, in the order of their first appearance. */
+export function medianRows(rows: readonly BenchRow[]): BenchRow[] {
+  const groups = Map.groupBy(rows, (row) => `${row.case} ${row.subject} ${row.connections}`);
+  return [...groups.values()].map((group) => {
+    const merged = { ...group[0] };
+    for (const name of FIGURES) merged[name] = median(group.map((row) => row[name]));
+    return merged;
+  });
+}
+
+/** The lower one of two middles: a figure that was measured, never a mean. */
+function median(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null).toSorted((a, b) => a - b);
+  return known[(known.length - 1) >> 1] ?? null;
+}
+
 export function formatReport(report: BenchReport): string {
-  const { machine, rows } = report;
+  const { machine, rows, rounds } = report;
   const header = [
     'case',
     'subject',
@@ -72,7 +100,7 @@ export function formatReport(report: BenchReport): string {
       ratio === null ? '' : `${ratio.toFixed(2)}x`,
     ];
   });
-  const title = `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Bun ${machine.bun}\n\n`;
+  const title = `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Bun ${machine.bun}; medians of ${rounds}\n\n`;
   return title + formatTable(header, cells) + bars(rows);
 }
 
