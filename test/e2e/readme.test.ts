@@ -22,13 +22,8 @@ function tour(): Step[] {
       .slice(1)
       .map((part) => {
         const [command, ...output] = part.split('\n');
-        return {
-          command,
-          firstWord: output
-            .join('\n')
-            .trim()
-            .split(/[\s:{]/)[0],
-        };
+        const [start = ''] = /^[^\d\s]+/.exec(output.join('\n').trim()) ?? [];
+        return { command, start };
       }),
   );
 }
