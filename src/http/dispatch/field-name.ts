@@ -1,12 +1,18 @@
 /** Field names and values between bytes and strings. Names are ASCII tokens (RFC 9110 §5.1), values Latin-1. */
 
-/** Bun's native slicer, which @types/bun leaves out; `toString('latin1')` costs twice as much. */
+/** Bun's native calls that @types/bun leaves out; `toString('latin1')` and `write(…, 'latin1')` cost twice as much. */
 interface LatinBuffer extends Buffer {
   latin1Slice(start: number, end: number): string;
+  latin1Write(text: string, offset: number, length: number): number;
 }
 
 export function latin1(bytes: Buffer, start: number, end: number): string {
   return (bytes as LatinBuffer).latin1Slice(start, end);
+}
+
+/** Writes a Latin-1 string; `out` has room. */
+export function putLatin1(out: Buffer, text: string, offset: number): void {
+  (out as LatinBuffer).latin1Write(text, offset, text.length);
 }
 
 /** Whether the bytes at `start` spell `name` (lower case) in any case; the caller compared the lengths. */

@@ -42,6 +42,8 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   readonly protocol = 'h1';
   onChange: () => void = () => undefined;
   readonly output: Output;
+  /** Of the running exchange: there is one at a time. */
+  readonly bodyWriter: BodyWriter;
   private state = IDLE;
   private readonly connection: Connection;
   private readonly clock: Clock;
@@ -62,6 +64,7 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
     this.connection = connection;
     this.clock = deps.clock;
     this.output = new Output(connection, limits.H1_OUTPUT_BYTES);
+    this.bodyWriter = new BodyWriter(this.output);
   }
 
   get capacity(): number {
@@ -351,7 +354,7 @@ class H1ClientExchange implements ClientExchange {
     this.handler = handler;
     this.toHead = request.method === 'HEAD';
     this.wantsUpgrade = request.upgrade !== '';
-    this.body = new BodyWriter(connection.output);
+    this.body = connection.bodyWriter;
   }
 
   /** Whether the socket took a byte of this request. */

@@ -31,7 +31,7 @@ export class HeadReader {
   }
 
   /** The offset behind the head, 0 when it goes on in the next chunk, or a negative reason. */
-  read(chunk: Uint8Array, at: number, end: number): number {
+  read(chunk: Buffer, at: number, end: number): number {
     if (this.kept === 0) {
       const length = this.parser.parse(chunk, at, end);
       if (length < 0) return length;
@@ -52,14 +52,14 @@ export class HeadReader {
     return at + length - before;
   }
 
-  private keep(chunk: Uint8Array, from: number, to: number): void {
+  private keep(chunk: Buffer, from: number, to: number): void {
     const count = to - from;
     if (this.kept + count > this.bytes.length) {
       const larger = Buffer.allocUnsafe(Math.max((this.kept + count) * 2, this.bytes.length));
       this.bytes.copy(larger, 0, 0, this.kept);
       this.bytes = larger;
     }
-    this.bytes.set(chunk.subarray(from, to), this.kept);
+    chunk.copy(this.bytes, this.kept, from, to);
     this.kept += count;
   }
 }

@@ -2,6 +2,7 @@
  * Writes heads as HTTP/1.1. Fields that came as HTTP/1.1 bytes are copied as they are, in runs between the
  * hidden ones (22 ns against 285 ns for rebuilding strings); the others are written from strings.
  */
+import { putLatin1 } from '../dispatch/field-name.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
 import type { Output } from '../output.ts';
 
@@ -17,6 +18,8 @@ export const CONNECTION_KEEP_ALIVE = 2;
 
 const CR = 0x0d;
 const LF = 0x0a;
+/** Up to this many characters a loop is cheaper than a native call. */
+const LOOP_MAX = 24;
 /** Status line, framing and connection fields. */
 const FIXED_BYTES = 256;
 const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n');
@@ -161,14 +164,16 @@ function writeFields(head: MessageHead, out: Buffer, offset: number): number {
 
 function writeText(text: string, out: Buffer, offset: number): number {
   const { length } = text;
-  if (length > 24) out.write(text, offset, 'latin1');
+  if (length > LOOP_MAX) putLatin1(out, text, offset);
   else for (let index = 0; index < length; index++) out[offset + index] = text.charCodeAt(index);
   return offset + length;
 }
 
+/** For the short constants above: a loop costs half of a native copy. */
 function writeBytes(bytes: Buffer, out: Buffer, offset: number): number {
-  out.set(bytes, offset);
-  return offset + bytes.length;
+  const { length } = bytes;
+  for (let index = 0; index < length; index++) out[offset + index] = bytes[index];
+  return offset + length;
 }
 
 function writeLineEnd(out: Buffer, at: number): number {

@@ -6,7 +6,7 @@ import type { MessageHead } from '../dispatch/message-head.ts';
 import { httpFault } from '../fault.ts';
 import { BODY_HIGH_BYTES } from '../limits.ts';
 import {
-  BodyWriter,
+  type BodyWriter,
   WRITE_CHUNKED,
   WRITE_LENGTH,
   WRITE_NOTHING,
@@ -44,7 +44,7 @@ export class H1ServerExchange implements ServerExchange {
     this.minor = http.minor;
     this.persistent = http.persistent;
     this.awaitsContinue = http.awaitsContinue;
-    this.body = new BodyWriter(connection.output);
+    this.body = connection.bodyWriter;
   }
 
   sendHead(head: MessageHead, end: boolean): void {

@@ -16,6 +16,7 @@ import * as limits from '../limits.ts';
 import { Output } from '../output.ts';
 import { type Sweepable, type Sweeper, sweeperOf } from '../sweeper.ts';
 import { BodyReader, END, PIECE } from './body-reader.ts';
+import { BodyWriter } from './body-writer.ts';
 import { buildRequest } from './head-builder.ts';
 import { HeadReader } from './head-reader.ts';
 import { CONNECTION_CLOSE, FRAME_EMPTY, writeResponseHead } from './head-writer.ts';
@@ -41,6 +42,8 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 
 export class H1ServerConnection implements ConnectionHandler, Sweepable {
   readonly output: Output;
+  /** Of the running exchange: there is one at a time. */
+  readonly bodyWriter: BodyWriter;
   draining = false;
   private state = HEAD;
   private readonly connection: Connection;
@@ -72,6 +75,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     this.options = options;
     this.onExchange = onExchange;
     this.output = new Output(connection, limits.H1_OUTPUT_BYTES);
+    this.bodyWriter = new BodyWriter(this.output);
     this.sweeper = sweeperOf(deps.clock);
     this.sweeper.enroll(this);
     this.quietSince = this.sweeper.now;

@@ -30,6 +30,8 @@ export class Framing {
   hopByHopBeyond: number[] = [];
   /** The Connection field names further fields; they are in `hopByHop` after `finish`. */
   private nominates = false;
+  /** After `token`: the offset behind it. */
+  private tokenEnd = 0;
 
   reset(): void {
     this.minor = 1;
@@ -138,12 +140,16 @@ export class Framing {
 
   private connection(bytes: Uint8Array, base: number, spans: Int32Array, index: number): number {
     this.hide(index);
-    forEachToken(bytes, base + spans[index * 4 + 2], base + spans[index * 4 + 3], (start, end) => {
+    const valueEnd = base + spans[index * 4 + 3];
+    let start = this.token(bytes, base + spans[index * 4 + 2], valueEnd);
+    while (start >= 0) {
+      const end = this.tokenEnd;
       if (spells(bytes, start, end, 'close')) this.close = true;
       else if (spells(bytes, start, end, 'keep-alive')) this.keepAlive = true;
       else if (spells(bytes, start, end, 'upgrade')) this.upgrade = true;
       else this.nominates = true;
-    });
+      start = this.token(bytes, end, valueEnd);
+    }
     return reason.NEED_MORE;
   }
 
@@ -154,33 +160,30 @@ export class Framing {
       const nameEnd = base + spans[index * 4 + 1];
       if (!spells(bytes, nameStart, nameEnd, 'connection')) continue;
       const valueEnd = base + spans[index * 4 + 3];
-      forEachToken(bytes, base + spans[index * 4 + 2], valueEnd, (start, end) => {
+      let start = this.token(bytes, base + spans[index * 4 + 2], valueEnd);
+      while (start >= 0) {
+        const end = this.tokenEnd;
         const token = String.fromCharCode(...bytes.subarray(start, end)).toLowerCase();
-        if (token === 'host' || token === 'content-length') return;
+        start = this.token(bytes, end, valueEnd);
+        if (token === 'host' || token === 'content-length') continue;
         for (let other = 0; other < count; other++) {
           const otherStart = base + spans[other * 4];
           if (spells(bytes, otherStart, base + spans[other * 4 + 1], token)) this.hide(other);
         }
-      });
+      }
     }
   }
-}
 
-/** Elements of a comma-separated list, without surrounding white space; empty ones are skipped. */
-function forEachToken(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  visit: (start: number, end: number) => void,
-): void {
-  let at = start;
-  while (at < end) {
+  /** Next element of a comma-separated list without surrounding white space: [result, tokenEnd), or -1. */
+  private token(bytes: Uint8Array, from: number, end: number): number {
+    let at = from;
     while (at < end && (bytes[at] === SP || bytes[at] === HTAB || bytes[at] === COMMA)) at++;
-    let stop = at;
-    while (stop < end && bytes[stop] !== COMMA) stop++;
-    let last = stop;
-    while (last > at && (bytes[last - 1] === SP || bytes[last - 1] === HTAB)) last--;
-    if (last > at) visit(at, last);
-    at = stop;
+    if (at === end) return -1;
+    let last = at + 1;
+    for (let stop = last; stop < end && bytes[stop] !== COMMA; stop++) {
+      if (bytes[stop] !== SP && bytes[stop] !== HTAB) last = stop + 1;
+    }
+    this.tokenEnd = last;
+    return at;
   }
 }

@@ -236,7 +236,7 @@ export class HeadParser {
     this.at += 1;
     this.mark = this.at;
     this.state = VALUE;
-    return reason.NEED_MORE;
+    return this.value(bytes, base, limit);
   }
 
   /** VALUE → LINE_LF on CR; surrounding white space is not part of the value. */
