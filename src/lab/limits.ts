@@ -29,7 +29,7 @@ export const API_RESTART_CAP_MS = 5_000;
 /** Kubernetes' default for terminationGracePeriodSeconds. */
 export const GRACE_SECONDS = 30;
 /** How often the node agent is asked again while it cannot answer. */
-export const CNI_RETRY_MS = 100;
+export const CNI_RETRY_MS = 40;
 /** One call to the node agent. */
 export const CNI_TIMEOUT_MS = 5_000;
 /** Service changes within this time become one nftables transaction. */
@@ -46,7 +46,7 @@ export const DNS_TTL_SECONDS = 5;
 /** Tokens in pods are renewed after this share of their life (the kubelet's 80 %). */
 export const TOKEN_REFRESH_SHARE = 0.8;
 /** ConfigMaps and Secrets in running pods follow changes; several in this time are one write. */
-export const VOLUME_SYNC_DELAY_MS = 200;
+export const VOLUME_SYNC_DELAY_MS = 20;
 /** Events older than this go, as on Kubernetes. */
 export const EVENT_MESSAGE_BYTES_MAX = 1024;
 /** Parts that are not ready by then are named in the error; a slow machine needs some tens of seconds. */

@@ -85,6 +85,9 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
     { node: xdsNodeOf(options), types: NODE_RESOURCE_TYPES },
   );
   const stopFollowing = followXds(xds, context.state, clock);
+  xds.onConnection((connected) => {
+    if (connected) identities.retry();
+  });
   const { agent, watch, stop: stopCapture } = startCapture(options, context, log);
   const servers = startStatusServers(
     statusSource({

@@ -128,6 +128,9 @@ function startControl(base: Base, options: WaypointRoleOptions): Control {
     { clock, random, log: log.child('xds'), transport },
     { node: nodeOf(options), types: WAYPOINT_TYPES },
   );
+  xds.onConnection((connected) => {
+    if (connected) svids.retry();
+  });
   const discovery = new Discovery(xds);
   const tunnels = new TunnelPool({ network, clock, identities: svids });
   return { principal, svids, xds, discovery, tunnels };

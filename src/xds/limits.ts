@@ -12,7 +12,7 @@ export const NACK_REASONS_MAX = 10;
  * lower, because a proxy that starts before its control plane should be in force soon after it.
  */
 export const RECONNECT_INITIAL_MS = 10;
-export const RECONNECT_FACTOR = 1.5;
+export const RECONNECT_FACTOR = 1.3;
 export const RECONNECT_CAP_MS = 5_000;
 /** A stream that lived this long was healthy: its end starts the back-off afresh. */
 export const RECONNECT_RESET_AFTER_MS = 1_000;

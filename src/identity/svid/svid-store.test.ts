@@ -130,6 +130,21 @@ describe('SvidStore', () => {
     expect(signer.asked.length).toBe(9);
   });
 
+  test('retry tries at once what failed, and leaves a valid certificate alone', async () => {
+    const { store, signer, clock, lines } = await setup();
+    signer.failing = DOWN;
+    store.request(WEB);
+    await until(() => lines.length === 1);
+    signer.failing = undefined;
+    store.retry();
+    clock.advance(0);
+    await until(() => store.get(WEB) !== undefined);
+    expect(signer.asked).toHaveLength(2);
+    store.retry();
+    clock.advance(0);
+    expect(signer.asked).toHaveLength(2);
+  });
+
   test('whenReady rejects with the reason of the attempt', async () => {
     const { store, signer } = await setup();
     signer.failing = DOWN;

@@ -50,6 +50,8 @@ export interface SvidStore {
   whenReady(principal: Principal): Promise<TlsIdentity>;
   /** First certificate and every later one. */
   onRotate(callback: (principal: Principal, identity: TlsIdentity) => void): Disposer;
+  /** The CA is known to answer again: what failed and has no valid certificate is tried at once. */
+  retry(): void;
   /** Drops key and certificate and stops renewing. */
   forget(principal: Principal): void;
   status(): readonly SvidStatus[];
@@ -125,6 +127,14 @@ class FetchingStore implements SvidStore {
   onRotate(callback: (principal: Principal, identity: TlsIdentity) => void): Disposer {
     this.#callbacks.add(callback);
     return () => void this.#callbacks.delete(callback);
+  }
+
+  retry(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.phase !== 'resting' || this.get(entry.principal) !== undefined) continue;
+      entry.backoff.reset();
+      this.#schedule(entry, 0);
+    }
   }
 
   forget(principal: Principal): void {

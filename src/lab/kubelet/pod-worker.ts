@@ -47,7 +47,7 @@ export interface NodeContext {
 }
 
 const POD_ROOT = '/run/tulle/pods';
-/** What a pod waits between two tries to get its volumes. */
+/** What a pod waits at most between two tries to get its volumes; a change of a ConfigMap or Secret ends the wait. */
 const VOLUME_RETRY_MS = 250;
 
 export class PodWorker {
@@ -65,6 +65,7 @@ export class PodWorker {
   #writing = false;
   #dirty = false;
   #volumeTimer: Timer | undefined;
+  #wakeVolumes: (() => void) | undefined;
   #renewal: Timer | undefined;
   #failure: { reason: string; message: string } | undefined;
 
@@ -223,7 +224,11 @@ export class PodWorker {
         told = message;
         this.#waiting('ContainerCreating', message);
       }
-      await new Promise<void>((resolve) => clock.after(VOLUME_RETRY_MS, resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wakeVolumes = resolve;
+      const timer = clock.after(VOLUME_RETRY_MS, resolve);
+      await promise;
+      timer.cancel();
     }
     return false;
   }
@@ -241,6 +246,7 @@ export class PodWorker {
 
   /** A ConfigMap or Secret changed, or a token is old. */
   refreshVolumes(): void {
+    this.#wakeVolumes?.();
     if (this.#volumeTimer !== undefined || !this.#initialized || this.#terminating !== undefined)
       return;
     const { clock, log } = this.#context.cluster;

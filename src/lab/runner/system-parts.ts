@@ -11,7 +11,9 @@ import { controlPlaneObjects, createOnce, nodeProxyName, nodeProxyPod } from './
 export async function createMesh(cluster: Cluster, nodes: readonly NodePlan[]): Promise<void> {
   const { client, pods } = cluster;
   const log = cluster.log.child('nodeproxies');
-  for (const { ref, object } of controlPlaneObjects()) await createOnce(client, ref, object);
+  await Promise.all(
+    controlPlaneObjects().map(({ ref, object }) => createOnce(client, ref, object)),
+  );
   const byName = new Map(nodes.map((node) => [nodeProxyName(node), node]));
   const reconciler = new Reconciler({ ...cluster, log }, async (name) => {
     const node = byName.get(name);

@@ -24,6 +24,7 @@ export function staticIdentities(
       listeners.add(callback);
       return () => void listeners.delete(callback);
     },
+    retry: () => undefined,
     forget: (principal) => void known.delete(principal),
     status: () =>
       [...known.keys()].map((principal) => ({
