@@ -1,13 +1,14 @@
 /** The real kubectl against a real server: the commands a user types. Skipped, loudly, where there is no kubectl. */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTestApiserver, type TestApiserver } from '#test/support/apiserver.ts';
+import { missingFor } from '#test/support/lab.ts';
 
 setDefaultTimeout(30_000);
 
-const hasKubectl = Bun.which('kubectl') !== null;
-if (!hasKubectl) process.stderr.write('SKIPPED: kubectl is not installed, its tests did not run\n');
+const skip = missingFor({ programs: ['kubectl'] }) !== undefined;
 
 const MANIFEST = `
 apiVersion: v1
@@ -35,7 +36,7 @@ spec:
   http: [{route: [{destination: {host: web, subset: v1}, weight: 100}]}]
 `;
 
-describe.skipIf(!hasKubectl)('kubectl', () => {
+describe.skipIf(skip)('kubectl', () => {
   let server: TestApiserver;
 
   beforeAll(async () => {

@@ -1,8 +1,5 @@
 /** Bounds of the HTTP drivers. Codec bounds are in wire/h1, wire/h2 and wire/hpack. */
 
-/** HBONE's windows, as ztunnel's defaults. */
-export const HBONE_STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
-export const HBONE_CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** For HTTP over HTTP/2: enough for 10 Gbit/s at 0.2 ms; what one slow reader can make us hold. */
 export const STREAM_WINDOW_BYTES = 256 * 1024;
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
@@ -44,8 +41,6 @@ export const CLOSE_LINGER_MS = 1000;
 export const HEAD_TIMEOUT_MS = 60_000;
 /** Idle HTTP/1.1 server connections, as Envoy's default. */
 export const IDLE_TIMEOUT_MS = 3_600_000;
-/** Pipelined bytes kept while an exchange runs; the socket is paused above it. */
-export const PIPELINE_BYTES_MAX = 64 * 1024;
 /** Body bytes an adapter holds for a stalled peer before `sendBody` answers false. */
 export const BODY_HIGH_BYTES = 64 * 1024;
 /** Request body bytes that are read and dropped after an early response, to keep the connection. */

@@ -3,7 +3,7 @@ export const NODE_ERRORS = {
   NODE_OPTIONS: 'see `tulle role node --help`',
   NODE_STATIC_FILE: 'compare the file with docs/node-static.md',
   NODE_WORKLOAD_UNKNOWN:
-    'the control plane has not told this node about the pod yet: `tulle proxy config` and its sync state',
+    'the control plane has not told this node about the pod yet: `tulle status` shows its sync state',
   NODE_NO_IDENTITY:
     'no certificate for this workload: is the control plane reachable on port 15012?',
   NODE_NO_UPSTREAM: 'no healthy endpoint serves this port: kubectl get endpointslices and pods',

@@ -2,7 +2,6 @@
 
 /** How long a connection waits for what it needs to be decided (ztunnel: 5 s for its workload record). */
 export const WORKLOAD_WAIT_MS = 5_000;
-export const IDENTITY_WAIT_MS = 5_000;
 /** As ztunnel's connect time-out towards the app and towards plain peers. */
 export const CONNECT_TIMEOUT_MS = 10_000;
 /** What an app may send before its upstream is there; then its socket is paused. */

@@ -2,6 +2,7 @@
  * Two pods in network namespaces of their own, captured by the real rules, over real mutual TLS:
  * client app → 15001 → HBONE → 15008 → server app. Needs root.
  */
+
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { systemClock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
@@ -14,6 +15,7 @@ import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 import { applyRedirection, isRedirected, removeRedirection } from '#redirect/apply.ts';
 import { createTestCa } from '#test/support/certificates.ts';
+import { missingFor } from '#test/support/lab.ts';
 import { completeService, completeWorkload } from './config/static-file.ts';
 import type { MeshAddress } from './state/mesh-snapshot.ts';
 import { type StaticNode, startStaticNode } from './static-node.ts';
@@ -35,11 +37,7 @@ const PRODUCT = formatPrincipal({
   serviceAccount: 'product',
 });
 
-const isRoot = process.getuid?.() === 0;
-if (!isRoot) {
-  if (process.env.CI) throw new Error('node-pair.netns.test needs root, and CI must run it');
-  process.stderr.write('\nSKIPPED: node-pair.netns.test needs root for network namespaces\n\n');
-}
+const skip = missingFor({ programs: ['ip', 'nft'], root: true }) !== undefined;
 
 const suffix = `${process.pid}`;
 const CLIENT_NS = `tulle-test-c${suffix}`;
@@ -173,7 +171,7 @@ function watch(connection: Connection, onText: (seen: Seen) => void): Seen {
   return seen;
 }
 
-describe.skipIf(!isRoot)('a pair of captured pods', () => {
+describe.skipIf(skip)('a pair of captured pods', () => {
   const network = new BunNetwork({ clock: systemClock });
   let client: NetworkNamespace;
   let server: NetworkNamespace;

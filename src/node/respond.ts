@@ -26,6 +26,8 @@ const RESPONSES: Readonly<Record<string, Response>> = {
   HBONE_CONNECT_TIMEOUT: { status: 503, flag: 'NETWORK_POLICY' },
   NET_TLS_FAILED: { status: 503, flag: 'TLS_FAILURE' },
   NET_PEER_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },
+  TRUST_NO_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },
+  TRUST_FOREIGN_DOMAIN: { status: 503, flag: 'TLS_FAILURE' },
 };
 const OTHERWISE: Response = { status: 503, flag: 'CONNECT' };
 

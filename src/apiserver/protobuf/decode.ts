@@ -6,8 +6,6 @@
 import { type JsonObject, setOwn } from '#kube/meta/object.ts';
 import fields from './generated/fields.json';
 
-export const PROTOBUF_MEDIA_TYPE = 'application/vnd.kubernetes.protobuf';
-
 /** The bytes are no Kubernetes protobuf object, or one of a kind that is not known in this form. */
 export class ProtobufError extends Error {
   override readonly name = 'ProtobufError';

@@ -1,10 +1,12 @@
 /** logs and exec by the real kubectl through the server to a node agent on a unix socket. */
+
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Server } from 'bun';
 import { startTestApiserver, type TestApiserver } from '#test/support/apiserver.ts';
+import { missingFor } from '#test/support/lab.ts';
 
 setDefaultTimeout(20_000);
 
@@ -12,8 +14,7 @@ const STDOUT = 1;
 const STDERR = 2;
 const ERROR_CHANNEL = 3;
 
-const hasKubectl = Bun.which('kubectl') !== null;
-if (!hasKubectl) process.stderr.write('SKIPPED: kubectl is not installed, its tests did not run\n');
+const skip = missingFor({ programs: ['kubectl'] }) !== undefined;
 
 interface Session {
   command: string[];
@@ -98,7 +99,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-describe.skipIf(!hasKubectl)('kubectl through the server', () => {
+describe.skipIf(skip)('kubectl through the server', () => {
   test('logs come from the agent of the pod’s node', async () => {
     const { stdout } = await server.kubectl(['logs', 'one', '--tail=5']);
     expect(stdout).toBe('line of /containerLogs/default/one/app tail=5\n');

@@ -62,14 +62,6 @@ export function invalid(field: string, value: unknown, detail: string): Finding 
   };
 }
 
-export function invalidType(field: string, value: unknown, detail: string): Finding {
-  return {
-    field,
-    reason: 'FieldValueTypeInvalid',
-    message: `Invalid value: ${JSON.stringify(typeName(value))}: ${detail}`,
-  };
-}
-
 export function duplicate(field: string, value: unknown): Finding {
   const shown = typeof value === 'object' ? JSON.stringify(value) : showValue(value);
   return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${shown}` };

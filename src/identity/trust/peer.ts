@@ -4,12 +4,9 @@ import { type Principal, parseIdentity, principalOf } from '#model/identity/spif
 
 /**
  * The peer's principal out of the URI SANs of its leaf. As ztunnel does (src/tls/workload.rs): the first SAN that
- * is an Istio identity counts, and its trust domain must be one of ours.
+ * is an Istio identity counts, and its trust domain must be ours.
  */
-export function verifyPeer(
-  uris: readonly string[],
-  trustDomains: ReadonlySet<string>,
-): Principal | MeshError {
+export function verifyPeer(uris: readonly string[], trustDomain: string): Principal | MeshError {
   const principal = principalOf(uris);
   const identity = principal === undefined ? undefined : parseIdentity(principal);
   if (principal === undefined || identity === undefined) {
@@ -19,12 +16,15 @@ export function verifyPeer(
       hint: 'is the peer part of the mesh?',
     });
   }
-  if (!trustDomains.has(identity.trustDomain)) {
-    const ours = [...trustDomains].join(', ');
-    return new MeshError('TRUST_FOREIGN_DOMAIN', `${principal} is not of trust domain ${ours}`, {
-      side: 'downstream',
-      hint: 'set trustDomain alike on both sides',
-    });
+  if (identity.trustDomain !== trustDomain) {
+    return new MeshError(
+      'TRUST_FOREIGN_DOMAIN',
+      `${principal} is not of trust domain ${trustDomain}`,
+      {
+        side: 'downstream',
+        hint: 'set trustDomain alike on both sides',
+      },
+    );
   }
   return principal;
 }

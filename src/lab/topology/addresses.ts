@@ -10,7 +10,6 @@ import { NODES_MAX } from '../limits.ts';
 export const FABRIC_ADDRESS = '198.18.255.1';
 export const FABRIC_PREFIX_LENGTH = 24;
 export const SERVICE_CIDR = '198.19.0.0/17';
-export const LAB_CIDR = '198.18.0.0/15';
 export const API_SERVICE_ADDRESS = '198.19.0.1';
 export const API_PORT = 6443;
 export const KUBELET_PORT = 10250;

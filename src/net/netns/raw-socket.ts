@@ -21,7 +21,6 @@ import { within } from './namespace.ts';
 import { decodeSocketName, encodeSocketName, SOCKET_NAME_BYTES_MAX } from './socket-name.ts';
 
 const number = new Int32Array(1);
-const linger = new Int32Array([1, 0]);
 const nameBuffer = new Uint8Array(SOCKET_NAME_BYTES_MAX);
 const nameLength = new Uint32Array(1);
 
@@ -100,11 +99,6 @@ export function duplicate(fd: number): number {
 
 export function closeDescriptor(fd: number): void {
   libc().close(fd);
-}
-
-/** socket(7) SO_LINGER 0: the next close sends RST. */
-export function lingerReset(fd: number): void {
-  libc().setsockopt(fd, abi.SOL_SOCKET, abi.SO_LINGER, ptr(linger), 8);
 }
 
 function openSocket(namespace: NetworkNamespace | undefined, family: number, what: string): number {

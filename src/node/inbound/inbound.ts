@@ -1,14 +1,11 @@
 /** Connections to the app of one pod: tunnels on 15008 and captured plaintext on 15006. */
+
 import { MeshError } from '#base/errors.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
 import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
-import {
-  formatPrincipal,
-  type Principal,
-  parseIdentity,
-  principalOf,
-} from '#model/identity/spiffe.ts';
+import { verifyPeer } from '#identity/trust/peer.ts';
+import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type {
   Connection,
@@ -40,19 +37,10 @@ export function acceptHbone(
   const { context } = deps;
   const source = { address: connection.remoteAddress, port: connection.remotePort };
   const destination = { address: connection.localAddress, port: connection.localPort };
-  const peer = principalOf(connection.peerUris);
-  // As ztunnel: the peer must be of our own trust domain, aliases are not consulted.
-  if (peer === undefined || parseIdentity(peer)?.trustDomain !== context.trustDomain) {
-    const proved = connection.peerUris.join(', ') || 'no identity';
-    const error = new MeshError(
-      'NET_PEER_IDENTITY',
-      `peer proved ${proved}, not one of ${context.trustDomain}`,
-      {
-        side: 'downstream',
-        hint: 'both ends need certificates of one trust domain',
-      },
-    );
-    context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+  // As ztunnel: our own trust domain only, aliases are not consulted.
+  const peer = verifyPeer(connection.peerUris, context.trustDomain);
+  if (peer instanceof MeshError) {
+    context.telemetry.failedEarly({ direction: 'inbound', source, destination, error: peer });
     return undefined;
   }
   return serveTunnels(connection, context, {

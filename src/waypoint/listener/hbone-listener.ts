@@ -2,13 +2,15 @@
  * The waypoint's 15008: accepts HBONE connections whose client proved an identity of our trust domain, and hands each tunnel to
  * the service that its authority names.
  */
+
 import type { Clock } from '#base/clock.ts';
+import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { parseAuthority } from '#hbone/authority.ts';
 import { HBONE_ALPN } from '#hbone/limits.ts';
 import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
-import { parseIdentity, principalOf } from '#model/identity/spiffe.ts';
+import { verifyPeer } from '#identity/trust/peer.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { TlsConnection, TlsIdentity } from '#net/connection.ts';
 import type { Network, TlsListener } from '#net/network.ts';
@@ -90,12 +92,10 @@ export class HboneListener {
 
   #accept(connection: TlsConnection) {
     const { clock, log, sources, workloadAt } = this.#deps;
-    const principal = principalOf(connection.peerUris);
-    const identity = principal === undefined ? undefined : parseIdentity(principal);
+    const principal = verifyPeer(connection.peerUris, this.#trustDomain);
     const from = formatHostPort(connection.remoteAddress, connection.remotePort);
-    if (identity === undefined || identity.trustDomain !== this.#trustDomain) {
-      const reason = `want an identity of ${this.#trustDomain}, got ${principal ?? 'none'}`;
-      log.warn('connection refused', { from, error: reason });
+    if (principal instanceof MeshError) {
+      log.warn('connection refused', { from, code: principal.code, error: principal.message });
       return undefined;
     }
     const address = connection.remoteAddress;

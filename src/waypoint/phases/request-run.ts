@@ -36,17 +36,6 @@ import { headForTry, isGrpc, isIdempotent, prepareRequest, prepareResponse } fro
 import { ReplayBuffer } from './replay-buffer.ts';
 import { UpstreamTry } from './upstream-try.ts';
 
-/** Names of the phases in order, for status pages and documentation. */
-export const PHASES = [
-  'identify',
-  'route',
-  'authorize',
-  'pick',
-  'dispatch',
-  'respond',
-  'record',
-] as const;
-
 const NO_ENDPOINTS: readonly HttpEndpoint[] = [];
 const NO_DESTINATIONS: readonly CompiledDestination[] = [];
 const encoder = new TextEncoder();

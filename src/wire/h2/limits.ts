@@ -7,7 +7,6 @@ export const FRAME_BYTES_MAX = 16_777_215;
 /** §6.9.1, §6.9.2. */
 export const WINDOW_BYTES_DEFAULT = 65_535;
 export const WINDOW_BYTES_MAX = 2_147_483_647;
-export const STREAM_ID_MAX = 2_147_483_647;
 /** Parameters in one SETTINGS frame; six are defined, this leaves room for extensions. */
 export const SETTINGS_COUNT_MAX = 32;
 export const PING_BYTES = 8;
