@@ -139,9 +139,9 @@ function startCapture(
     onCaptured: (request) => report(request, 'enabled'),
     onReleased: (request) => report(request, null),
   });
-  const { nodeName, netnsDir } = options;
+  const { nodeName, netnsDir, dnsCapture } = options;
   const deps = { client, clock, random, log: log.child('pods') };
-  const watch = new PodWatch(deps, agent, { nodeName, netnsDir });
+  const watch = new PodWatch(deps, agent, { nodeName, netnsDir, dnsCapture });
   const cniLog = log.child('cni');
   const stopCni = startCniServer(options.cniSocket, cniLog, (add) => watch.add(add));
   const stopReconciler = startReconciler({

@@ -14,6 +14,7 @@ import type { Connection } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 import { applyRedirection, isRedirected, removeRedirection } from '#redirect/apply.ts';
+import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { createTestCa } from '#test/support/certificates.ts';
 import { missingFor } from '#test/support/lab.ts';
 import { completeService, completeWorkload } from './config/static-file.ts';
@@ -196,9 +197,7 @@ describe.skipIf(skip)('a pair of captured pods', () => {
       identity: await authority.issue(principal),
     });
     await Promise.all(
-      [CLIENT_NS, SERVER_NS].map((name) =>
-        applyRedirection(pathOf(name), { bypassInbound: false }),
-      ),
+      [CLIENT_NS, SERVER_NS].map((name) => applyRedirection(pathOf(name), DEFAULT_RULES)),
     );
     node = startStaticNode(
       {

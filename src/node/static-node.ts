@@ -5,6 +5,7 @@ import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import { applyRedirection } from '#redirect/apply.ts';
+import { DEFAULT_RULES } from '#redirect/rules.ts';
 import type { AccessLogFormat } from './access-log.ts';
 import { type Assembly, assembleNode } from './assemble.ts';
 import { readStaticMesh, type StaticMesh } from './config/static-file.ts';
@@ -34,7 +35,7 @@ export async function startStaticFile(
   const mesh = readStaticMesh(path);
   for (const pod of mesh.pods) {
     if (pod.capture && pod.netns !== undefined) {
-      await applyRedirection(pod.netns, { bypassInbound: false });
+      await applyRedirection(pod.netns, DEFAULT_RULES);
     }
   }
   return startStaticNode(mesh, options);

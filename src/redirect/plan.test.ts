@@ -44,7 +44,7 @@ describe('planCapture', () => {
   ];
   for (const row of rows) {
     test(row.title, () => {
-      const verdict = planCapture(row.pod, row.namespace);
+      const verdict = planCapture(row.pod, row.namespace, { dns: true });
       expect(verdict.captured).toBe(row.captured);
       expect(verdict.reason).not.toBe('');
     });
@@ -52,6 +52,17 @@ describe('planCapture', () => {
 
   test('the bypass annotation is read', () => {
     const annotations = { 'ambient.istio.io/bypass-inbound-capture': 'true' };
-    expect(planCapture(pod({ annotations }), ambient).bypassInbound).toBe(true);
+    expect(planCapture(pod({ annotations }), ambient, { dns: true }).bypassInbound).toBe(true);
+  });
+
+  test('the DNS annotation goes before the default of the node, unless it is no boolean', () => {
+    const dnsOf = (value: string | undefined, dns: boolean) => {
+      const annotations: Record<string, string> =
+        value === undefined ? {} : { 'ambient.istio.io/dns-capture': value };
+      return planCapture(pod({ annotations }), ambient, { dns }).dns;
+    };
+    expect([dnsOf(undefined, true), dnsOf(undefined, false)]).toEqual([true, false]);
+    expect([dnsOf('false', true), dnsOf('true', false)]).toEqual([false, true]);
+    expect([dnsOf('yes', true), dnsOf('yes', false)]).toEqual([true, false]);
   });
 });

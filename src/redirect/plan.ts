@@ -12,11 +12,19 @@ export interface CaptureVerdict {
   readonly reason: string;
   /** Outbound only: the pod handles what comes in itself. */
   readonly bypassInbound: boolean;
+  /** The pod's name look-ups go to the proxy, as soon as that answers them. */
+  readonly dns: boolean;
+}
+
+export interface CaptureDefaults {
+  /** For pods that do not say. */
+  readonly dns: boolean;
 }
 
 export const DATAPLANE_MODE = 'istio.io/dataplane-mode';
 export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
 const BYPASS_INBOUND = 'ambient.istio.io/bypass-inbound-capture';
+const DNS_CAPTURE = 'ambient.istio.io/dns-capture';
 const SIDECAR_STATUS = 'sidecar.istio.io/status';
 /** As the cni chart's excludeNamespaces, plus Kubernetes' own. */
 const EXCLUDED_NAMESPACES: readonly string[] = ['istio-system', 'kube-system'];
@@ -62,10 +70,23 @@ export const CAPTURE_RULES: readonly Rule[] = [
   },
 ];
 
-export function planCapture(pod: EligibilityPod, namespaceLabels: Labels): CaptureVerdict {
-  const bypassInbound = pod.annotations[BYPASS_INBOUND] === 'true';
+export function planCapture(
+  pod: EligibilityPod,
+  namespaceLabels: Labels,
+  defaults: CaptureDefaults,
+): CaptureVerdict {
+  const bypassInbound = flagOf(pod, BYPASS_INBOUND) ?? false;
+  const dns = flagOf(pod, DNS_CAPTURE) ?? defaults.dns;
   const rule = CAPTURE_RULES.find((each) => each.matches(pod, namespaceLabels));
-  if (rule !== undefined) return { captured: rule.captured, reason: rule.reason, bypassInbound };
-  const reason = `neither pod nor namespace is labelled ${DATAPLANE_MODE}=ambient`;
-  return { captured: false, reason, bypassInbound };
+  const { captured, reason } = rule ?? {
+    captured: false,
+    reason: `neither pod nor namespace is labelled ${DATAPLANE_MODE}=ambient`,
+  };
+  return { captured, reason, bypassInbound, dns };
+}
+
+/** Anything but a boolean is as if it were not there. */
+function flagOf(pod: EligibilityPod, annotation: string): boolean | undefined {
+  const text = pod.annotations[annotation];
+  return text === 'true' ? true : text === 'false' ? false : undefined;
 }

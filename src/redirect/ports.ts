@@ -3,6 +3,11 @@
 export const OUTBOUND_PORT = 15001;
 export const INBOUND_PLAINTEXT_PORT = 15006;
 export const INBOUND_HBONE_PORT = 15008;
+export const DNS_PORT = 15053;
+/** Where the app believes its name server to be. */
+export const NAME_SERVER_PORT = 53;
+/** Connection tracking zone of the proxy's own look-ups. */
+export const PROXY_DNS_ZONE = 1;
 
 /** SO_MARK of every socket of the proxy: the rules let it pass. */
 export const PROXY_MARK = 0x539;

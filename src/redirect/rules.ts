@@ -4,12 +4,15 @@
  * redirected, so connections that were there before enrolment live on.
  */
 import {
+  DNS_PORT,
   INBOUND_HBONE_PORT,
   INBOUND_PLAINTEXT_PORT,
   MARK_MASK,
+  NAME_SERVER_PORT,
   OUTBOUND_PORT,
   PROBE_SOURCE_IPV4,
   PROBE_SOURCE_IPV6,
+  PROXY_DNS_ZONE,
   PROXY_MARK,
   RETURN_MARK,
   ROUTE_TABLE,
@@ -18,11 +21,16 @@ import {
 
 export interface RuleOptions {
   /** Leave incoming connections alone. */
-  bypassInbound: boolean;
+  readonly bypassInbound: boolean;
+  /** Name look-ups go to the proxy, which must listen on DNS_PORT of both loopback addresses. */
+  readonly dns: boolean;
 }
+
+export const DEFAULT_RULES: RuleOptions = { bypassInbound: false, dns: false };
 
 export const NAT_TABLE = 'istio-ambient-nat';
 export const MANGLE_TABLE = 'istio-ambient-mangle';
+export const RAW_TABLE = 'istio-ambient-raw';
 
 const OPENING = 'tcp flags & (fin | syn | rst | ack) == syn';
 const OTHER_BITS = 0xffffffff ^ MARK_MASK;
@@ -30,9 +38,10 @@ const hex = (value: number) => `0x${(value >>> 0).toString(16)}`;
 const marked = (mark: number) => `meta mark & ${hex(MARK_MASK)} == ${hex(mark)}`;
 const unmarked = `meta mark & ${hex(MARK_MASK)} != ${hex(PROXY_MARK)}`;
 
-/** Replaces both tables whole: applying twice leaves one set. */
+/** Replaces all tables whole: applying twice leaves one set. */
 export function nftScript(options: RuleOptions): string {
-  return [...removal(), natTable(options), mangleTable()].join('\n');
+  const tables = [natTable(options), mangleTable(), ...(options.dns ? [rawTable()] : [])];
+  return [...removal(), ...tables].join('\n');
 }
 
 export function nftRemovalScript(): string {
@@ -41,7 +50,7 @@ export function nftRemovalScript(): string {
 
 /** `add` before `delete`: deleting a table that is not there is an error. */
 function removal(): string[] {
-  return [NAT_TABLE, MANGLE_TABLE].flatMap((table) => [
+  return [NAT_TABLE, MANGLE_TABLE, RAW_TABLE].flatMap((table) => [
     `add table inet ${table}`,
     `delete table inet ${table}`,
   ]);
@@ -54,9 +63,16 @@ function natTable(options: RuleOptions): string {
     `ip daddr != 127.0.0.1 tcp dport != ${INBOUND_HBONE_PORT} ${OPENING} ${unmarked} redirect to :${INBOUND_PLAINTEXT_PORT}`,
     `ip6 daddr != ::1 tcp dport != ${INBOUND_HBONE_PORT} ${OPENING} ${unmarked} redirect to :${INBOUND_PLAINTEXT_PORT}`,
   ];
+  const names = [
+    // A resolver on the pod's own loopback is the pod's affair.
+    `oifname != "lo" udp dport ${NAME_SERVER_PORT} ${unmarked} redirect to :${DNS_PORT}`,
+    `ip daddr != 127.0.0.1 tcp dport ${NAME_SERVER_PORT} ${OPENING} ${unmarked} redirect to :${DNS_PORT}`,
+    `ip6 daddr != ::1 tcp dport ${NAME_SERVER_PORT} ${OPENING} ${unmarked} redirect to :${DNS_PORT}`,
+  ];
   const outbound = [
     `meta l4proto tcp ip daddr ${PROBE_SOURCE_IPV4} accept`,
     `meta l4proto tcp ip6 daddr ${PROBE_SOURCE_IPV6} accept`,
+    ...(options.dns ? names : []),
     // The app's answers to connections that the proxy opened.
     `meta l4proto tcp ${marked(RETURN_MARK)} accept`,
     // A pod that calls itself by its own address.
@@ -95,6 +111,23 @@ function mangleTable(): string {
   chain output {
     type route hook output priority mangle; policy accept;
     ${unmarked} ct mark & ${hex(MARK_MASK)} == ${hex(RETURN_MARK)} meta mark set ct mark
+  }
+}`;
+}
+
+/**
+ * What the proxy asks the real name server lives in a connection tracking zone of its own: else it and the app's
+ * redirected question, which have the same addresses and may have the same port, would be one entry.
+ */
+function rawTable(): string {
+  return `table inet ${RAW_TABLE} {
+  chain prerouting {
+    type filter hook prerouting priority raw; policy accept;
+    udp sport ${NAME_SERVER_PORT} ${unmarked} ct zone set ${PROXY_DNS_ZONE}
+  }
+  chain output {
+    type filter hook output priority raw; policy accept;
+    udp dport ${NAME_SERVER_PORT} ${marked(PROXY_MARK)} ct zone set ${PROXY_DNS_ZONE}
   }
 }`;
 }

@@ -62,10 +62,10 @@ export class CaptureAgent {
 
   /** For the reconciler. */
   get redirected(): readonly Redirected[] {
-    return [...this.#captured.values()].map(({ request, addresses }) => ({
+    return [...this.#captured.values()].map(({ request, proxy, addresses }) => ({
       name: `${request.namespace}/${request.name}`,
       namespacePath: request.netnsPath,
-      options: request.options,
+      options: rulesFor(request, proxy),
       addresses,
     }));
   }
@@ -147,7 +147,7 @@ export class CaptureAgent {
     const proxy = new WorkloadProxy(this.#context, { ...request, netns }, listenOptions());
     let addresses: string[];
     try {
-      await applyRedirection(request.netnsPath, request.options);
+      await applyRedirection(request.netnsPath, rulesFor(request, proxy));
       addresses = await addressesInside(request.netnsPath);
       await exemptProbes(addresses, 'add');
       // The pod may have gone while nft ran.
@@ -175,6 +175,11 @@ export class CaptureAgent {
     const shared = this.proxies.some((other) => other.principal === proxy.principal);
     if (!shared) this.#context.identities.forget(proxy.principal);
   }
+}
+
+/** Look-ups that nobody answers would leave the pod without names. */
+function rulesFor({ options }: CaptureRequest, proxy: WorkloadProxy): RuleOptions {
+  return { ...options, dns: options.dns && proxy.servesDns };
 }
 
 /** `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4. */

@@ -13,6 +13,7 @@ import type { CaptureAgent, CaptureRequest } from './capture-agent.ts';
 export interface PodWatchOptions {
   nodeName: string;
   netnsDir: string;
+  dnsCapture: boolean;
 }
 
 const FINISHED: readonly (string | undefined)[] = ['Succeeded', 'Failed'];
@@ -55,9 +56,9 @@ export class PodWatch {
       namespace: add.podNamespace,
       name: add.podName,
     });
-    const verdict = planCapture(factsOf(pod), await this.#labelsOf(client, add.podNamespace));
+    const verdict = this.#plan(pod, await this.#labelsOf(client, add.podNamespace));
     if (!verdict.captured) return { captured: false, reason: verdict.reason };
-    await this.#agent.capture(requestOf(pod, add.netns, verdict.bypassInbound));
+    await this.#agent.capture(requestOf(pod, add.netns, verdict));
     return { captured: true, reason: verdict.reason };
   }
 
@@ -94,10 +95,11 @@ export class PodWatch {
 
   #verdictOn(pod: Pod): CaptureVerdict {
     const { namespace = '' } = pod.metadata;
-    return planCapture(
-      factsOf(pod),
-      this.#namespaces.get({ name: namespace })?.metadata.labels ?? {},
-    );
+    return this.#plan(pod, this.#namespaces.get({ name: namespace })?.metadata.labels ?? {});
+  }
+
+  #plan(pod: Pod, namespaceLabels: Record<string, string>): CaptureVerdict {
+    return planCapture(factsOf(pod), namespaceLabels, { dns: this.#options.dnsCapture });
   }
 
   #judgeAll(namespace: Namespace): void {
@@ -118,7 +120,7 @@ export class PodWatch {
     // Pods without an address have no namespace yet: the CNI plugin will ask for them.
     if (this.#agent.has(uid) || pod.status?.podIP === undefined) return;
     const path = `${this.#options.netnsDir}/${uid}`;
-    this.#agent.keepCapturing(requestOf(pod, path, verdict.bypassInbound));
+    this.#agent.keepCapturing(requestOf(pod, path, verdict));
   }
 
   #release(pod: Pod, reason: string): void {
@@ -147,14 +149,14 @@ function factsOf(pod: Pod) {
   };
 }
 
-function requestOf(pod: Pod, netnsPath: string, bypassInbound: boolean): CaptureRequest {
+function requestOf(pod: Pod, netnsPath: string, verdict: CaptureVerdict): CaptureRequest {
   return {
     uid: pod.metadata.uid ?? '',
     namespace: pod.metadata.namespace ?? '',
     name: pod.metadata.name,
     serviceAccount: pod.spec.serviceAccountName ?? 'default',
     netnsPath,
-    options: { bypassInbound },
+    options: { bypassInbound: verdict.bypassInbound, dns: verdict.dns },
   };
 }
 

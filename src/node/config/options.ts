@@ -25,6 +25,8 @@ export interface NodeOptions {
   adminPort: number;
   metricsPort: number;
   readinessPort: number;
+  /** Capture the name look-ups of pods that do not say. */
+  dnsCapture: boolean;
   /** Everything from this file instead of a control plane: tests and benchmarks. */
   staticFile: string | undefined;
 }
@@ -44,6 +46,7 @@ const FLAGS = {
   'admin-port': { type: 'string' },
   'metrics-port': { type: 'string' },
   'readiness-port': { type: 'string' },
+  'dns-capture': { type: 'string' },
   static: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -84,6 +87,11 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     adminPort: portOf('admin-port', values['admin-port'], ADMIN_PORT),
     metricsPort: portOf('metrics-port', values['metrics-port'], METRICS_PORT),
     readinessPort: portOf('readiness-port', values['readiness-port'], READINESS_PORT),
+    dnsCapture:
+      oneOf('dns-capture', values['dns-capture'] ?? env.ISTIO_META_DNS_CAPTURE ?? 'true', [
+        'true',
+        'false',
+      ]) === 'true',
     staticFile: values.static,
   };
 }

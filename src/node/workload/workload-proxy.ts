@@ -53,6 +53,11 @@ export class WorkloadProxy {
     return this.#hbone !== undefined;
   }
 
+  /** Whether this proxy answers on 15053: look-ups are captured only then. */
+  get servesDns(): boolean {
+    return false;
+  }
+
   get liveInbound(): number {
     return this.#live.count;
   }
