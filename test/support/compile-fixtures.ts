@@ -22,6 +22,8 @@ export function service(
     waypoint: undefined,
     loadBalancing: undefined,
     canonical: true,
+    visibility: 'public',
+    ipFamilies: 'automatic',
   };
 }
 

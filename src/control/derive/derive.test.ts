@@ -86,6 +86,16 @@ describe('deriveService', () => {
     expect(bound({ clusterIP: 'None' }).service.addresses).toEqual([]);
   });
 
+  test.each([
+    [undefined, 'automatic'],
+    [['IPv4'], 'ipv4'],
+    [['IPv6'], 'ipv6'],
+    [['IPv6', 'IPv4'], 'dual'],
+  ] as const)('ipFamilies %p become %s', (families, ipFamilies) => {
+    const spec = { clusterIP: 'None', ipFamilies: families && [...families] };
+    expect(bound(spec).service.ipFamilies).toBe(ipFamilies);
+  });
+
   test('skips ExternalName', () => {
     const context = { mesh: DEFAULT_MESH, namespace: undefined, binding: UNBOUND };
     expect(deriveService(service({ type: 'ExternalName' }), context)).toBeUndefined();

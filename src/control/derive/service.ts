@@ -66,6 +66,8 @@ export function deriveService(
       waypoint: binding.waypoint,
       loadBalancing: loadBalancing(object, context.namespace),
       canonical: true,
+      visibility: 'public',
+      ipFamilies: ipFamiliesOf(spec.ipFamilies),
     },
     membership: {
       selector: spec.selector,
@@ -81,6 +83,12 @@ export function deriveService(
     condition: binding.condition,
     createdAt: object.metadata.creationTimestamp ?? '',
   };
+}
+
+function ipFamiliesOf(families: readonly string[] = []): Service['ipFamilies'] {
+  if (families.length > 1) return 'dual';
+  if (families.length === 0) return 'automatic';
+  return families[0] === 'IPv6' ? 'ipv6' : 'ipv4';
 }
 
 function loadBalancing(
@@ -160,6 +168,8 @@ export function deriveServiceEntry(
           ? { mode: 'passthrough', scopes: [], includeUnhealthy: true }
           : undefined,
       canonical: false,
+      visibility: 'public',
+      ipFamilies: 'automatic',
     };
     const bound: BoundService = {
       service,

@@ -43,6 +43,15 @@ export interface Service {
   readonly loadBalancing: LoadBalancing | undefined;
   /** Wins ties on hostname lookup; true for Kubernetes Services. */
   readonly canonical: boolean;
+  /** `namespace`: clients in other namespaces do not see it. */
+  readonly visibility: 'public' | 'namespace';
+  /** Which of an endpoint's addresses count; matters for headless services with dual-stack pods. */
+  readonly ipFamilies: 'automatic' | 'ipv4' | 'ipv6' | 'dual';
+}
+
+/** Whether clients of a namespace may know of the service. */
+export function isVisibleTo(service: Service, clientNamespace: string): boolean {
+  return service.visibility === 'public' || service.namespace === clientNamespace;
 }
 
 export function serviceKey(service: { namespace: string; hostname: string }): ServiceKey {

@@ -124,6 +124,8 @@ export function completeService(service: StaticService): Service {
     waypoint: undefined,
     loadBalancing: undefined,
     canonical: true,
+    visibility: 'public',
+    ipFamilies: 'automatic',
     ...service,
   };
 }

@@ -3,7 +3,7 @@
  * and swapped, so a connection decides on one consistent view.
  */
 import type { Authorization } from '#model/authorization/authorization.ts';
-import { type Service, type ServiceKey, serviceKey } from '#model/service/service.ts';
+import { isVisibleTo, type Service, type ServiceKey, serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { selectAuthorizations } from '#policy/l4/evaluate-l4.ts';
 
@@ -24,6 +24,8 @@ export class MeshSnapshot {
   readonly authorizations: readonly Authorization[];
   readonly #workloadsByAddress = new Map<string, Workload>();
   readonly #servicesByAddress = new Map<string, Service[]>();
+  /** Keys in lower case; `*.b.c` is a key like any other. */
+  readonly #servicesByHostname = new Map<string, Service[]>();
   readonly #endpoints = new Map<ServiceKey, Workload[]>();
   readonly #podsByName = new Map<string, Workload>();
   readonly #authorizationsOf = new Map<string, readonly Authorization[]>();
@@ -51,24 +53,19 @@ export class MeshSnapshot {
   serviceAt(network: string, address: string, clientNamespace: string): Service | undefined {
     const candidates = this.#servicesByAddress.get(`${network}/${address}`);
     if (candidates === undefined) return undefined;
-    return (
-      candidates.find((service) => service.namespace === clientNamespace) ??
-      candidates.find((service) => service.canonical) ??
-      candidates[0]
-    );
+    return best(candidates, clientNamespace);
   }
 
-  /** For the hostname form of an authority. */
-  serviceNamed(hostname: string, preferredNamespace: string): Service | undefined {
-    const own = this.services.get(`${preferredNamespace}/${hostname}`);
-    if (own !== undefined) return own;
-    let found: Service | undefined;
-    for (const service of this.services.values()) {
-      if (service.hostname !== hostname) continue;
-      if (service.canonical) return service;
-      found ??= service;
-    }
-    return found;
+  /** The service of exactly this hostname, among those that the client may see and `usable` lets through. */
+  serviceNamed(
+    hostname: string,
+    clientNamespace: string,
+    usable: (service: Service) => boolean = () => true,
+  ): Service | undefined {
+    const candidates = this.#servicesByHostname
+      .get(hostname.toLowerCase())
+      ?.filter((service) => isVisibleTo(service, clientNamespace) && usable(service));
+    return candidates && best(candidates, clientNamespace);
   }
 
   endpointsOf(key: ServiceKey): readonly Workload[] {
@@ -99,21 +96,29 @@ export class MeshSnapshot {
     if (workload.uid.includes('//Pod/')) {
       this.#podsByName.set(`${workload.namespace}/${workload.name}`, workload);
     }
-    for (const key of workload.services.keys()) {
-      const endpoints = this.#endpoints.get(key);
-      if (endpoints === undefined) this.#endpoints.set(key, [workload]);
-      else endpoints.push(workload);
-    }
+    for (const key of workload.services.keys()) append(this.#endpoints, key, workload);
   }
 
   #indexService(service: Service): void {
+    append(this.#servicesByHostname, service.hostname.toLowerCase(), service);
     for (const { network, address } of service.addresses) {
-      const key = `${network}/${address}`;
-      const services = this.#servicesByAddress.get(key);
-      if (services === undefined) this.#servicesByAddress.set(key, [service]);
-      else services.push(service);
+      append(this.#servicesByAddress, `${network}/${address}`, service);
     }
   }
+}
+
+function best(candidates: readonly Service[], clientNamespace: string): Service | undefined {
+  return (
+    candidates.find((service) => service.namespace === clientNamespace) ??
+    candidates.find((service) => service.canonical) ??
+    candidates[0]
+  );
+}
+
+function append<V>(index: Map<string, V[]>, key: string, value: V): void {
+  const values = index.get(key);
+  if (values === undefined) index.set(key, [value]);
+  else values.push(value);
 }
 
 export const EMPTY_SNAPSHOT = new MeshSnapshot({ version: 0, addresses: [], authorizations: [] });

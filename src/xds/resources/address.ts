@@ -50,6 +50,14 @@ const SCOPES = {
   network: 'NETWORK',
 } as const;
 
+const VISIBILITIES = { public: 'PUBLIC', namespace: 'NAMESPACE' } as const;
+const IP_FAMILIES = {
+  automatic: 'AUTOMATIC',
+  ipv4: 'IPV4_ONLY',
+  ipv6: 'IPV6_ONLY',
+  dual: 'DUAL',
+} as const;
+
 function inverse<K extends string, V extends string>(table: Readonly<Record<K, V>>): Map<V, K> {
   return new Map((Object.entries(table) as [K, V][]).map(([key, value]) => [value, key]));
 }
@@ -58,6 +66,8 @@ const APP_PROTOCOL_OF = inverse(APP_PROTOCOLS);
 const WORKLOAD_TYPE_OF = inverse(WORKLOAD_TYPES);
 const MODE_OF = inverse(MODES);
 const SCOPE_OF = inverse(SCOPES);
+const VISIBILITY_OF = inverse(VISIBILITIES);
+const IP_FAMILIES_OF = inverse(IP_FAMILIES);
 
 /** Caught by `decode`: the message is the reason. */
 class AddressReject extends Error {}
@@ -202,6 +212,8 @@ function encodeService(service: Service): ServiceMessage {
     waypoint: encodeGateway(service.waypoint),
     load_balancing: encodeLoadBalancing(service.loadBalancing),
     canonical: service.canonical,
+    visibility: VISIBILITIES[service.visibility],
+    ip_families: IP_FAMILIES[service.ipFamilies],
   });
 }
 
@@ -225,6 +237,8 @@ function decodeService(wire: ServiceMessage): Service {
     waypoint: decodeGateway(wire.waypoint),
     loadBalancing: decodeLoadBalancing(wire.load_balancing),
     canonical: wire.canonical,
+    visibility: known(VISIBILITY_OF, wire.visibility),
+    ipFamilies: known(IP_FAMILIES_OF, wire.ip_families),
   };
 }
 

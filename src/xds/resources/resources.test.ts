@@ -56,6 +56,8 @@ const workload: fc.Arbitrary<Workload> = fc.record({
 });
 
 const service: fc.Arbitrary<Service> = fc.record({
+  visibility: fc.constantFrom('public', 'namespace'),
+  ipFamilies: fc.constantFrom('automatic', 'ipv4', 'ipv6', 'dual'),
   name,
   namespace: name,
   hostname: name,
