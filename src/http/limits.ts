@@ -34,6 +34,8 @@ export const IDLE_FRAMES_PER_SECOND_MAX = 1000;
 export const CONTROL_BACKLOG_BYTES_MAX = 1024 * 1024;
 /** Streams reset by the client before we answered (CVE-2023-44487): from this many on, at most half of all. */
 export const PREMATURE_RESETS_MIN = 500;
+/** Streams we reset and whose late frames are let pass: five connections' worth of open streams. */
+export const RESETS_REMEMBERED_MAX = 1024;
 /** Time for a peer to take our GOAWAY and close before we reset the socket. */
 export const CLOSE_LINGER_MS = 1000;
 

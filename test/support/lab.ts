@@ -170,8 +170,10 @@ export async function eventually<T>(
 export function missingFor(needs: {
   programs: readonly string[];
   root?: boolean;
+  /** Instead of the usual folders. */
+  path?: string;
 }): string | undefined {
-  const path = `${process.env.PATH}:/usr/sbin:/sbin`;
+  const path = needs.path ?? `${process.env.PATH}:/usr/sbin:/sbin`;
   const missing = needs.programs.filter((program) => Bun.which(program, { PATH: path }) === null);
   const reasons = missing.map((program) => `${program} is not installed`);
   if (needs.root && process.getuid?.() !== 0) reasons.push('root is needed');

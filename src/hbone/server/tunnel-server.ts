@@ -5,7 +5,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
-import { H2Connection, type H2Stream } from '#http/h2/connection.ts';
+import { H2Connection, type H2Options, type H2Stream } from '#http/h2/connection.ts';
 import type { TlsConnection } from '#net/connection.ts';
 import * as limits from '../limits.ts';
 import { TunnelConnection } from '../tunnel-connection.ts';
@@ -27,6 +27,17 @@ export interface TunnelServerHandler {
   onClose(error: MeshError | undefined): void;
 }
 
+/** How HBONE's receiving end speaks HTTP/2, as ztunnel (src/proxy/h2/server.rs). */
+export const TUNNEL_SERVER_OPTIONS: H2Options = {
+  role: 'server',
+  streamWindowBytes: limits.STREAM_WINDOW_BYTES,
+  connectionWindowBytes: limits.CONNECTION_WINDOW_BYTES,
+  frameBytesMax: limits.FRAME_BYTES_MAX,
+  concurrentStreamsMax: limits.STREAMS_ACCEPTED_MAX,
+  headerListBytesMax: limits.SERVER_HEADER_LIST_BYTES_MAX,
+  keepAlive: { intervalMs: limits.KEEPALIVE_INTERVAL_MS, timeoutMs: limits.KEEPALIVE_TIMEOUT_MS },
+};
+
 /** Return it as the handler of the accepted TLS connection. */
 export function serveTunnels(
   connection: TlsConnection,
@@ -37,38 +48,22 @@ export function serveTunnels(
     remote: { address: connection.remoteAddress, port: connection.remotePort },
     local: { address: connection.localAddress, port: connection.localPort },
   };
-  return new H2Connection(
-    connection,
-    deps,
-    {
-      role: 'server',
-      streamWindowBytes: limits.STREAM_WINDOW_BYTES,
-      connectionWindowBytes: limits.CONNECTION_WINDOW_BYTES,
-      frameBytesMax: limits.FRAME_BYTES_MAX,
-      concurrentStreamsMax: limits.STREAMS_ACCEPTED_MAX,
-      headerListBytesMax: limits.SERVER_HEADER_LIST_BYTES_MAX,
-      keepAlive: {
-        intervalMs: limits.KEEPALIVE_INTERVAL_MS,
-        timeoutMs: limits.KEEPALIVE_TIMEOUT_MS,
-      },
+  return new H2Connection(connection, deps, TUNNEL_SERVER_OPTIONS, {
+    onStream(stream, head, end) {
+      const tunnel = new TunnelConnection('downstream', names);
+      tunnel.attach(stream);
+      stream.handler = tunnel;
+      // Plain HTTP on the HBONE port: as ztunnel answers (src/proxy/inbound.rs).
+      if (head.method !== 'CONNECT') {
+        refuse(stream, 400);
+        return;
+      }
+      handler.onTunnel(incoming(stream, head, tunnel));
+      if (end) tunnel.onEnd();
     },
-    {
-      onStream(stream, head, end) {
-        const tunnel = new TunnelConnection('downstream', names);
-        tunnel.attach(stream);
-        stream.handler = tunnel;
-        // Plain HTTP on the HBONE port: as ztunnel answers (src/proxy/inbound.rs).
-        if (head.method !== 'CONNECT') {
-          refuse(stream, 400);
-          return;
-        }
-        handler.onTunnel(incoming(stream, head, tunnel));
-        if (end) tunnel.onEnd();
-      },
-      onChange: () => undefined,
-      onClose: (error) => handler.onClose(error),
-    },
-  );
+    onChange: () => undefined,
+    onClose: (error) => handler.onClose(error),
+  });
 }
 
 function incoming(

@@ -256,6 +256,24 @@ describe('H2Connection ends the connection on', () => {
       want: code.ENHANCE_YOUR_CALM,
     },
     {
+      title: 'HEADERS on a stream that both sides ended',
+      spec: '§5.1',
+      frames: [...HELLO, get(1), frame(code.RST_STREAM, 0, 1, u32(8)), get(1)],
+      want: code.STREAM_CLOSED,
+    },
+    {
+      title: 'HEADERS on a stream below the highest',
+      spec: '§5.1.1',
+      frames: [...HELLO, get(5), get(3)],
+      want: code.STREAM_CLOSED,
+    },
+    {
+      title: 'PRIORITY of a stream on itself',
+      spec: 'RFC 7540 §5.3.1',
+      frames: [...HELLO, frame(code.PRIORITY, 0, 1, Buffer.concat([u32(1), Buffer.alloc(1)]))],
+      want: code.PROTOCOL_ERROR,
+    },
+    {
       title: 'a frame above our maximum',
       spec: '§4.2',
       frames: [...HELLO, post(1), Buffer.from('ffffff000000000001', 'hex')],
@@ -323,6 +341,24 @@ describe('H2Connection resets only the stream on', () => {
   test('DATA behind END_STREAM (§5.1) with STREAM_CLOSED', async () => {
     const { resets } = await script(...HELLO, get(1), frame(code.DATA, 0, 1, Buffer.from('a')));
     expect(resets).toEqual([[1, code.STREAM_CLOSED]]);
+  });
+
+  test('DATA behind the peer’s own RST_STREAM with STREAM_CLOSED, once', async () => {
+    const data = frame(code.DATA, 0, 1, Buffer.from('a'));
+    const reset = frame(code.RST_STREAM, 0, 1, u32(8));
+    const { resets, goAway } = await script(...HELLO, post(1), reset, data, data, get(3));
+    expect({ resets, goAway }).toEqual({ resets: [[1, code.STREAM_CLOSED]], goAway: undefined });
+  });
+
+  test('nothing when DATA and trailers cross our own reset', async () => {
+    const bad = frame(code.WINDOW_UPDATE, 0, 1, u32(0));
+    const late = [
+      frame(code.DATA, 0, 1, Buffer.from('a')),
+      frame(code.HEADERS, 5, 1, block('a', 'b')),
+    ];
+    const { resets, goAway, served } = await script(...HELLO, post(1), bad, ...late, get(3));
+    expect({ resets, goAway }).toEqual({ resets: [[1, code.PROTOCOL_ERROR]], goAway: undefined });
+    expect(served.length).toBe(2);
   });
 
   test('a header list over its limit with 431', async () => {

@@ -8,6 +8,7 @@ import {
   H2_REASON,
   readUint31,
   readUint32,
+  SELF_DEPENDENCY,
   ZERO_INCREMENT,
 } from '#wire/h2/frame.ts';
 import { HpackDecoder } from '#wire/hpack/decoder.ts';
@@ -100,10 +101,13 @@ export class H2Receiver implements FrameSink {
         this.owner.fail(code.PROTOCOL_ERROR, 'DATA on a stream that was never opened');
         return;
       }
-      // Bytes that crossed our RST_STREAM: dropped, but the connection's window gets them back.
+      // Dropped, but the connection's window gets the bytes back.
       this.sender.credit(undefined, view.length);
       if (stream !== undefined)
         this.streamFault(stream, code.STREAM_CLOSED, 'DATA after END_STREAM');
+      else if (!this.sender.resets.covers(view.streamId))
+        this.sender.resetFrame(view.streamId, code.STREAM_CLOSED);
+      if (dataBytes === 0) this.countIdle();
       return;
     }
     stream.receiveWindow -= view.length;
@@ -171,6 +175,10 @@ export class H2Receiver implements FrameSink {
         return;
       case code.GOAWAY:
         this.goAway(bytes, at);
+        return;
+      case code.PRIORITY:
+        if (readUint31(bytes, at) === view.streamId) this.onBroken(SELF_DEPENDENCY);
+        else this.countIdle();
         return;
       default:
         this.countIdle();
@@ -242,7 +250,12 @@ export class H2Receiver implements FrameSink {
       this.laterHead(stream, ends);
       return;
     }
-    if (!this.isIdle(id)) return;
+    if (!this.isIdle(id)) {
+      if (!this.sender.resets.covers(id)) {
+        this.owner.fail(code.STREAM_CLOSED, 'HEADERS on a closed stream');
+      }
+      return;
+    }
     if (!this.owner.options.isServer || (id & 1) === 0) {
       this.owner.fail(code.PROTOCOL_ERROR, `HEADERS opens stream ${id}, which it may not`);
       return;

@@ -25,6 +25,7 @@ import * as limits from '../limits.ts';
 import { Output } from '../output.ts';
 import type { H2Connection } from './connection.ts';
 import { blockBytesMax, writeBlock } from './header-block.ts';
+import { ResetMemory } from './reset-memory.ts';
 import { type H2Stream, LOCAL_OPEN, type StreamOwner } from './stream.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -33,6 +34,7 @@ const PING_PAYLOAD = Buffer.from('tulle-ka');
 export class H2Sender implements StreamOwner {
   readonly output: Output;
   readonly peer = new Settings();
+  readonly resets = new ResetMemory();
   peerStreamsMax: number = limits.CONCURRENT_STREAMS_ASSUMED;
   private readonly owner: H2Connection;
   private readonly encoder = new HpackEncoder();
@@ -132,6 +134,7 @@ export class H2Sender implements StreamOwner {
   }
 
   resetFrame(streamId: number, errorCode: number): void {
+    this.resets.add(streamId);
     const at = this.begin(FRAME_HEADER_BYTES + 4);
     const { bytes } = this.output;
     this.output.commit(writeUint32Frame(bytes, at, code.RST_STREAM, streamId, errorCode));

@@ -75,6 +75,12 @@ describe('FrameView.parseHeaders', () => {
       want: 'a',
     },
     {
+      title: 'a stream that depends on itself',
+      flags: code.FLAG_PRIORITY,
+      payload: [0x80, 0, 0, 1, 9, 97],
+      want: frame.SELF_DEPENDENCY,
+    },
+    {
       title: 'no pad length',
       flags: code.FLAG_PADDED,
       payload: [],
@@ -144,7 +150,7 @@ test('frameErrorCode names the code of RFC 9113 for each reason', () => {
     reasons.sort((a, b) => b - a).map((each) => code.errorCodeName(frame.frameErrorCode(each))),
   ).toEqual([
     ...['FRAME_SIZE_ERROR', 'PROTOCOL_ERROR', 'PROTOCOL_ERROR', 'PROTOCOL_ERROR'],
-    ...['FLOW_CONTROL_ERROR', 'PROTOCOL_ERROR', 'ENHANCE_YOUR_CALM'],
+    ...['FLOW_CONTROL_ERROR', 'PROTOCOL_ERROR', 'ENHANCE_YOUR_CALM', 'PROTOCOL_ERROR'],
   ]);
   expect(code.errorCodeName(0xbeef)).toBe('0xbeef');
 });

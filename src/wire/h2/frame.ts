@@ -16,6 +16,7 @@ export const BAD_SETTING = -4;
 export const BAD_WINDOW_SETTING = -5;
 export const ZERO_INCREMENT = -6;
 export const TOO_MANY_SETTINGS = -7;
+export const SELF_DEPENDENCY = -8;
 
 export const H2_REASON: Readonly<Record<number, string>> = {
   [BAD_FRAME_SIZE]: 'a frame has a size that its type does not allow',
@@ -25,6 +26,7 @@ export const H2_REASON: Readonly<Record<number, string>> = {
   [BAD_WINDOW_SETTING]: 'SETTINGS_INITIAL_WINDOW_SIZE is above 2^31-1',
   [ZERO_INCREMENT]: 'a WINDOW_UPDATE has increment 0',
   [TOO_MANY_SETTINGS]: 'a SETTINGS frame has too many parameters',
+  [SELF_DEPENDENCY]: 'a stream depends on itself',
 };
 
 export function frameErrorCode(reason: number): number {
@@ -95,6 +97,10 @@ export class FrameView {
     }
     if ((this.flags & code.FLAG_PRIORITY) !== 0) start += 5;
     if (start > end) return BAD_FRAME_SIZE;
+    // Priorities are read for nothing else (RFC 9113 §5.3.2); a stream on itself is still wrong (RFC 7540 §5.3.1).
+    if ((this.flags & code.FLAG_PRIORITY) !== 0 && readUint31(bytes, start - 5) === this.streamId) {
+      return SELF_DEPENDENCY;
+    }
     if (padding > end - start) return BAD_PADDING;
     this.start = start;
     this.end = end - padding;
