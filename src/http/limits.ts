@@ -36,6 +36,8 @@ export const CONTROL_BACKLOG_BYTES_MAX = 1024 * 1024;
 export const PREMATURE_RESETS_MIN = 500;
 /** Streams we reset and whose late frames are let pass: five connections' worth of open streams. */
 export const RESETS_REMEMBERED_MAX = 1024;
+/** Time for a client to answer the PING behind our first GOAWAY; then streams that it opens are refused. */
+export const DRAIN_ANSWER_MS = 5000;
 /** Time for a peer to take our GOAWAY and close before we reset the socket. */
 export const CLOSE_LINGER_MS = 1000;
 

@@ -9,13 +9,13 @@ import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import * as code from '#wire/h2/codes.ts';
-import { WINDOW_BYTES_DEFAULT } from '#wire/h2/limits.ts';
+import { STREAM_ID_MAX, WINDOW_BYTES_DEFAULT } from '#wire/h2/limits.ts';
 import { HEADER_LIST_BYTES_MAX } from '#wire/hpack/limits.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
 import { httpFault } from '../fault.ts';
 import * as limits from '../limits.ts';
 import { H2Receiver } from './receiver.ts';
-import { H2Sender } from './sender.ts';
+import { H2Sender, isDrainPing } from './sender.ts';
 import type { H2Stream, H2StreamHandler, Initiator } from './stream.ts';
 
 export type { H2Stream, H2StreamHandler, Initiator } from './stream.ts';
@@ -73,6 +73,8 @@ export class H2Connection implements ConnectionHandler {
   private ticker: Timer | undefined;
   private pongTimer: Timer | undefined;
   private lingerTimer: Timer | undefined;
+  /** Between our first GOAWAY and the one that names the last stream. */
+  private drainTimer: Timer | undefined;
   private nextStreamId = 1;
   private heard = true;
   private awaitingPong = false;
@@ -127,15 +129,23 @@ export class H2Connection implements ConnectionHandler {
     return this.receiver.settingsSeen;
   }
 
-  /** GOAWAY; running streams finish, then the connection closes. */
+  /**
+   * GOAWAY; running streams finish, then the connection closes. A server says it twice (RFC 9113 §6.8): the first names no
+   * stream, so what the peer had sent before it read that is still served; its PING tells when the peer has.
+   */
   drain(): void {
     if (this.closed || this.draining) return;
     this.draining = true;
-    this.sender.goAway(this.receiver.lastStreamId, code.NO_ERROR, '');
-    // RFC 9113 §6.8: streams the peer opened before it read our GOAWAY are refused by number, hence retryable.
-    this.receiver.refuseAbove = this.receiver.lastStreamId;
-    this.handler.onChange();
-    this.closeWhenIdle();
+    if (this.options.isServer) {
+      this.sender.goAway(STREAM_ID_MAX, code.NO_ERROR, '');
+      this.sender.drainPing();
+      this.drainTimer = this.clock.after(limits.DRAIN_ANSWER_MS, () => this.refuseLater());
+      this.handler.onChange();
+    } else {
+      this.sender.goAway(this.receiver.lastStreamId, code.NO_ERROR, '');
+      this.handler.onChange();
+      this.closeWhenIdle();
+    }
   }
 
   /** GOAWAY with `errorCode` and close at once; streams get `onReset`. */
@@ -189,16 +199,26 @@ export class H2Connection implements ConnectionHandler {
     if (this.draining) this.closeWhenIdle();
   }
 
-  /** PING with ACK came. */
-  pong(): void {
+  /** PING with ACK came; its payload is `bytes` from `at`. */
+  pong(bytes: Buffer, at: number): void {
+    if (this.drainTimer !== undefined && isDrainPing(bytes, at)) this.refuseLater();
     this.awaitingPong = false;
     this.pongTimer?.cancel();
   }
 
   closeWhenIdle(): void {
-    if (this.streams.size > 0 || this.closed) return;
+    if (this.streams.size > 0 || this.closed || this.drainTimer !== undefined) return;
     this.finish(undefined);
     this.endSocket();
+  }
+
+  /** Second step of a server's drain: streams above the last one are refused, hence safe to retry. */
+  private refuseLater(): void {
+    this.drainTimer?.cancel();
+    this.drainTimer = undefined;
+    this.sender.goAway(this.receiver.lastStreamId, code.NO_ERROR, '');
+    this.receiver.refuseAbove = this.receiver.lastStreamId;
+    this.closeWhenIdle();
   }
 
   private shut(errorCode: number, text: string, error: MeshError, initiator: Initiator): void {
@@ -239,6 +259,8 @@ export class H2Connection implements ConnectionHandler {
     this.closed = true;
     this.ticker?.cancel();
     this.pongTimer?.cancel();
+    this.drainTimer?.cancel();
+    this.drainTimer = undefined;
     this.handler.onChange();
     this.handler.onClose(error);
   }

@@ -171,7 +171,7 @@ export class H2Receiver implements FrameSink {
       case code.PING:
         if (this.countIdle()) return;
         if ((view.flags & code.FLAG_ACK) === 0) this.sender.pong(bytes, at);
-        else this.owner.pong();
+        else this.owner.pong(bytes, at);
         return;
       case code.GOAWAY:
         this.goAway(bytes, at);

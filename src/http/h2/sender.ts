@@ -30,6 +30,7 @@ import { type H2Stream, LOCAL_OPEN, type StreamOwner } from './stream.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const PING_PAYLOAD = Buffer.from('tulle-ka');
+const DRAIN_PAYLOAD = Buffer.from('tulle-dr');
 
 export class H2Sender implements StreamOwner {
   readonly output: Output;
@@ -206,6 +207,11 @@ export class H2Sender implements StreamOwner {
     this.pingFrame(false, PING_PAYLOAD, 0);
   }
 
+  /** Behind the first GOAWAY of a drain: its answer says that the peer has read both. */
+  drainPing(): void {
+    this.pingFrame(false, DRAIN_PAYLOAD, 0);
+  }
+
   pong(opaque: Uint8Array, from: number): void {
     this.pingFrame(true, opaque, from);
     this.checkBacklog();
@@ -297,4 +303,9 @@ export class H2Sender implements StreamOwner {
       if (this.hasRoom(stream)) this.serve(stream);
     }
   }
+}
+
+/** Whether a PING's payload is that of `drainPing`. */
+export function isDrainPing(bytes: Buffer, from: number): boolean {
+  return DRAIN_PAYLOAD.equals(bytes.subarray(from, from + DRAIN_PAYLOAD.length));
 }

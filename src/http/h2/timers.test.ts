@@ -2,32 +2,36 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { Recorder } from '#test/support/h2-recorder.ts';
-import { frame, framesOf, settings } from '#test/support/h2-script.ts';
+import { frame, framesOf, post, settings } from '#test/support/h2-script.ts';
 import { ScriptedConnection, turn } from '#test/support/scripted-connection.ts';
 import * as code from '#wire/h2/codes.ts';
+import { CLIENT_PREFACE } from '#wire/h2/frame.ts';
 import { MessageHead } from '../dispatch/message-head.ts';
-import { CLOSE_LINGER_MS } from '../limits.ts';
+import { CLOSE_LINGER_MS, DRAIN_ANSWER_MS } from '../limits.ts';
 import { H2Connection } from './connection.ts';
 import { probeH2 } from './probe.ts';
 
 const KEEP_ALIVE = { intervalMs: 10_000, timeoutMs: 3000 };
 
-function connect(keepAlive?: typeof KEEP_ALIVE) {
+function connect(keepAlive?: typeof KEEP_ALIVE, role: 'client' | 'server' = 'client') {
   const clock = new FakeClock();
   const socket = new ScriptedConnection();
   const closes: (string | undefined)[] = [];
   const h2 = new H2Connection(
     socket,
     { clock },
-    { role: 'client', keepAlive },
+    { role, keepAlive },
     {
-      onStream: () => undefined,
+      onStream(stream) {
+        stream.handler = new Recorder();
+      },
       onChange: () => undefined,
       onClose: (error) => closes.push(error?.code),
     },
   );
   socket.handler = h2;
-  socket.receive(settings());
+  const preface = role === 'server' ? CLIENT_PREFACE.toString('latin1') : '';
+  socket.receive(preface + settings());
   const pings = async () => {
     await turn();
     return framesOf(socket.take()).filter(({ type }) => type === code.PING);
@@ -66,6 +70,61 @@ describe('H2Connection keepalive', () => {
     socket.receive(settings());
     clock.advance(3000);
     expect(h2.closed).toBe(false);
+  });
+});
+
+describe('H2Connection drains as a server', () => {
+  /** [frame type, last stream of a GOAWAY] of what was written since. */
+  const written = async (socket: ScriptedConnection) => {
+    await turn();
+    return framesOf(socket.take())
+      .filter(({ type }) => type === code.GOAWAY || type === code.PING || type === code.RST_STREAM)
+      .map(({ type, id, payload }) => [type, type === code.GOAWAY ? payload.readUInt32BE(0) : id]);
+  };
+  const pingOf = async (socket: ScriptedConnection) => {
+    await turn();
+    const ping = framesOf(socket.take()).find(({ type }) => type === code.PING);
+    return ping?.payload ?? Buffer.alloc(8);
+  };
+
+  test('names the last stream only when the peer has answered the PING behind the first GOAWAY', async () => {
+    const { socket, h2, clock } = connect(undefined, 'server');
+    await turn();
+    socket.take();
+    socket.receive(post(1));
+    h2.drain();
+    expect(await written(socket)).toEqual([
+      [code.GOAWAY, 0x7fffffff],
+      [code.PING, 0],
+    ]);
+    socket.receive(post(3) + frame(code.PING, code.FLAG_ACK, 0, Buffer.from('any else')));
+    expect([await written(socket), h2.active]).toEqual([[], 2]);
+    socket.receive(frame(code.PING, code.FLAG_ACK, 0, Buffer.from('tulle-dr')) + post(5));
+    expect(await written(socket)).toEqual([
+      [code.GOAWAY, 3],
+      [code.RST_STREAM, 5],
+    ]);
+    expect([h2.active, clock.pending]).toEqual([2, 0]);
+  });
+
+  test('an idle one waits for the answer before it closes', async () => {
+    const { socket, h2, closes } = connect(undefined, 'server');
+    h2.drain();
+    const payload = await pingOf(socket);
+    expect(h2.closed).toBe(false);
+    socket.receive(frame(code.PING, code.FLAG_ACK, 0, payload));
+    expect([h2.closed, closes]).toEqual([true, [undefined]]);
+  });
+
+  test('a peer that never answers is told its last stream all the same', async () => {
+    const { socket, h2, clock } = connect(undefined, 'server');
+    socket.receive(post(1));
+    h2.drain();
+    await written(socket);
+    clock.advance(DRAIN_ANSWER_MS);
+    expect(await written(socket)).toEqual([[code.GOAWAY, 1]]);
+    socket.receive(post(3));
+    expect(await written(socket)).toEqual([[code.RST_STREAM, 3]]);
   });
 });
 
