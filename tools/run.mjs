@@ -70,6 +70,7 @@ function suites(filters) {
     .sort();
   return [
     ['unit', ['src', 'tools', 'test/support', 'test/conformance']],
+    ['benchmarks, short', ['test/bench']],
     ...e2e.map((file) => [file, [file]]),
   ];
 }

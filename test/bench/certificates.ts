@@ -1,12 +1,14 @@
-/** The two identities of the L4 cases, as files (the peers read files). */
+/** The identities of the L4 cases, as files (the peers read files). */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTestCa } from '#test/support/certificates.ts';
 import type { Certificates } from './subjects/subject.ts';
 
+/** One for each name, from one CA, in the order of the names. */
 export async function makeCertificates(
   directory: string,
-): Promise<{ client: Certificates; server: Certificates }> {
+  names: readonly string[],
+): Promise<Certificates[]> {
   const ca = await createTestCa('bench');
   const rootFile = join(directory, 'root.pem');
   writeFileSync(rootFile, ca.rootPem);
@@ -19,5 +21,5 @@ export async function makeCertificates(
     writeFileSync(keyFile, identity.privateKey, { mode: 0o600 });
     return { principal, chainFile, keyFile, rootFile };
   };
-  return { client: await make('client'), server: await make('server') };
+  return Promise.all(names.map(make));
 }

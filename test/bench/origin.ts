@@ -1,4 +1,4 @@
-/** The server behind every subject: nginx (Debian package nginx-light) with a 100-byte answer and a large file. */
+/** The server behind every subject: nginx (Debian package nginx-light) with a 100-byte answer. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MeshError } from '#base/errors.ts';
@@ -8,8 +8,8 @@ import { inNamespace } from './topology.ts';
 const ANSWER_BYTES = 100;
 
 function configuration(directory: string, port: number): string {
-  return `worker_processes 1;
-daemon off;
+  return `daemon off;
+master_process off;
 pid ${directory}/nginx.pid;
 error_log ${directory}/nginx-error.log;
 events { worker_connections 4096; }
@@ -28,7 +28,10 @@ http {
 }
 
 /** Starts the origin in `namespace` (or where the bench itself is) and waits until it listens. */
-export async function startOrigin(context: BenchContext, namespace?: string): Promise<void> {
+export async function startOrigin(
+  context: BenchContext,
+  namespace?: string,
+): Promise<Bun.Subprocess> {
   const nginx = Bun.which('nginx', { PATH: `${process.env.PATH}:/usr/sbin` });
   if (!nginx) {
     throw new MeshError(
@@ -45,7 +48,7 @@ export async function startOrigin(context: BenchContext, namespace?: string): Pr
   const file = join(directory, 'nginx.conf');
   writeFileSync(file, configuration(directory, context.originPort));
   const command = [nginx, '-c', file];
-  await startProcess(context, {
+  return startProcess(context, {
     name: `origin-${namespace ?? 'local'}`,
     command: namespace ? inNamespace(namespace, command) : command,
     namespace,

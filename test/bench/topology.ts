@@ -2,7 +2,7 @@
  * Two network namespaces joined by a veth pair, as two nodes are. The benchmark has already moved into mount,
  * pid and network namespaces of its own (main.ts), so everything made here ends with it.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { MeshError } from '#base/errors.ts';
 import { INBOUND_HBONE_PORT } from '#redirect/ports.ts';
 import { DEFAULT_RULES, NAT_TABLE, nftScript, routeScript } from '#redirect/rules.ts';
@@ -40,10 +40,10 @@ export const inNamespace = (name: string, command: readonly string[]) => [
   ...command,
 ];
 
-/** Both namespaces anew; call it when no process is left in the old ones. */
+/** Both namespaces anew, without further pods; call it when no process is left in the old ones. */
 export async function rebuildTopology(): Promise<void> {
-  for (const { name } of [CLIENT, SERVER]) {
-    if (existsSync(`/run/netns/${name}`)) await runText(['ip', 'netns', 'del', name]);
+  for (const name of existsSync('/run/netns') ? readdirSync('/run/netns') : []) {
+    await runText(['ip', 'netns', 'del', name]);
   }
   await runText(['ip', 'netns', 'add', CLIENT.name]);
   await runText(['ip', 'netns', 'add', SERVER.name]);
@@ -71,6 +71,18 @@ export async function rebuildTopology(): Promise<void> {
       `addr add ${end.address}/24 dev ${device}\nlink set lo up\nlink set ${device} up\n`,
     );
   }
+}
+
+/** Network namespaces of further pods of both nodes: `client-1`, `server-1` and so on, with nothing inside but loopback. */
+export async function addPods(count: number): Promise<void> {
+  const names = [CLIENT, SERVER].flatMap(({ name }) => podNames(name, count));
+  for (const name of names) {
+    if (!existsSync(`/run/netns/${name}`)) await runText(['ip', 'netns', 'add', name]);
+  }
+}
+
+export function podNames(node: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${node}-${index + 1}`);
 }
 
 /**

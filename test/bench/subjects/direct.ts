@@ -3,6 +3,7 @@ import type { Subject } from './subject.ts';
 
 export const directSubject: Subject = {
   name: 'direct',
+  installed: () => true,
   capture: undefined,
   startL4: async () => [],
   startL7: async () => [],

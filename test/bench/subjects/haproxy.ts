@@ -5,14 +5,17 @@ import { MeshError } from '#base/errors.ts';
 import { CLIENT, inNamespace, SERVER } from '../topology.ts';
 import { type BenchContext, type Certificates, type Subject, startProcess } from './subject.ts';
 
-const GLOBAL =
-  'global\n  nbthread 1\n  maxconn 4096\ndefaults\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n';
+/** Two descriptors each have to fit below the usual hard limit of 20,000: HAProxy does not start otherwise. */
+const CONNECTIONS_MAX = 9_500;
+const GLOBAL = `global\n  nbthread 1\n  maxconn ${CONNECTIONS_MAX}\ndefaults\n  timeout connect 2s\n  timeout client 300s\n  timeout server 300s\n`;
 const OUT_PORT = 15001;
 const MTLS_PORT = 15008;
 
+const haproxyPath = () => Bun.which('haproxy', { PATH: `${process.env.PATH}:/usr/sbin` });
+
 function findHaproxy(): string {
-  const path = Bun.which('haproxy', { PATH: `${process.env.PATH}:/usr/sbin` });
-  if (path) return path;
+  const path = haproxyPath();
+  if (path !== null) return path;
   throw new MeshError('BENCH_PEER_MISSING', 'haproxy is not on the PATH', {
     side: 'self',
     hint: 'apt-get install haproxy',
@@ -37,17 +40,20 @@ async function launch(
   const file = join(context.directory, `${options.name}.cfg`);
   writeFileSync(file, GLOBAL + options.text);
   const command = [findHaproxy(), '-db', '-f', file];
-  return startProcess(context, {
+  const child = await startProcess(context, {
     ...options,
     command: options.namespace ? inNamespace(options.namespace, command) : command,
   });
+  return child.pid;
 }
 
 export const haproxySubject: Subject = {
   name: 'haproxy',
+  installed: () => haproxyPath() !== null,
+  connectionsMax: CONNECTIONS_MAX,
   capture: 'bench',
   async startL4(context) {
-    const { client, server } = await context.certificates();
+    const [client, server] = await context.certificates(['client', 'server']);
     const inPem = bundle(context, 'haproxy-in', server);
     const outPem = bundle(context, 'haproxy-out', client);
     const inText = `listen in\n  mode tcp\n  bind :${MTLS_PORT} ssl crt ${inPem} ca-file ${server.rootFile} verify required ssl-min-ver TLSv1.3\n  server origin 127.0.0.1:${context.originPort}\n`;

@@ -17,18 +17,28 @@ export interface BenchContext {
   readonly directory: string;
   /** Where the origin (nginx, 100-byte answer) listens: in the server namespace and on loopback. */
   readonly originPort: number;
-  certificates(): Promise<{ client: Certificates; server: Certificates }>;
+  /** From a CA of their own at each call, in the order of the names. */
+  certificates(names: readonly string[]): Promise<Certificates[]>;
   nextBaseId(): number;
   /** Ended after the case. */
   readonly children: Bun.Subprocess[];
 }
 
+export interface PairOptions {
+  /** Captured pods that each process serves; the load uses one of them. Peers without shared proxies serve one. */
+  pods: number;
+}
+
 export interface Subject {
   readonly name: string;
+  /** Connections one process can hold; as many as the load wants where it is left out. */
+  readonly connectionsMax?: number;
+  /** A peer that is not is left out. */
+  installed(): boolean;
   /** Who puts the capture rules in place, the same for all; undefined for none (`direct`). */
   readonly capture: 'own' | 'bench' | undefined;
   /** An HBONE pair: capture on port 15001 in the client namespace, 15008 in the server namespace. Pids to sample. */
-  startL4?(context: BenchContext): Promise<number[]>;
+  startL4?(context: BenchContext, options: PairOptions): Promise<number[]>;
   /** A plain HTTP proxy on 127.0.0.1:`port` before the origin, with a table of `routes` routes. */
   startL7?(context: BenchContext, options: { port: number; routes: number }): Promise<number[]>;
 }
@@ -40,12 +50,17 @@ export interface StartOptions {
   namespace?: string;
   port: number;
   environment?: Record<string, string>;
+  /** For processes that prepare much before they listen. */
+  timeoutMs?: number;
 }
 
 const START_TIMEOUT_MS = 10_000;
 
-/** Starts a process, waits until its port accepts, returns its pid. Output goes to NAME.log in the scratch directory. */
-export async function startProcess(context: BenchContext, options: StartOptions): Promise<number> {
+/** Starts a process, waits until its port accepts. Output goes to NAME.log in the scratch directory. */
+export async function startProcess(
+  context: BenchContext,
+  options: StartOptions,
+): Promise<Bun.Subprocess> {
   const logFile = join(context.directory, `${options.name}.log`);
   const log = openSync(logFile, 'a');
   const child = Bun.spawn([...options.command], {
@@ -55,7 +70,7 @@ export async function startProcess(context: BenchContext, options: StartOptions)
     env: { ...process.env, ...options.environment },
   });
   context.children.push(child);
-  const deadline = systemClock.now() + START_TIMEOUT_MS;
+  const deadline = systemClock.now() + (options.timeoutMs ?? START_TIMEOUT_MS);
   while (!(await accepts(options))) {
     if (child.exitCode !== null || systemClock.now() > deadline) {
       const tail = readFileSync(logFile, 'utf8').split('\n').slice(-8).join('\n');
@@ -67,7 +82,28 @@ export async function startProcess(context: BenchContext, options: StartOptions)
     }
     await sleep(systemClock, 50);
   }
-  return child.pid;
+  return child;
+}
+
+export function startL4(
+  subject: Subject,
+  context: BenchContext,
+  options: PairOptions,
+): Promise<number[]> {
+  if (subject.startL4 === undefined) throw noPart(subject, 'the L4 cases');
+  return subject.startL4(context, options);
+}
+
+export function noPart(subject: Subject, what: string): MeshError {
+  return new MeshError('BENCH_SUBJECT_FAILED', `${subject.name} has no part in ${what}`, {
+    side: 'self',
+    hint: 'name another peer in --against',
+  });
+}
+
+export async function endAll(children: readonly Bun.Subprocess[]): Promise<void> {
+  for (const child of children) child.kill('SIGKILL');
+  await Promise.all(children.map((child) => child.exited));
 }
 
 /** True when the port is in LISTEN state in that namespace (ss, iproute2): no connection is made. */

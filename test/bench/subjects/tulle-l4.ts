@@ -1,59 +1,120 @@
-/** Tulle's HBONE pair: one node proxy process for each of the two pods, capture, policy and telemetry on. */
+/**
+ * Tulle's HBONE pair: one node proxy process for each of two nodes, capture and telemetry on, and an ALLOW policy in
+ * force: only the client's identity may reach the server's namespace.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CLIENT, SERVER } from '../topology.ts';
-import { type BenchContext, type Certificates, startProcess } from './subject.ts';
+import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
+import { CLIENT, podNames, SERVER } from '../topology.ts';
+import { type BenchContext, type Certificates, type PairOptions, startProcess } from './subject.ts';
 
 const ENTRY = join(import.meta.dir, '../../../src/cli/main.ts');
+const NAMESPACE = 'bench';
+/** Capturing a pod takes some 50 ms when the machine is busy. */
+const START_TIMEOUT_MS = 60_000;
 
 interface Pod {
   name: string;
-  address: string;
+  addresses: string[];
   certificates: Certificates;
 }
 
-export async function startTullePair(context: BenchContext): Promise<number[]> {
-  const { client, server } = await context.certificates();
-  const pods = [
-    { ...CLIENT, certificates: client },
-    { ...SERVER, certificates: server },
-  ];
-  const workloads = pods.map(({ name, address }) => ({
-    namespace: 'bench',
+export async function startTullePair(
+  context: BenchContext,
+  { pods }: PairOptions,
+): Promise<number[]> {
+  const further = [CLIENT, SERVER].flatMap(({ name }) => podNames(name, pods - 1));
+  const names = [CLIENT.name, SERVER.name, ...further];
+  const certificates = await context.certificates(names);
+  const all = names.map((name, index) => ({
     name,
-    serviceAccount: name,
-    addresses: [address],
-    protocol: 'hbone',
+    addresses: [addressOf(name, index)],
+    certificates: certificates[index],
   }));
-  const start = (pod: Pod, port: number) => startNode(context, { workloads, pod, port });
+  const [client] = certificates;
+  const mesh = {
+    workloads: all.map(({ name, addresses }) => workloadOf(name, addresses)),
+    authorizations: [allowOnly(client.principal)],
+  };
+  const ofNode = (name: string) => all.filter((pod) => pod.name.startsWith(name));
   // The server first: the client's first dial must find it.
-  const serverPid = await start(pods[1], 15008);
-  return [await start(pods[0], 15008), serverPid];
+  const serverPid = await startNode(context, {
+    name: SERVER.name,
+    mesh,
+    pods: ofNode(SERVER.name),
+  });
+  const clientPid = await startNode(context, {
+    name: CLIENT.name,
+    mesh,
+    pods: ofNode(CLIENT.name),
+  });
+  return [clientPid, serverPid];
 }
 
-function startNode(
-  context: BenchContext,
-  options: { workloads: object[]; pod: Pod; port: number },
-): Promise<number> {
-  const { workloads, pod, port } = options;
-  const { name, certificates } = pod;
-  const file = join(context.directory, `tulle-${name}.json`);
-  const entry = {
-    namespace: 'bench',
-    name,
-    serviceAccount: name,
-    netns: `/run/netns/${name}`,
-    capture: true,
-    certificateFile: certificates.chainFile,
-    keyFile: certificates.keyFile,
-    rootFile: certificates.rootFile,
+/** Further pods carry no traffic: any address that no other has. */
+function addressOf(name: string, index: number): string {
+  const known = [CLIENT, SERVER].find((pod) => pod.name === name);
+  return known?.address ?? `198.18.${1 + (index >> 8)}.${index & 255}`;
+}
+
+const workloadOf = (name: string, addresses: string[]) => ({
+  namespace: NAMESPACE,
+  name,
+  serviceAccount: name,
+  addresses,
+  protocol: 'hbone',
+});
+
+function allowOnly(principal: string): Authorization {
+  const match: AuthorizationMatch = {
+    namespaces: [],
+    notNamespaces: [],
+    principals: [{ kind: 'exact', value: principal.replace(/^spiffe:\/\//, '') }],
+    notPrincipals: [],
+    sourceIps: [],
+    notSourceIps: [],
+    destinationIps: [],
+    notDestinationIps: [],
+    destinationPorts: [],
+    notDestinationPorts: [],
+    serviceAccounts: [],
+    notServiceAccounts: [],
   };
-  writeFileSync(file, JSON.stringify({ workloads, pods: [entry] }));
+  return {
+    namespace: NAMESPACE,
+    name: 'only-the-client',
+    scope: 'namespace',
+    action: 'allow',
+    rules: [{ clauses: [[match]] }],
+    dryRun: false,
+  };
+}
+
+async function startNode(
+  context: BenchContext,
+  options: { name: string; mesh: object; pods: readonly Pod[] },
+): Promise<number> {
+  const { name, mesh, pods } = options;
+  const file = join(context.directory, `tulle-${name}.json`);
+  const entries = pods.map((pod) => ({
+    namespace: NAMESPACE,
+    name: pod.name,
+    serviceAccount: pod.name,
+    netns: `/run/netns/${pod.name}`,
+    capture: true,
+    certificateFile: pod.certificates.chainFile,
+    keyFile: pod.certificates.keyFile,
+    rootFile: pod.certificates.rootFile,
+  }));
+  writeFileSync(file, JSON.stringify({ ...mesh, pods: entries }));
   const free = ['--admin-port', '0', '--metrics-port', '0', '--readiness-port', '0'];
-  return startProcess(context, {
+  const child = await startProcess(context, {
     name: `tulle-${name}`,
     command: [process.execPath, ENTRY, 'role', 'node', '--static', file, ...free],
-    namespace: name,
-    port,
+    // The last pod's listener is the last thing that opens.
+    namespace: pods[pods.length - 1].name,
+    port: 15008,
+    timeoutMs: START_TIMEOUT_MS,
   });
+  return child.pid;
 }

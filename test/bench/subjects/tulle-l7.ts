@@ -24,7 +24,8 @@ export async function startTulleWaypoint(
   };
   writeFileSync(file, JSON.stringify(config));
   const command = [process.execPath, ENTRY, 'role', 'waypoint', '--static', file];
-  return [await startProcess(context, { name: 'tulle-waypoint', command, port })];
+  const child = await startProcess(context, { name: 'tulle-waypoint', command, port });
+  return [child.pid];
 }
 
 /** `count - 1` routes that no request of the load matches, then the one that takes all. */

@@ -5,6 +5,7 @@ import { startTulleWaypoint } from './tulle-l7.ts';
 
 export const tulleSubject: Subject = {
   name: 'tulle',
+  installed: () => true,
   capture: 'own',
   startL4: startTullePair,
   startL7: startTulleWaypoint,

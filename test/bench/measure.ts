@@ -1,0 +1,87 @@
+/** One load against one subject's processes: CPU around it, memory after it, one row. */
+import { type Usage, usageOf } from './process-usage.ts';
+import type { BenchRow } from './report.ts';
+import { type Direction, runStream } from './stream-load.ts';
+import type { BenchContext, Subject } from './subjects/subject.ts';
+import { runLoad } from './wrk.ts';
+
+const WARM_UP_SECONDS = 1;
+const MEGABYTE = 1e6;
+
+export interface Target {
+  case: string;
+  subject: Subject;
+  pids: readonly number[];
+}
+
+export interface HttpTarget extends Target {
+  url: string;
+  namespace?: string;
+  headers?: Record<string, string>;
+}
+
+/** A row of which only the names are known. */
+export function emptyRow(target: Target, connections: number, load: string): BenchRow {
+  return {
+    case: target.case,
+    subject: target.subject.name,
+    connections,
+    load,
+    requestsPerSecond: null,
+    cpuMicrosPerRequest: null,
+    megabytesPerSecond: null,
+    megabytesPerCpuSecond: null,
+    p50Ms: null,
+    p99Ms: null,
+    rssMiB: null,
+    privateMiB: null,
+    failedRequests: 0,
+  };
+}
+
+export async function measureHttp(
+  target: HttpTarget,
+  options: { connections: number; seconds: number; load: string },
+): Promise<BenchRow> {
+  const { pids } = target;
+  const { connections, seconds, load: name } = options;
+  await runLoad({ ...target, connections, seconds: WARM_UP_SECONDS });
+  const before = usageOf(pids);
+  const load = await runLoad({ ...target, connections, seconds });
+  const after = usageOf(pids);
+  return {
+    ...emptyRow(target, connections, name),
+    requestsPerSecond: load.requestsPerSecond,
+    cpuMicrosPerRequest:
+      pids.length === 0 ? null : ((after.cpuSeconds - before.cpuSeconds) / load.requests) * 1e6,
+    p50Ms: load.p50Ms,
+    p99Ms: load.p99Ms,
+    ...memoryOf(pids, after),
+    failedRequests: load.errors,
+  };
+}
+
+export async function measureStream(
+  context: BenchContext,
+  target: Target,
+  options: { direction: Direction; seconds: number },
+): Promise<BenchRow> {
+  const { pids } = target;
+  let before = usageOf(pids);
+  const result = await runStream(context, options, () => {
+    before = usageOf(pids);
+  });
+  const after = usageOf(pids);
+  const megabytes = result.bytes / MEGABYTE;
+  return {
+    ...emptyRow(target, 1, options.direction),
+    megabytesPerSecond: megabytes / result.seconds,
+    megabytesPerCpuSecond:
+      pids.length === 0 ? null : megabytes / (after.cpuSeconds - before.cpuSeconds),
+    ...memoryOf(pids, after),
+  };
+}
+
+function memoryOf(pids: readonly number[], { rssMiB, privateMiB }: Usage) {
+  return pids.length === 0 ? { rssMiB: null, privateMiB: null } : { rssMiB, privateMiB };
+}
