@@ -13,6 +13,8 @@ export interface MeshErrorOptions {
   hint: string;
   retry?: RetrySafety;
   cause?: unknown;
+  /** Name of the policy or limit that decided, for logs and metrics. */
+  decidedBy?: string;
 }
 
 export class MeshError extends Error {
@@ -21,6 +23,7 @@ export class MeshError extends Error {
   readonly side: Side;
   readonly hint: string;
   readonly retry: RetrySafety;
+  readonly decidedBy: string | undefined;
 
   constructor(code: string, message: string, options: MeshErrorOptions) {
     super(message, { cause: options.cause });
@@ -28,6 +31,7 @@ export class MeshError extends Error {
     this.side = options.side;
     this.hint = options.hint;
     this.retry = options.retry ?? 'never';
+    this.decidedBy = options.decidedBy;
   }
 }
 

@@ -19,18 +19,80 @@ export interface Logger {
 
 export interface LogOptions {
   clock: Clock;
-  level?: LogLevel;
+  /** `LogLevels` can be changed while the process runs. */
+  level?: LogLevel | LogLevels;
   format?: 'text' | 'json';
   write?: (line: string) => void;
 }
 
-const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+const RANK: Record<LogLevel | 'off', number> = { debug: 0, info: 1, warn: 2, error: 3, off: 4 };
+
+/** Levels by scope, in the words of ztunnel's `/logging?level=`: `info` or `info,access=debug`. */
+export class LogLevels {
+  readonly #initial: string;
+  #text: string;
+  #ranks: ReadonlyMap<string, number>;
+
+  /** `text` is one that `parse` takes. */
+  constructor(text: string) {
+    this.#initial = text;
+    this.#text = text;
+    this.#ranks = parseLevels(text) ?? new Map([['', RANK.info]]);
+  }
+
+  static valid(text: string): boolean {
+    return parseLevels(text) !== undefined;
+  }
+
+  /** False, and nothing changed, when `text` cannot be understood. */
+  set(text: string): boolean {
+    const ranks = parseLevels(text);
+    if (ranks === undefined) return false;
+    this.#ranks = ranks;
+    this.#text = text;
+    return true;
+  }
+
+  reset(): void {
+    this.set(this.#initial);
+  }
+
+  allows(scope: string, level: LogLevel): boolean {
+    return RANK[level] >= this.#rankOf(scope);
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+
+  /** The nearest of `a.b.c`, `a.b`, `a`; else the default. */
+  #rankOf(scope: string): number {
+    for (let name = scope; name !== ''; name = name.slice(0, Math.max(0, name.lastIndexOf('.')))) {
+      const rank = this.#ranks.get(name);
+      if (rank !== undefined) return rank;
+    }
+    return this.#ranks.get('') ?? RANK.info;
+  }
+}
+
+function parseLevels(text: string): ReadonlyMap<string, number> | undefined {
+  const ranks = new Map<string, number>();
+  for (const clause of text.split(',')) {
+    const [, scope = '', word] = /^(?:([\w.:-]+)=)?([a-z]+)$/.exec(clause.trim()) ?? [];
+    // Istio's users say `trace`; nothing here is more talkative than debug.
+    const level = word === 'trace' ? 'debug' : word;
+    if (level === undefined || !Object.hasOwn(RANK, level)) return undefined;
+    ranks.set(scope, RANK[level as LogLevel]);
+  }
+  return ranks;
+}
 
 export function createLogger(scope: string, options: LogOptions, fixed: LogFields = {}): Logger {
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
-  const minimum = RANK[options.level ?? 'info'];
+  const { level: given = 'info' } = options;
+  const levels = given instanceof LogLevels ? given : new LogLevels(given);
   const emit = (level: LogLevel, message: string, fields?: LogFields) => {
-    if (RANK[level] < minimum) return;
+    if (!levels.allows(scope, level)) return;
     write(formatLine(options, { level, scope, message, fields: { ...fixed, ...fields } }));
   };
   return {

@@ -18,8 +18,17 @@ export interface NetworkNamespace {
   close(): void;
 }
 
+/** Counts the accepted connections of a listener, from before anything else is spent on them. */
+export interface AcceptGate {
+  /** False resets the new connection at once. */
+  enter(): boolean;
+  /** A connection that entered is closed. */
+  leave(): void;
+}
+
 export interface ListenOptions extends SocketAddress {
   namespace?: NetworkNamespace;
+  gate?: AcceptGate;
   reusePort?: boolean;
   /** Accept traffic for foreign addresses (IP_TRANSPARENT), where the privilege is there. */
   transparent?: boolean;

@@ -1,9 +1,13 @@
-/** One line a connection, fields and order as ztunnel's access log (src/telemetry.rs, src/proxy/metrics.rs). */
+/**
+ * One line a connection, fields and order as ztunnel's access log (src/telemetry.rs, src/proxy/metrics.rs); ours come
+ * behind them: who ended it, and why.
+ */
 
 import type { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
+import type { CloseCause } from './close-cause.ts';
 
 export interface ConnectionLog {
   readonly direction: 'inbound' | 'outbound';
@@ -24,6 +28,7 @@ export interface ConnectionEnd {
   readonly bytesReceived: number;
   readonly durationMs: number;
   readonly error: MeshError | undefined;
+  readonly cause: CloseCause;
 }
 
 export type AccessLogFormat = 'text' | 'json';
@@ -36,13 +41,33 @@ export function formatConnection(
   format: AccessLogFormat,
 ): string {
   const level = end.error === undefined ? 'info' : 'error';
-  return formatLine({ time, level, message: 'connection complete' }, fieldsOf(log, end), format);
+  const fields: Fields = [
+    ...fieldsOf(log),
+    ['bytes_sent', end.bytesSent, false],
+    ['bytes_recv', end.bytesReceived, false],
+    ['duration', `${Math.round(end.durationMs)}ms`, true],
+    ['error', end.error && errorText(end.error), true],
+    ...causeFields(end.cause),
+  ];
+  return formatLine({ time, level, message: 'connection complete' }, fields, format);
+}
+
+/** Debug only: a connection whose destination is decided. */
+export function formatOpened(time: string, log: ConnectionLog, format: AccessLogFormat): string {
+  const head = { time, level: 'debug', message: 'connection opened' };
+  return formatLine(head, fieldsOf(log), format);
 }
 
 /** A connection that failed before anything was known about its destination. */
 export function formatEarlyFailure(
   time: string,
-  facts: { direction: string; source: SocketAddress; destination: SocketAddress; error: MeshError },
+  facts: {
+    direction: string;
+    source: SocketAddress;
+    destination: SocketAddress;
+    error: MeshError;
+    cause: CloseCause;
+  },
   format: AccessLogFormat,
 ): string {
   const fields: Fields = [
@@ -50,11 +75,12 @@ export function formatEarlyFailure(
     ['dst.addr', nameOf(facts.destination), false],
     ['direction', facts.direction, true],
     ['error', errorText(facts.error), true],
+    ...causeFields(facts.cause),
   ];
   return formatLine({ time, level: 'warn', message: 'connection failed' }, fields, format);
 }
 
-function fieldsOf(log: ConnectionLog, end: ConnectionEnd): Fields {
+function fieldsOf(log: ConnectionLog): Fields {
   const { sourceWorkload, destinationWorkload } = log;
   return [
     ['src.addr', nameOf(log.source), false],
@@ -70,10 +96,13 @@ function fieldsOf(log: ConnectionLog, end: ConnectionEnd): Fields {
     ['dst.identity', log.destinationIdentity, true],
     ['dst.cluster', destinationWorkload?.clusterId, true],
     ['direction', log.direction, true],
-    ['bytes_sent', end.bytesSent, false],
-    ['bytes_recv', end.bytesReceived, false],
-    ['duration', `${Math.round(end.durationMs)}ms`, true],
-    ['error', end.error && errorText(end.error), true],
+  ];
+}
+
+function causeFields({ by, reason }: CloseCause): Fields {
+  return [
+    ['closed_by', by, true],
+    ['reason', reason, true],
   ];
 }
 

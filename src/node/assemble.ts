@@ -1,6 +1,6 @@
 /** Puts the shared parts of a node proxy together, whatever feeds them. */
 import { systemClock } from '#base/clock.ts';
-import type { Logger } from '#base/log.ts';
+import type { Logger, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
@@ -13,6 +13,8 @@ import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
 import { MeshState } from './state/mesh-state.ts';
 import { NodeTelemetry } from './telemetry.ts';
+import { openFilesMax, type PodLimits, podLimitsFor } from './usage/pod-limits.ts';
+import { Usages } from './usage/usages.ts';
 import type { NodeContext } from './workload/context.ts';
 
 export interface Assembly {
@@ -26,6 +28,10 @@ export interface AssemblyOptions {
   identities: SvidStore;
   trustDomain: string;
   logFormat: AccessLogFormat;
+  /** Those of the access log. */
+  levels?: LogLevels;
+  /** What was chosen; the rest derives from the process's limits. */
+  podLimits?: Partial<PodLimits>;
   /** Takes access log text; false when it is full. */
   write?: (text: string) => boolean;
 }
@@ -42,20 +48,23 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     onDrain: (callback) => void process.stdout.once('drain', callback),
   });
   const telemetry = new NodeTelemetry(
-    { clock, registry, log: accessLog },
+    { clock, registry, log: accessLog, levels: options.levels },
     { format: options.logFormat },
   );
-  const { identities } = options;
+  const { identities, log } = options;
+  const limits = podLimitsFor(openFilesMax(), options.podLimits);
+  const usages = new Usages({ clock, registry, log }, limits);
   const pool = new TunnelPool({ network, clock, identities }, { mark: PROXY_MARK });
   const context: NodeContext = {
     clock,
     random,
-    log: options.log,
+    log,
     network,
     state: new MeshState(),
     identities,
     pool,
     telemetry,
+    usages,
     trustDomain: options.trustDomain,
   };
   return { context, registry, accessLog };

@@ -17,5 +17,7 @@ export const NODE_ERRORS = {
   NODE_BAD_TUNNEL:
     'the peer asked for an address this proxy does not serve: its view of the mesh may be stale',
   NODE_CAPTURE: 'kubectl describe pod, and the log of the node proxy on its node',
+  NODE_LIMIT:
+    'the pod reached a limit of the node proxy: `tulle proxy connections` shows what it holds, `tulle role node --help` the flags that raise it',
   NODE_CLOSED: 'the pod is gone or the proxy is shutting down',
 } as const;

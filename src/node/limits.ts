@@ -20,3 +20,16 @@ export const CAPTURE_RETRY_CAP_MS = 5_000;
 export const METRIC_SWEEP_MS = 60_000;
 /** Cached metric handles; an edge is one pair of workloads, service and outcome. */
 export const EDGES_MAX = 20_000;
+
+/** One pod's connections in each direction: open files divided by this. */
+export const POD_DESCRIPTOR_SHARE = 8;
+/** Below this a pod could not do its work; where open files are so few the process limit comes first. */
+export const POD_CONNECTIONS_MIN = 256;
+/** More than the ephemeral ports of one address (28,232 by default) never get through one destination. */
+export const POD_CONNECTIONS_MAX = 32_768;
+/** Waiting for a dial, each for CONNECT_TIMEOUT_MS at most: two full accept queues of a burst. */
+export const POD_PENDING_CONNECTS_MAX = 2048;
+/** 256 connections with both ends' buffers full; beyond, reading stops until the slow side takes some. */
+export const POD_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
+/** A limit that is hit again and again is logged this often; the metric counts every time. */
+export const LIMIT_LOG_PERIOD_MS = 10_000;

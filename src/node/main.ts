@@ -30,7 +30,7 @@ export async function runNode(argv: string[]): Promise<void> {
     process.stdout.write(NODE_HELP);
     return;
   }
-  const { logLevel: level, logFormat: format } = options;
+  const { logLevels: level, logFormat: format } = options;
   const log = createLogger('node', { clock: systemClock, level, format });
   const stop =
     options.staticFile === undefined
@@ -48,10 +48,9 @@ export async function runNode(argv: string[]): Promise<void> {
 }
 
 async function startStatic(options: NodeOptions, log: Logger): Promise<() => void> {
-  const node = await startStaticFile(options.staticFile ?? '', {
-    log,
-    logFormat: options.logFormat,
-  });
+  const { logFormat, logLevels: levels, podLimits } = options;
+  const staticFile = options.staticFile ?? '';
+  const node = await startStaticFile(staticFile, { log, logFormat, levels, podLimits });
   const { nodeName } = options;
   const waiting = () => node.proxies.find((proxy) => !proxy.ready)?.pod.name;
   const servers = startStatusServers(
@@ -78,7 +77,8 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
   const endpoint = { address: xdsAddress, rootFile, tokenFile, clusterId };
   const signer = createCaClient(clock, { endpoint, impersonate: true });
   const identities = createSvidStore({ clock, random, log: log.child('identity'), signer });
-  const assembly = assembleNode({ log, identities, trustDomain, logFormat: options.logFormat });
+  const { logFormat, logLevels: levels, podLimits } = options;
+  const assembly = assembleNode({ log, identities, trustDomain, logFormat, levels, podLimits });
   const { context } = assembly;
   const xds = startXdsClient(
     { clock, random, log: log.child('xds'), transport: grpcTransport(clock, endpoint) },

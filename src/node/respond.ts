@@ -8,19 +8,21 @@ export type ResponseFlag =
   | 'TLS_FAILURE'
   | 'H2_HANDSHAKE_FAILURE'
   | 'NETWORK_POLICY'
-  | 'IDENTITY_ERROR';
+  | 'IDENTITY_ERROR'
+  | 'LIMIT';
 
 interface Response {
   readonly status: 400 | 401 | 503;
   readonly flag: ResponseFlag;
 }
 
-/** Flags as ztunnel's (src/proxy/metrics.rs); anything else is CONNECT and 503. */
+/** Flags as ztunnel's (src/proxy/metrics.rs), and LIMIT, which is ours; anything else is CONNECT and 503. */
 const RESPONSES: Readonly<Record<string, Response>> = {
   NODE_POLICY: { status: 401, flag: 'DENY' },
   NODE_POLICY_CHANGED: { status: 401, flag: 'DENY' },
   NODE_WAYPOINT_UNREADY: { status: 503, flag: 'DENY' },
   NODE_BAD_TUNNEL: { status: 400, flag: 'CONNECT' },
+  NODE_LIMIT: { status: 503, flag: 'LIMIT' },
   NODE_NO_IDENTITY: { status: 503, flag: 'IDENTITY_ERROR' },
   HBONE_NO_IDENTITY: { status: 503, flag: 'IDENTITY_ERROR' },
   HBONE_CONNECT_TIMEOUT: { status: 503, flag: 'NETWORK_POLICY' },

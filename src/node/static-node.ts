@@ -1,13 +1,11 @@
 /** A node proxy that lives from one file: no control plane, no Kubernetes, no rules of its own making. */
 
-import type { Logger } from '#base/log.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import { applyRedirection } from '#redirect/apply.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
-import type { AccessLogFormat } from './access-log.ts';
-import { type Assembly, assembleNode } from './assemble.ts';
+import { type Assembly, type AssemblyOptions, assembleNode } from './assemble.ts';
 import { readStaticMesh, type StaticMesh } from './config/static-file.ts';
 import { staticIdentities } from './config/static-identities.ts';
 import { MeshSnapshot } from './state/mesh-snapshot.ts';
@@ -22,11 +20,7 @@ export interface StaticNode {
   stop(): void;
 }
 
-export interface StaticNodeOptions {
-  log: Logger;
-  logFormat: AccessLogFormat;
-  write?: (text: string) => boolean;
-}
+export type StaticNodeOptions = Omit<AssemblyOptions, 'identities' | 'trustDomain'>;
 
 export async function startStaticFile(
   path: string,

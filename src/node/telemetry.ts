@@ -6,6 +6,7 @@
 import type { Clock } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
+import { LogLevels } from '#base/log.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
@@ -17,14 +18,16 @@ import {
   tcpValues,
 } from '#telemetry/metrics/istio.ts';
 import { peerLabels } from '#telemetry/metrics/peer-labels.ts';
-import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
+import type { Family, MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { Counter } from '#telemetry/metrics/series.ts';
 import {
   type AccessLogFormat,
   type ConnectionLog,
   formatConnection,
   formatEarlyFailure,
+  formatOpened,
 } from './access-log.ts';
+import { type CloseCause, closeCauseOf } from './close-cause.ts';
 import { EDGES_MAX } from './limits.ts';
 import { type ResponseFlag, responseOf } from './respond.ts';
 
@@ -38,6 +41,8 @@ export interface TelemetryDeps {
   registry: MetricRegistry;
   /** Takes whole lines. */
   log: { write(line: string): void };
+  /** Those of scope `access` decide which lines are written. */
+  levels?: LogLevels;
 }
 
 interface EdgeCounters {
@@ -47,12 +52,21 @@ interface EdgeCounters {
   readonly closed: Counter;
   readonly received: Counter;
   readonly sent: Counter;
-  readonly failed: Counter;
+  /** Label values of all of them. */
+  readonly values: readonly string[];
+  /** By cause; made when one is first seen. */
+  readonly failed: Map<string, Counter>;
 }
+
+type FirstEnd = 'downstream' | 'upstream' | undefined;
+
+export const ACCESS_SCOPE = 'access';
 
 export class NodeTelemetry {
   readonly #deps: TelemetryDeps;
   readonly #metrics: TcpMetrics;
+  readonly #early: Family<Counter>;
+  readonly #levels: LogLevels;
   readonly #format: AccessLogFormat;
   readonly #edges = new Map<string, EdgeCounters>();
   readonly #live = new Set<ConnectionRecord>();
@@ -60,7 +74,13 @@ export class NodeTelemetry {
   constructor(deps: TelemetryDeps, options: { format: AccessLogFormat }) {
     this.#deps = deps;
     this.#format = options.format;
+    this.#levels = deps.levels ?? new LogLevels('info');
     this.#metrics = tcpMetrics(deps.registry);
+    this.#early = deps.registry.counter({
+      name: 'tulle_tcp_early_failures_total',
+      help: 'Connections that failed before their destination was known.',
+      labels: ['reporter', 'response_flags', 'closed_by', 'reason'],
+    });
     deps.registry.onCollect(() => {
       for (const record of this.#live) record.report();
     });
@@ -73,19 +93,21 @@ export class NodeTelemetry {
   begin(facts: ConnectionFacts): ConnectionRecord {
     const edge = this.#edge(facts, '-');
     edge.opened.add(1);
-    const record = new ConnectionRecord(facts, edge, this.#deps.clock.now(), (ended, error) => {
-      this.#finish(ended, error);
-    });
+    const record = new ConnectionRecord(facts, edge, this.#deps.clock.now(), this.#onFinish);
     this.#live.add(record);
+    const { clock, log } = this.#deps;
+    if (this.#levels.allows(ACCESS_SCOPE, 'debug'))
+      log.write(formatOpened(rfc3339(clock), facts, this.#format));
     return record;
   }
 
   /** A connection that goes nowhere by decision: counts as failed, never as opened, and gets its log line. */
   refuse(facts: ConnectionFacts, error: MeshError): ConnectionRecord {
     const edge = this.#edge(facts, responseOf(error).flag);
-    return new ConnectionRecord(facts, edge, this.#deps.clock.now(), (ended, why) => {
-      edge.failed.add(1);
-      this.#write(ended, why);
+    return new ConnectionRecord(facts, edge, this.#deps.clock.now(), (ended, why, firstEnd) => {
+      const cause = closeCauseOf(why, firstEnd);
+      this.#failed(edge, cause);
+      this.#write(ended, why, cause);
     });
   }
 
@@ -95,19 +117,40 @@ export class NodeTelemetry {
     destination: SocketAddress;
     error: MeshError;
   }): void {
-    this.#deps.log.write(formatEarlyFailure(rfc3339(this.#deps.clock), facts, this.#format));
+    const cause = closeCauseOf(facts.error, undefined);
+    const reporter = facts.direction === 'outbound' ? 'source' : 'destination';
+    const { flag } = responseOf(facts.error);
+    this.#early.with([reporter, flag, cause.by, cause.reason]).add(1);
+    if (!this.#levels.allows(ACCESS_SCOPE, 'warn')) return;
+    const { clock, log } = this.#deps;
+    log.write(formatEarlyFailure(rfc3339(clock), { ...facts, cause }, this.#format));
   }
 
-  #finish(record: ConnectionRecord, error: MeshError | undefined): void {
-    const { facts } = record;
+  readonly #onFinish = (
+    record: ConnectionRecord,
+    error: MeshError | undefined,
+    firstEnd: FirstEnd,
+  ): void => {
     this.#live.delete(record);
-    const edge = this.#edge(facts, error === undefined ? '-' : responseOf(error).flag);
+    const edge = this.#edge(record.facts, error === undefined ? '-' : responseOf(error).flag);
     edge.closed.add(1);
-    if (error !== undefined) edge.failed.add(1);
-    this.#write(record, error);
+    const cause = closeCauseOf(error, firstEnd);
+    if (error !== undefined) this.#failed(edge, cause);
+    this.#write(record, error, cause);
+  };
+
+  #failed(edge: EdgeCounters, { by, reason }: CloseCause): void {
+    const key = `${by} ${reason}`;
+    let counter = edge.failed.get(key);
+    if (counter === undefined) {
+      counter = this.#metrics.failed.with([...edge.values, by, reason]);
+      edge.failed.set(key, counter);
+    }
+    counter.add(1);
   }
 
-  #write(record: ConnectionRecord, error: MeshError | undefined): void {
+  #write(record: ConnectionRecord, error: MeshError | undefined, cause: CloseCause): void {
+    if (!this.#levels.allows(ACCESS_SCOPE, error === undefined ? 'info' : 'error')) return;
     const { clock, log } = this.#deps;
     const { facts } = record;
     const outbound = facts.direction === 'outbound';
@@ -116,6 +159,7 @@ export class NodeTelemetry {
       bytesReceived: outbound ? record.sentBytes : record.receivedBytes,
       durationMs: clock.now() - record.startedAt,
       error,
+      cause,
     };
     log.write(formatConnection(rfc3339(clock), facts, end, this.#format));
   }
@@ -157,7 +201,7 @@ export class NodeTelemetry {
     };
     const securityPolicy = facts.mutualTls ? 'mutual_tls' : 'unknown';
     const values = tcpValues(labels, { responseFlags, securityPolicy });
-    const { opened, closed, received, sent, failed } = this.#metrics;
+    const { opened, closed, received, sent } = this.#metrics;
     return {
       source: facts.sourceWorkload,
       destination: facts.destinationWorkload,
@@ -165,7 +209,8 @@ export class NodeTelemetry {
       closed: closed.with(values),
       received: received.with(values),
       sent: sent.with(values),
-      failed: failed.with(values),
+      values,
+      failed: new Map(),
     };
   }
 
@@ -175,9 +220,15 @@ export class NodeTelemetry {
     closed.release(edge.closed);
     received.release(edge.received);
     sent.release(edge.sent);
-    failed.release(edge.failed);
+    for (const counter of edge.failed.values()) failed.release(counter);
   }
 }
+
+type OnFinish = (
+  record: ConnectionRecord,
+  error: MeshError | undefined,
+  firstEnd: FirstEnd,
+) => void;
 
 /** One live connection; the pipe adds to the byte fields. */
 export class ConnectionRecord implements PipeCounters {
@@ -186,17 +237,12 @@ export class ConnectionRecord implements PipeCounters {
   readonly facts: ConnectionFacts;
   readonly startedAt: number;
   readonly #edge: EdgeCounters;
-  readonly #onFinish: (record: ConnectionRecord, error: MeshError | undefined) => void;
+  readonly #onFinish: OnFinish;
   #reportedReceived = 0;
   #reportedSent = 0;
   #finished = false;
 
-  constructor(
-    facts: ConnectionFacts,
-    edge: EdgeCounters,
-    startedAt: number,
-    onFinish: (record: ConnectionRecord, error: MeshError | undefined) => void,
-  ) {
+  constructor(facts: ConnectionFacts, edge: EdgeCounters, startedAt: number, onFinish: OnFinish) {
     this.facts = facts;
     this.#edge = edge;
     this.startedAt = startedAt;
@@ -211,10 +257,11 @@ export class ConnectionRecord implements PipeCounters {
     this.#reportedSent = this.sentBytes;
   }
 
-  finish(error: MeshError | undefined): void {
+  /** `firstEnd`: who sent FIN first, when it ended in order. */
+  finish(error: MeshError | undefined, firstEnd?: FirstEnd): void {
     if (this.#finished) return;
     this.#finished = true;
     this.report();
-    this.#onFinish(this, error);
+    this.#onFinish(this, error, firstEnd);
   }
 }

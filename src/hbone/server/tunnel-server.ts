@@ -43,27 +43,33 @@ export function serveTunnels(
   connection: TlsConnection,
   deps: { clock: Clock },
   handler: TunnelServerHandler,
+  concurrentStreamsMax = limits.STREAMS_ACCEPTED_MAX,
 ): H2Connection {
   const names = {
     remote: { address: connection.remoteAddress, port: connection.remotePort },
     local: { address: connection.localAddress, port: connection.localPort },
   };
-  return new H2Connection(connection, deps, TUNNEL_SERVER_OPTIONS, {
-    onStream(stream, head, end) {
-      const tunnel = new TunnelConnection('downstream', names);
-      tunnel.attach(stream);
-      stream.handler = tunnel;
-      // Plain HTTP on the HBONE port: as ztunnel answers (src/proxy/inbound.rs).
-      if (head.method !== 'CONNECT') {
-        refuse(stream, 400);
-        return;
-      }
-      handler.onTunnel(incoming(stream, head, tunnel));
-      if (end) tunnel.onEnd();
+  return new H2Connection(
+    connection,
+    deps,
+    { ...TUNNEL_SERVER_OPTIONS, concurrentStreamsMax },
+    {
+      onStream(stream, head, end) {
+        const tunnel = new TunnelConnection('downstream', names);
+        tunnel.attach(stream);
+        stream.handler = tunnel;
+        // Plain HTTP on the HBONE port: as ztunnel answers (src/proxy/inbound.rs).
+        if (head.method !== 'CONNECT') {
+          refuse(stream, 400);
+          return;
+        }
+        handler.onTunnel(incoming(stream, head, tunnel));
+        if (end) tunnel.onEnd();
+      },
+      onChange: () => undefined,
+      onClose: (error) => handler.onClose(error),
     },
-    onChange: () => undefined,
-    onClose: (error) => handler.onClose(error),
-  });
+  );
 }
 
 function incoming(

@@ -51,9 +51,8 @@ export class BunNetwork implements Network {
       socket: {
         ...STREAM_CALLBACKS,
         open(socket: BunSocket) {
-          const connection = new SocketConnection(socket, { role: 'accepted', tls: false });
-          socket.data = connection;
-          admit(connection, accept);
+          const connection = enter(socket, options, false);
+          if (connection !== undefined) admit(connection, accept);
         },
       },
     });
@@ -142,8 +141,8 @@ export class BunNetwork implements Network {
       socket: {
         ...STREAM_CALLBACKS,
         open(socket: BunSocket) {
-          const connection = new SocketConnection(socket, { role: 'accepted', tls: true });
-          socket.data = connection;
+          const connection = enter(socket, options, true);
+          if (connection === undefined) return;
           connection.handler = new PendingHandshake(connection, clock);
         },
         handshake(socket: BunSocket, success: boolean, error: unknown) {
@@ -205,6 +204,21 @@ class PendingHandshake {
   onClose(): void {
     this.finished();
   }
+}
+
+/** Undefined: the gate is shut and the socket reset; its callbacks find no connection. */
+function enter(
+  socket: BunSocket,
+  { gate }: ListenOptions,
+  tls: boolean,
+): SocketConnection | undefined {
+  if (gate !== undefined && !gate.enter()) {
+    socket.terminate();
+    return undefined;
+  }
+  const connection = new SocketConnection(socket, { role: 'accepted', tls, gate });
+  socket.data = connection;
+  return connection;
 }
 
 function admit<C extends Connection>(connection: C, accept: Accept<C>): void {

@@ -8,6 +8,7 @@ import { canonicalIp, formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { localName } from '../netns/raw-socket.ts';
+import type { AcceptGate } from '../network.ts';
 
 /** What a connection needs of a Bun socket. */
 export interface RawSocket {
@@ -27,6 +28,8 @@ export interface ConnectionOrigin {
   tls: boolean;
   /** Where a dialled connection goes; Bun does not know it for adopted sockets. */
   remote?: SocketAddress;
+  /** Hears of the end of an accepted connection. */
+  gate?: AcceptGate;
 }
 
 const NOBODY: ConnectionHandler = {
@@ -120,6 +123,7 @@ export class SocketConnection implements TlsConnection {
     // After our own FIN Bun reports the peer's FIN only as the close.
     if (this.#error === undefined) this.peerEnded();
     this.#closed = true;
+    this.#origin.gate?.leave();
     this.handler.onClose(this.#error);
   }
 

@@ -4,10 +4,12 @@
  */
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
+import { type BufferAccount, UNBOUNDED } from './outbox.ts';
 
 export class EarlyData implements ConnectionHandler {
   readonly #connection: Connection;
   readonly #bytesMax: number;
+  readonly #account: BufferAccount;
   readonly #onGone: (error: MeshError | undefined) => void;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
@@ -17,18 +19,22 @@ export class EarlyData implements ConnectionHandler {
   /** `onGone`: the connection closed before there was anybody to talk to. */
   constructor(
     connection: Connection,
-    options: { bytesMax: number; onGone: (error: MeshError | undefined) => void },
+    options: {
+      bytesMax: number;
+      account?: BufferAccount;
+      onGone: (error: MeshError | undefined) => void;
+    },
   ) {
     this.#connection = connection;
     this.#bytesMax = options.bytesMax;
+    this.#account = options.account ?? UNBOUNDED;
     this.#onGone = options.onGone;
   }
 
   /** Gives everything to the handler that took over. */
   replay(next: ConnectionHandler): void {
     const chunks = this.#chunks;
-    this.#chunks = [];
-    this.#bytes = 0;
+    this.#forget();
     for (const chunk of chunks) next.onData(chunk);
     if (this.#ended) next.onEnd();
     if (this.#paused) this.#connection.resume();
@@ -38,7 +44,9 @@ export class EarlyData implements ConnectionHandler {
     // `slice` of a Buffer would share the runtime's memory.
     this.#chunks.push(new Uint8Array(bytes));
     this.#bytes += bytes.length;
-    if (this.#paused || this.#bytes < this.#bytesMax) return;
+    this.#account.bytes += bytes.length;
+    const full = this.#bytes >= this.#bytesMax || this.#account.bytes >= this.#account.bytesMax;
+    if (this.#paused || !full) return;
     this.#paused = true;
     this.#connection.pause();
   }
@@ -52,7 +60,13 @@ export class EarlyData implements ConnectionHandler {
   }
 
   onClose(error: MeshError | undefined): void {
-    this.#chunks = [];
+    this.#forget();
     this.#onGone(error);
+  }
+
+  #forget(): void {
+    this.#account.bytes -= this.#bytes;
+    this.#chunks = [];
+    this.#bytes = 0;
   }
 }

@@ -33,3 +33,25 @@ test('Outbox delivers in order through a sink that takes what it likes, though c
     ),
   );
 });
+
+test('Outbox pauses its source while the account it shares is at its limit, and gives back what it held', () => {
+  const account = { bytes: 0, bytesMax: 100 };
+  let room = 0;
+  const sink = {
+    write(bytes: Uint8Array) {
+      const taken = Math.min(bytes.length, room);
+      room -= taken;
+      return taken;
+    },
+  };
+  const [greedy, modest] = [new Outbox(sink, account), new Outbox(sink, account)];
+  greedy.push(new Uint8Array(90));
+  expect(greedy.full).toBe(false);
+  modest.push(new Uint8Array(10));
+  expect([greedy.full, modest.full, greedy.low, modest.low]).toEqual([true, true, false, false]);
+  room = 10;
+  modest.flush();
+  expect([account.bytes, modest.low, modest.full]).toEqual([90, true, false]);
+  greedy.clear();
+  expect(account.bytes).toBe(0);
+});

@@ -8,15 +8,25 @@ export interface Sink {
   write(bytes: Uint8Array): number;
 }
 
+/** What many connections hold together; at `bytesMax` each of them reads no more than it can pass on. */
+export interface BufferAccount {
+  bytes: number;
+  readonly bytesMax: number;
+}
+
+export const UNBOUNDED: BufferAccount = { bytes: 0, bytesMax: Number.POSITIVE_INFINITY };
+
 export class Outbox {
   readonly #sink: Sink;
+  readonly #account: BufferAccount;
   #chunks: Uint8Array[] = [];
   /** Index of the first chunk not yet sent whole; avoids `shift` on long queues. */
   #head = 0;
   #bytes = 0;
 
-  constructor(sink: Sink) {
+  constructor(sink: Sink, account: BufferAccount = UNBOUNDED) {
     this.#sink = sink;
+    this.#account = account;
   }
 
   /** Bytes waiting. */
@@ -30,11 +40,12 @@ export class Outbox {
 
   /** Above the mark at which the source should pause. */
   get full(): boolean {
-    return this.#bytes >= OUTBOX_HIGH_BYTES;
+    return this.#bytes >= OUTBOX_HIGH_BYTES || this.#account.bytes >= this.#account.bytesMax;
   }
 
   /** Down to the mark at which a paused source may go on. */
   get low(): boolean {
+    if (this.#account.bytes >= this.#account.bytesMax) return this.#bytes === 0;
     return this.#bytes <= OUTBOX_LOW_BYTES;
   }
 
@@ -49,6 +60,7 @@ export class Outbox {
     const rest = new Uint8Array(bytes.subarray(taken));
     this.#chunks.push(rest);
     this.#bytes += rest.length;
+    this.#account.bytes += rest.length;
     return false;
   }
 
@@ -58,6 +70,7 @@ export class Outbox {
       const chunk = this.#chunks[this.#head];
       const taken = this.#sink.write(chunk);
       this.#bytes -= taken;
+      this.#account.bytes -= taken;
       if (taken < chunk.length) {
         if (taken > 0) this.#chunks[this.#head] = chunk.subarray(taken);
         return false;
@@ -70,6 +83,7 @@ export class Outbox {
   }
 
   clear(): void {
+    this.#account.bytes -= this.#bytes;
     this.#chunks = [];
     this.#head = 0;
     this.#bytes = 0;

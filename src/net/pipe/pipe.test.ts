@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { MeshError } from '#base/errors.ts';
 import { type MemoryConnection, memoryPair } from '#test/support/memory-connection.ts';
 import { OUTBOX_HIGH_BYTES } from '../limits.ts';
+import type { BufferAccount } from './outbox.ts';
 import { Pipe, type PipeOutcome } from './pipe.ts';
 
 interface Far {
@@ -13,12 +14,12 @@ interface Far {
 }
 
 /** client ⇄ [downstream pipe upstream] ⇄ app */
-function build(capacityBytes: number) {
+function build(capacityBytes: number, account?: BufferAccount) {
   const [client, downstream] = memoryPair({ capacityBytes });
   const [upstream, app] = memoryPair({ capacityBytes });
   const counters = { receivedBytes: 0, sentBytes: 0 };
   const finished = Promise.withResolvers<PipeOutcome>();
-  const pipe = new Pipe(downstream, upstream, { counters, onFinished: finished.resolve });
+  const pipe = new Pipe(downstream, upstream, { counters, account, onFinished: finished.resolve });
   return {
     client,
     app,
@@ -66,7 +67,7 @@ test('Pipe carries any bytes through any buffer size, in order, and counts them'
       client.end();
       await send(app, Buffer.from('answer'));
       app.end();
-      expect(await finished).toEqual({ error: undefined, side: undefined });
+      expect(await finished).toEqual({ error: undefined, side: 'downstream' });
       const sent = Buffer.concat(chunks);
       expect(Buffer.concat(atApp.chunks)).toEqual(sent);
       expect(Buffer.concat(atClient.chunks).toString()).toBe('answer');
@@ -112,4 +113,27 @@ test('Pipe pauses a source whose sink does not read, with bounded memory, and re
   app.end();
   await finished;
   expect(atApp.chunks.reduce((sum, chunk) => sum + chunk.length, 0)).toBe(total);
+});
+
+test('Pipe says who ended first', async () => {
+  for (const first of ['downstream', 'upstream'] as const) {
+    const { client, app, finished, atApp, atClient } = build(100);
+    const [one, other, atOther] =
+      first === 'downstream' ? [client, app, atApp] : [app, client, atClient];
+    one.end();
+    while (!atOther.ended) await Promise.resolve();
+    other.end();
+    expect(await finished).toEqual({ error: undefined, side: first });
+  }
+});
+
+test('Pipe returns to the account what it can no longer send', async () => {
+  const account = { bytes: 0, bytesMax: 1 << 30 };
+  const { client, app, finished } = build(10, account);
+  app.pause();
+  const sending = send(client, new Uint8Array(OUTBOX_HIGH_BYTES));
+  while (account.bytes === 0) await Promise.resolve();
+  client.reset();
+  await Promise.all([finished, sending]);
+  expect(account.bytes).toBe(0);
 });

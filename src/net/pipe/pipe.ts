@@ -9,7 +9,7 @@
  */
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
-import { Outbox } from './outbox.ts';
+import { type BufferAccount, Outbox } from './outbox.ts';
 
 export interface PipeCounters {
   /** Bytes read from the downstream side. */
@@ -20,6 +20,8 @@ export interface PipeCounters {
 
 export interface PipeOptions {
   counters: PipeCounters;
+  /** Counts what waits in both directions. */
+  account?: BufferAccount;
   /** Once, when both connections are closed. */
   onFinished(outcome: PipeOutcome): void;
 }
@@ -27,7 +29,7 @@ export interface PipeOptions {
 export interface PipeOutcome {
   /** Undefined when both directions ended in order. */
   error: MeshError | undefined;
-  /** Whose connection broke. */
+  /** Whose connection broke; without an error, who sent FIN first. */
   side: 'downstream' | 'upstream' | undefined;
 }
 
@@ -41,8 +43,13 @@ export class Pipe {
 
   constructor(downstream: Connection, upstream: Connection, options: PipeOptions) {
     this.#options = options;
-    this.downstream = new PipeEnd(this, 'downstream', { source: downstream, sink: upstream });
-    this.upstream = new PipeEnd(this, 'upstream', { source: upstream, sink: downstream });
+    const { account } = options;
+    this.downstream = new PipeEnd(this, 'downstream', {
+      source: downstream,
+      sink: upstream,
+      account,
+    });
+    this.upstream = new PipeEnd(this, 'upstream', { source: upstream, sink: downstream, account });
     this.downstream.opposite = this.upstream;
     this.upstream.opposite = this.downstream;
     downstream.handler = this.downstream;
@@ -61,10 +68,17 @@ export class Pipe {
     else this.#options.counters.sentBytes += bytes;
   }
 
+  ended(side: 'downstream' | 'upstream'): void {
+    if (this.#outcome.side === undefined) this.#outcome = { error: this.#outcome.error, side };
+  }
+
   closed(side: 'downstream' | 'upstream', error: MeshError | undefined): void {
     if (error !== undefined && this.#outcome.error === undefined) this.#outcome = { error, side };
     this.#open--;
-    if (this.#open === 0) this.#options.onFinished(this.#outcome);
+    if (this.#open > 0) return;
+    this.downstream.discard();
+    this.upstream.discard();
+    this.#options.onFinished(this.#outcome);
   }
 }
 
@@ -83,13 +97,13 @@ export class PipeEnd implements ConnectionHandler {
   constructor(
     pipe: Pipe,
     side: 'downstream' | 'upstream',
-    ends: { source: Connection; sink: Connection },
+    ends: { source: Connection; sink: Connection; account: BufferAccount | undefined },
   ) {
     this.#pipe = pipe;
     this.#side = side;
     this.#source = ends.source;
     this.#sink = ends.sink;
-    this.#outbox = new Outbox(ends.sink);
+    this.#outbox = new Outbox(ends.sink, ends.account);
     this.opposite = this;
   }
 
@@ -107,6 +121,7 @@ export class PipeEnd implements ConnectionHandler {
 
   onEnd(): void {
     this.#ended = true;
+    this.#pipe.ended(this.#side);
     if (this.#outbox.empty) this.#sink.end();
   }
 
@@ -124,6 +139,11 @@ export class PipeEnd implements ConnectionHandler {
     if (!this.#paused || !this.#outbox.low) return;
     this.#paused = false;
     this.#source.resume();
+  }
+
+  /** What can no longer be sent. */
+  discard(): void {
+    this.#outbox.clear();
   }
 
   breakOff(): void {

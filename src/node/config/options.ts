@@ -1,11 +1,12 @@
 /** Flags of `tulle role node`; environment names are Istio's, so its manifests work as they are. */
 import { parseArgs } from 'node:util';
 import { MeshError, messageOf } from '#base/errors.ts';
-import type { LogLevel } from '#base/log.ts';
+import { LogLevels } from '#base/log.ts';
 import { DEFAULT_TRUST_DOMAIN } from '#model/identity/spiffe.ts';
 import type { AccessLogFormat } from '../access-log.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { ADMIN_PORT, METRICS_PORT, READINESS_PORT } from '../limits.ts';
+import type { PodLimits } from '../usage/pod-limits.ts';
 
 export interface NodeOptions {
   nodeName: string;
@@ -20,7 +21,10 @@ export interface NodeOptions {
   podName: string;
   podNamespace: string;
   podIp: string;
-  logLevel: LogLevel;
+  /** As RUST_LOG: `info`, or `info,access=debug`. */
+  logLevels: LogLevels;
+  /** Those that were named; each has a flag and a variable. */
+  podLimits: Partial<PodLimits>;
   logFormat: AccessLogFormat;
   adminPort: number;
   metricsPort: number;
@@ -43,6 +47,12 @@ const FLAGS = {
   'root-file': { type: 'string' },
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
+  'pod-inbound-connections-max': { type: 'string' },
+  'pod-outbound-connections-max': { type: 'string' },
+  'pod-streams-max': { type: 'string' },
+  'pod-pending-connects-max': { type: 'string' },
+  'pod-buffered-bytes-max': { type: 'string' },
+  'peer-streams-max': { type: 'string' },
   'admin-port': { type: 'string' },
   'metrics-port': { type: 'string' },
   'readiness-port': { type: 'string' },
@@ -79,7 +89,8 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     podName: env.POD_NAME ?? `node-${nodeName}`,
     podNamespace: env.POD_NAMESPACE ?? 'istio-system',
     podIp: env.INSTANCE_IP ?? env.POD_IP ?? env.NODE_IP ?? '1.1.1.1',
-    logLevel: oneOf('log-level', values['log-level'] ?? 'info', ['debug', 'info', 'warn', 'error']),
+    logLevels: levelsOf(values['log-level'] ?? 'info'),
+    podLimits: podLimitsOf(values, env),
     logFormat: oneOf('log-format', values['log-format'] ?? env.LOG_FORMAT ?? 'text', [
       'text',
       'json',
@@ -102,6 +113,35 @@ function parseFlags(argv: string[]) {
   } catch (cause) {
     throw usage(messageOf(cause), cause);
   }
+}
+
+function levelsOf(text: string): LogLevels {
+  if (LogLevels.valid(text)) return new LogLevels(text);
+  throw usage(`--log-level ${text}: want off, error, warn, info or debug, or SCOPE=LEVEL,…`);
+}
+
+const LIMIT_FLAGS = {
+  inboundConnectionsMax: 'pod-inbound-connections-max',
+  outboundConnectionsMax: 'pod-outbound-connections-max',
+  streamsMax: 'pod-streams-max',
+  pendingConnectsMax: 'pod-pending-connects-max',
+  bufferedBytesMax: 'pod-buffered-bytes-max',
+  peerStreamsMax: 'peer-streams-max',
+} as const satisfies Record<keyof PodLimits, keyof typeof FLAGS>;
+
+/** `--pod-streams-max 500` or POD_STREAMS_MAX=500. */
+function podLimitsOf(values: ReturnType<typeof parseFlags>, env: Environment): Partial<PodLimits> {
+  const chosen: Partial<Record<keyof PodLimits, number>> = {};
+  for (const [name, flag] of Object.entries(LIMIT_FLAGS)) {
+    const text = values[flag] ?? env[flag.toUpperCase().replaceAll('-', '_')];
+    if (text === undefined) continue;
+    const limit = Number(text);
+    if (!Number.isInteger(limit) || limit < 1) {
+      throw usage(`--${flag} ${text}: want a whole number above 0`);
+    }
+    chosen[name as keyof PodLimits] = limit;
+  }
+  return chosen;
 }
 
 function portOf(flag: string, text: string | undefined, otherwise: number): number {

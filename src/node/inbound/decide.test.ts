@@ -126,6 +126,7 @@ test('denialOf: STRICT refuses who proved nothing with 401 and the name of the p
     kind: 'refuse',
     status: 401,
     code: 'NODE_POLICY',
+    policy: 'istio-system/istio_converted_static_strict',
     reason:
       'explicitly denied by: istio-system/istio_converted_static_strict (a STRICT PeerAuthentication, which demands mutual TLS)',
   });

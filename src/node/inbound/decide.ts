@@ -21,6 +21,8 @@ export type InboundVerdict =
       readonly status: 400 | 401 | 503;
       readonly code: keyof typeof NODE_ERRORS;
       readonly reason: string;
+      /** The policy that decided, when one alone did. */
+      readonly policy?: string;
     };
 
 export interface TunnelFacts {
@@ -109,5 +111,6 @@ export function denialOf(
     destinationPort: facts.upstream.port,
   });
   if (verdict.allow) return undefined;
-  return { kind: 'refuse', status: 401, code: 'NODE_POLICY', reason: verdict.reason };
+  const { reason, policy } = verdict;
+  return { kind: 'refuse', status: 401, code: 'NODE_POLICY', reason, policy };
 }

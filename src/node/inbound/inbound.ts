@@ -18,6 +18,8 @@ import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
 import { unknownWorkload } from '../outbound/outbound.ts';
 import { responseOf } from '../respond.ts';
+import type { Meter } from '../usage/meter.ts';
+import { limitError, type PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import { Session } from '../workload/session.ts';
 import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
@@ -26,6 +28,7 @@ import type { LiveInbound } from './live-inbound.ts';
 export interface InboundDeps {
   context: NodeContext;
   pod: PodIdentity;
+  usage: PodUsage;
   live: LiveInbound;
 }
 
@@ -34,7 +37,7 @@ export function acceptHbone(
   deps: InboundDeps,
   connection: TlsConnection,
 ): ConnectionHandler | undefined {
-  const { context } = deps;
+  const { context, usage } = deps;
   const source = { address: connection.remoteAddress, port: connection.remotePort };
   const destination = { address: connection.localAddress, port: connection.localPort };
   // As ztunnel: our own trust domain only, aliases are not consulted.
@@ -43,10 +46,11 @@ export function acceptHbone(
     context.telemetry.failedEarly({ direction: 'inbound', source, destination, error: peer });
     return undefined;
   }
-  return serveTunnels(connection, context, {
-    onTunnel: (tunnel) => acceptTunnel(deps, tunnel, { source, destination, peer }),
+  const handler = {
+    onTunnel: (tunnel: IncomingTunnel) => acceptTunnel(deps, tunnel, { source, destination, peer }),
     onClose: () => undefined,
-  });
+  };
+  return serveTunnels(connection, context, handler, usage.limits.peerStreamsMax);
 }
 
 interface TunnelEnds {
@@ -56,13 +60,21 @@ interface TunnelEnds {
 }
 
 function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnds): void {
-  const { context } = deps;
+  const { context, usage } = deps;
+  const full = enterStream(usage);
+  if (full !== undefined) {
+    tunnel.refuse(responseOf(limitError(full)).status);
+    return;
+  }
   let local: Workload | undefined;
-  const session = new Session(tunnel.connection, {
+  const session = new Session(tunnel.connection, usage, {
     reject: (error) => tunnel.refuse(responseOf(error).status),
     ready: () => tunnel.accept(answerOf(local)),
     failedEarly: (error) => context.telemetry.failedEarly({ direction: 'inbound', ...ends, error }),
-    onOver: () => deps.live.remove(session),
+    onOver() {
+      usage.streams.leave();
+      deps.live.remove(session);
+    },
   });
   withLocal(deps, session, (workload) => {
     local = workload;
@@ -77,12 +89,24 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
   });
 }
 
-/** One captured plaintext connection on 15006. */
-export function acceptPlaintext(deps: InboundDeps, connection: Connection): ConnectionHandler {
-  const { context } = deps;
+/** The meter that refuses one more, or undefined when it is counted. */
+function enterStream({ streams, pending }: PodUsage): Meter | undefined {
+  if (!streams.enter()) return streams;
+  if (pending.enter()) return undefined;
+  streams.leave();
+  return pending;
+}
+
+/** One captured plaintext connection on 15006; undefined refuses it. */
+export function acceptPlaintext(
+  deps: InboundDeps,
+  connection: Connection,
+): ConnectionHandler | undefined {
+  const { context, usage } = deps;
+  if (!usage.pending.enter()) return undefined;
   const source = { address: connection.remoteAddress, port: connection.remotePort };
   const destination = context.network.originalDestination(connection);
-  const session = new Session(connection, {
+  const session = new Session(connection, usage, {
     reject: () => connection.reset(),
     failedEarly: (error) =>
       context.telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
@@ -167,8 +191,8 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
 }
 
 function refusal(verdict: Extract<InboundVerdict, { kind: 'refuse' }>): MeshError {
-  const { code, reason } = verdict;
-  return new MeshError(code, reason, { side: 'downstream', hint: NODE_ERRORS[code] });
+  const { code, reason, policy: decidedBy } = verdict;
+  return new MeshError(code, reason, { side: 'downstream', hint: NODE_ERRORS[code], decidedBy });
 }
 
 function factsOf(context: NodeContext, incoming: Incoming) {

@@ -28,7 +28,10 @@ export class LiveInbound {
       if (denial === undefined) continue;
       const message = `connection closed due to policy change: ${denial.reason}`;
       const hint = NODE_ERRORS.NODE_POLICY_CHANGED;
-      session.abort(new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint }));
+      const decidedBy = denial.policy;
+      session.abort(
+        new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint, decidedBy }),
+      );
     }
   }
 

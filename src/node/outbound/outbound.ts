@@ -8,18 +8,20 @@ import type { Connection, ConnectionHandler, SocketAddress } from '#net/connecti
 import { NODE_ERRORS } from '../errors.ts';
 import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
+import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import { Session } from '../workload/session.ts';
 import { decideOutbound, type OutboundVerdict } from './decide.ts';
 
 export function acceptOutbound(
   context: NodeContext,
-  pod: PodIdentity,
+  { pod, usage }: { pod: PodIdentity; usage: PodUsage },
   connection: Connection,
-): ConnectionHandler {
+): ConnectionHandler | undefined {
+  if (!usage.pending.enter()) return undefined;
   const original = context.network.originalDestination(connection);
   const source = { address: connection.remoteAddress, port: connection.remotePort };
-  const session = new Session(connection, {
+  const session = new Session(connection, usage, {
     reject: () => connection.reset(),
     failedEarly: (error) =>
       context.telemetry.failedEarly({

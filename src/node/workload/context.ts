@@ -7,6 +7,7 @@ import type { SvidStore } from '#identity/svid/svid-store.ts';
 import type { Network, NetworkNamespace } from '#net/network.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import type { NodeTelemetry } from '../telemetry.ts';
+import type { Usages } from '../usage/usages.ts';
 
 export interface NodeContext {
   readonly clock: Clock;
@@ -17,6 +18,7 @@ export interface NodeContext {
   readonly identities: SvidStore;
   readonly pool: TunnelPool;
   readonly telemetry: NodeTelemetry;
+  readonly usages: Usages;
   readonly trustDomain: string;
 }
 

@@ -6,9 +6,10 @@ import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
 import { EarlyData } from '#net/pipe/early-data.ts';
-import { Pipe } from '#net/pipe/pipe.ts';
+import { Pipe, type PipeOutcome } from '#net/pipe/pipe.ts';
 import { EARLY_BYTES_MAX } from '../limits.ts';
 import type { ConnectionRecord } from '../telemetry.ts';
+import type { PodUsage } from '../usage/pod-usage.ts';
 
 export interface SessionHooks {
   /** Tells the downstream that it is refused: a status, or a reset. */
@@ -20,6 +21,9 @@ export interface SessionHooks {
   /** Once, whatever the end. */
   onOver?(): void;
 }
+
+/** What of its pod's limits the connection uses. */
+export type SessionUsage = Pick<PodUsage, 'pending' | 'bytes' | 'bytesMax'>;
 
 const GONE: ConnectionHandler = {
   onData: () => undefined,
@@ -33,16 +37,21 @@ export class Session implements ConnectHandler<Connection> {
   record: ConnectionRecord | undefined = undefined;
   readonly #downstream: Connection;
   readonly #hooks: SessionHooks;
+  readonly #usage: SessionUsage;
   readonly #early: EarlyData;
   #pipe: Pipe | undefined = undefined;
+  #pending = true;
   #over = false;
 
-  constructor(downstream: Connection, hooks: SessionHooks) {
+  /** It has entered `usage.pending`; leaving is up to the session. */
+  constructor(downstream: Connection, usage: SessionUsage, hooks: SessionHooks) {
     this.#downstream = downstream;
     this.#hooks = hooks;
+    this.#usage = usage;
     this.#early = new EarlyData(downstream, {
       bytesMax: EARLY_BYTES_MAX,
-      onGone: (error) => this.#finish(error),
+      account: usage,
+      onGone: (error) => this.#finish(error, undefined),
     });
     downstream.handler = this.#early;
   }
@@ -63,9 +72,11 @@ export class Session implements ConnectHandler<Connection> {
     }
     const pipe = new Pipe(this.#downstream, upstream, {
       counters: this.record,
-      onFinished: (outcome) => this.#finish(outcome.error),
+      account: this.#usage,
+      onFinished: ({ error, side }) => this.#finish(error, side),
     });
     this.#pipe = pipe;
+    this.#settle();
     this.#hooks.ready?.();
     this.#early.replay(pipe.downstream);
     return pipe.upstream;
@@ -78,7 +89,7 @@ export class Session implements ConnectHandler<Connection> {
   refuse(error: MeshError): void {
     if (this.#over) return;
     // Finished first: what the reset reports back must not replace the reason.
-    this.#finish(error);
+    this.#finish(error, undefined);
     this.#hooks.reject(error);
   }
 
@@ -89,10 +100,17 @@ export class Session implements ConnectHandler<Connection> {
     else this.#pipe.abort(error);
   }
 
-  #finish(error: MeshError | undefined): void {
+  #settle(): void {
+    if (!this.#pending) return;
+    this.#pending = false;
+    this.#usage.pending.leave();
+  }
+
+  #finish(error: MeshError | undefined, firstEnd: PipeOutcome['side']): void {
     if (this.#over) return;
     this.#over = true;
-    if (this.record !== undefined) this.record.finish(error);
+    this.#settle();
+    if (this.record !== undefined) this.record.finish(error, firstEnd);
     else if (error !== undefined) this.#hooks.failedEarly(error);
     this.#hooks.onOver?.();
   }

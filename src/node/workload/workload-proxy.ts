@@ -15,6 +15,7 @@ import { acceptHbone, acceptPlaintext } from '../inbound/inbound.ts';
 import { LiveInbound } from '../inbound/live-inbound.ts';
 import { PROXY_MARK } from '../marks.ts';
 import { acceptOutbound } from '../outbound/outbound.ts';
+import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from './context.ts';
 
 export interface ProxyOptions {
@@ -36,6 +37,7 @@ export class WorkloadProxy {
   readonly #context: NodeContext;
   readonly #options: ProxyOptions;
   readonly #live = new LiveInbound();
+  readonly #usage: PodUsage;
   readonly #scope = new Scope();
   #hbone: TlsListener | undefined = undefined;
   #onReady: (() => void)[] = [];
@@ -44,6 +46,7 @@ export class WorkloadProxy {
     this.#context = context;
     this.pod = pod;
     this.#options = options;
+    this.#usage = context.usages.open(pod);
     const { trustDomain } = context;
     this.principal = formatPrincipal({ ...pod, trustDomain });
   }
@@ -67,15 +70,16 @@ export class WorkloadProxy {
     const { network, identities, state } = this.#context;
     const { listenAddress, ports = ISTIO_PORTS } = this.#options;
     const place = { address: listenAddress, namespace: this.pod.netns, mark: PROXY_MARK };
-    const deps = { context: this.#context, pod: this.pod, live: this.#live };
+    const usage = this.#usage;
+    const deps = { context: this.#context, pod: this.pod, usage, live: this.#live };
     try {
       const outbound = network.listen(
-        { ...place, port: ports.outbound, reusePort: true },
-        (connection) => acceptOutbound(this.#context, this.pod, connection),
+        { ...place, port: ports.outbound, reusePort: true, gate: usage.outbound },
+        (connection) => acceptOutbound(this.#context, { pod: this.pod, usage }, connection),
       );
       this.#scope.add(() => outbound.stop());
       const plaintext = network.listen(
-        { ...place, port: ports.plaintext, reusePort: true },
+        { ...place, port: ports.plaintext, reusePort: true, gate: usage.inbound },
         (connection) => acceptPlaintext(deps, connection),
       );
       this.#scope.add(() => plaintext.stop());
@@ -100,6 +104,7 @@ export class WorkloadProxy {
     this.#onReady = [];
     const hint = NODE_ERRORS.NODE_CLOSED;
     this.#live.abortAll(new MeshError('NODE_CLOSED', reason, { side: 'self', hint }));
+    this.#context.usages.close(this.#usage);
     if (this.pod.netns !== undefined) this.#context.pool.release(this.pod.netns);
   }
 
@@ -135,9 +140,11 @@ export class WorkloadProxy {
   #listenHbone(identity: TlsIdentity): TlsListener {
     const { network, telemetry } = this.#context;
     const { listenAddress, ports = ISTIO_PORTS } = this.#options;
-    const deps = { context: this.#context, pod: this.pod, live: this.#live };
+    const usage = this.#usage;
+    const deps = { context: this.#context, pod: this.pod, usage, live: this.#live };
     return network.listenTls(
       {
+        gate: usage.inbound,
         address: listenAddress,
         port: ports.hbone,
         namespace: this.pod.netns,

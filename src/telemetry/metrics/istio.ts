@@ -58,6 +58,9 @@ export const TCP_LABELS = [
   'connection_security_policy',
 ] as const;
 
+/** Istio's labels, then ours: who ended the connection, and why. */
+export const TCP_FAILED_LABELS = [...TCP_LABELS, 'closed_by', 'reason'] as const;
+
 export const HTTP_LABELS = [
   ...EDGE_LABELS,
   'request_protocol',
@@ -154,14 +157,18 @@ export interface HttpMetrics {
 }
 
 export function tcpMetrics(registry: MetricRegistry): TcpMetrics {
-  const counter = (name: string, help: string) =>
-    registry.counter({ name, help, labels: TCP_LABELS });
+  const counter = (name: string, help: string, labels: readonly string[] = TCP_LABELS) =>
+    registry.counter({ name, help, labels });
   return {
     opened: counter('istio_tcp_connections_opened_total', 'TCP connections opened.'),
     closed: counter('istio_tcp_connections_closed_total', 'TCP connections closed.'),
     received: counter('istio_tcp_received_bytes_total', 'Bytes read from the client side.'),
     sent: counter('istio_tcp_sent_bytes_total', 'Bytes read from the server side.'),
-    failed: counter('istio_tcp_connections_failed_total', 'TCP connections that failed.'),
+    failed: counter(
+      'istio_tcp_connections_failed_total',
+      'TCP connections that failed.',
+      TCP_FAILED_LABELS,
+    ),
   };
 }
 

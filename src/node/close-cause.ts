@@ -1,0 +1,61 @@
+/**
+ * Who ended a connection and why, for the log line and the failed metric alike. Pure. `by` is one of few words; `reason`
+ * is a stable word, or the name of the policy or limit that decided.
+ */
+import type { MeshError } from '#base/errors.ts';
+
+export type Initiator = 'downstream' | 'upstream' | 'self' | 'operator' | 'policy';
+
+export interface CloseCause {
+  readonly by: Initiator;
+  readonly reason: string;
+}
+
+/** `by` where the error's side does not say it. */
+interface Cause {
+  readonly by?: Initiator;
+  readonly reason: string;
+}
+
+const CAUSES: Readonly<Record<string, Cause>> = {
+  NET_RESET: { reason: 'reset' },
+  NET_RESET_LOCAL: { reason: 'reset' },
+  NET_CONNECT_REFUSED: { reason: 'connect refused' },
+  NET_CONNECT_TIMEOUT: { reason: 'connect timeout' },
+  NET_CONNECT_FAILED: { reason: 'connect failed' },
+  NET_TLS_FAILED: { reason: 'TLS failure' },
+  // We hung up: the peer proved to be somebody else.
+  NET_PEER_IDENTITY: { by: 'self', reason: 'peer identity' },
+  TRUST_NO_IDENTITY: { by: 'self', reason: 'peer identity' },
+  TRUST_FOREIGN_DOMAIN: { by: 'self', reason: 'peer identity' },
+  HBONE_REFUSED: { reason: 'tunnel refused' },
+  HBONE_CONNECT_TIMEOUT: { reason: 'connect timeout' },
+  HBONE_TUNNEL_RESET: { reason: 'reset' },
+  HBONE_TUNNEL_RESET_LOCAL: { reason: 'reset' },
+  HBONE_CONNECTION_LOST: { reason: 'connection lost' },
+  HBONE_NO_IDENTITY: { reason: 'no certificate' },
+  HBONE_POOL_CLOSED: { by: 'operator', reason: 'shutdown' },
+  NODE_NO_IDENTITY: { reason: 'no certificate' },
+  NODE_WORKLOAD_UNKNOWN: { reason: 'unknown workload' },
+  NODE_NO_UPSTREAM: { by: 'self', reason: 'no healthy upstream' },
+  NODE_WAYPOINT_UNREADY: { by: 'self', reason: 'no healthy waypoint' },
+  NODE_LOOP: { by: 'self', reason: 'loop' },
+  NODE_BAD_TUNNEL: { by: 'self', reason: 'bad tunnel request' },
+  NODE_POLICY: { by: 'policy', reason: 'policy' },
+  NODE_POLICY_CHANGED: { by: 'policy', reason: 'policy changed' },
+  NODE_LIMIT: { by: 'self', reason: 'limit' },
+  NODE_CLOSED: { by: 'operator', reason: 'shutdown' },
+};
+
+/** `firstEnd`: who sent FIN first, for a connection that ended in order. */
+export function closeCauseOf(
+  error: MeshError | undefined,
+  firstEnd: 'downstream' | 'upstream' | undefined,
+): CloseCause {
+  if (error === undefined) return { by: firstEnd ?? 'downstream', reason: 'FIN' };
+  const cause = CAUSES[error.code];
+  const by = cause?.by ?? (error.side === 'config' ? 'operator' : error.side);
+  const timedOut = error.code === 'NET_RESET' && /ETIMEDOUT/.test(String(error.cause));
+  const reason = timedOut ? 'timeout' : (cause?.reason ?? error.code);
+  return { by, reason: error.decidedBy ?? reason };
+}

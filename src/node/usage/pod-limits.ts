@@ -1,0 +1,47 @@
+/**
+ * How much of this process one pod may have. Every limit leaves room for neighbours: they derive from the open files
+ * that the process may have, because a descriptor is what runs out first.
+ */
+import { readFileSync } from 'node:fs';
+import { STREAMS_ACCEPTED_MAX } from '#hbone/limits.ts';
+import * as limits from '../limits.ts';
+
+export interface PodLimits {
+  /** Accepted on 15006 and 15008, handshakes included. */
+  readonly inboundConnectionsMax: number;
+  /** Accepted on 15001. */
+  readonly outboundConnectionsMax: number;
+  /** Incoming tunnels over all HBONE connections. */
+  readonly streamsMax: number;
+  /** Connections of either direction that wait for their decision or their dial. */
+  readonly pendingConnectsMax: number;
+  /** Bytes read from one side that the other has not taken; at the limit reading stops. */
+  readonly bufferedBytesMax: number;
+  /** Streams one peer may have on one HBONE connection, as SETTINGS tells it. */
+  readonly peerStreamsMax: number;
+}
+
+export function podLimitsFor(openFilesMax: number, chosen: Partial<PodLimits> = {}): PodLimits {
+  // Each proxied connection takes two descriptors: a pod can have half of all with both directions at their limit.
+  const share = Math.floor(openFilesMax / limits.POD_DESCRIPTOR_SHARE);
+  const connections = Math.min(
+    Math.max(share, limits.POD_CONNECTIONS_MIN),
+    limits.POD_CONNECTIONS_MAX,
+  );
+  return {
+    inboundConnectionsMax: connections,
+    outboundConnectionsMax: connections,
+    streamsMax: connections,
+    pendingConnectsMax: Math.min(connections, limits.POD_PENDING_CONNECTS_MAX),
+    bufferedBytesMax: limits.POD_BUFFERED_BYTES_MAX,
+    peerStreamsMax: STREAMS_ACCEPTED_MAX,
+    ...chosen,
+  };
+}
+
+/** Bun has raised the soft limit to the hard one by the time anybody asks. */
+export function openFilesMax(): number {
+  const line = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  const soft = line?.[1] ?? '';
+  return soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft);
+}
