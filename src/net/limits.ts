@@ -17,3 +17,7 @@ export const OUTBOX_HIGH_BYTES = 256 * 1024;
 export const OUTBOX_LOW_BYTES = 64 * 1024;
 /** Walk of a certificate's DER stops after this many elements: a real leaf has fewer than 100. */
 export const CERTIFICATE_ELEMENTS_MAX = 512;
+/** What the kernel puts into one answer at most (af_netlink.c: 32 KiB), and room to spare. */
+export const NETLINK_ANSWER_BYTES_MAX = 64 * 1024;
+/** A list that changes while it is read is read again; one that never rests is an error. */
+export const NETLINK_DUMP_TRIES = 5;
