@@ -21,15 +21,15 @@ import { responseOf } from '../respond.ts';
 import type { Meter } from '../usage/meter.ts';
 import { limitError, type PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
+import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
 import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
-import type { LiveInbound } from './live-inbound.ts';
 
 export interface InboundDeps {
   context: NodeContext;
   pod: PodIdentity;
   usage: PodUsage;
-  live: LiveInbound;
+  live: LiveTraffic;
 }
 
 /** One TLS connection on 15008; undefined refuses it. */
@@ -48,9 +48,11 @@ export function acceptHbone(
   }
   const handler = {
     onTunnel: (tunnel: IncomingTunnel) => acceptTunnel(deps, tunnel, { source, destination, peer }),
-    onClose: () => undefined,
+    onClose: () => deps.live.removePeer(served),
   };
-  return serveTunnels(connection, context, handler, usage.limits.peerStreamsMax);
+  const served = serveTunnels(connection, context, handler, usage.limits.peerStreamsMax);
+  deps.live.addPeer(served);
+  return served;
 }
 
 interface TunnelEnds {
@@ -76,6 +78,7 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
       deps.live.remove(session);
     },
   });
+  deps.live.addInbound(session);
   withLocal(deps, session, (workload) => {
     local = workload;
     const { authority } = tunnel.head;
@@ -112,6 +115,7 @@ export function acceptPlaintext(
       context.telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
     onOver: () => deps.live.remove(session),
   });
+  deps.live.addInbound(session);
   withLocal(deps, session, (local) => {
     const verdict = decidePlaintext(destination);
     proceed(deps, session, {
@@ -169,7 +173,7 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
     upstream: verdict.upstream,
   };
   // Known before the check: a policy that changes from here on finds it.
-  live.add(session, access);
+  live.addInbound(session, access);
   const denial = denialOf(context.state.current, access);
   if (denial !== undefined) {
     refuse(denial);
