@@ -34,7 +34,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   base: [],
   wire: ['base'],
   model: ['base'],
-  net: ['base'],
+  net: ['base', 'wire/x509'],
   collections: ['base'],
   telemetry: ['base', 'model'],
   kube: ['base', 'model', 'collections'],

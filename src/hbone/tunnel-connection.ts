@@ -121,7 +121,7 @@ export class TunnelConnection implements Connection, H2StreamHandler {
   }
 
   #lost(error: MeshError, initiator: Initiator): MeshError {
-    if (error.code === 'HBONE_TUNNEL_RESET') return error;
+    if (error.code === 'HBONE_TUNNEL_RESET' || error.code === 'TRUST_REVOKED') return error;
     const code = initiator === 'connection' ? 'HBONE_CONNECTION_LOST' : 'HBONE_TUNNEL_RESET';
     return new MeshError(code, `tunnel broken off: ${error.message}`, {
       side: this.#side,

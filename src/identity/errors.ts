@@ -14,4 +14,8 @@ export const IDENTITY_ERRORS = {
   TRUST_NO_IDENTITY: 'the peer certificate carries no SPIFFE URI: is the peer part of the mesh?',
   TRUST_FOREIGN_DOMAIN:
     'the peer belongs to another trust domain: set trustDomain alike on both sides',
+  TRUST_REVOKED:
+    'the CA took the certificate back: restart the workload for a new one, or look at the revocation list',
+  TRUST_CRL_INVALID:
+    'look at the file of --crl-file (ConfigMap istio-ca-crl): PEM blocks "X509 CRL"; the lists read before stay in force',
 } as const;

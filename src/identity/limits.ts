@@ -24,5 +24,9 @@ export const FETCH_RETRY_INITIAL_MS = 50;
 export const FETCH_RETRY_CAP_MS = 150_000;
 /** A connection that waits shortens the back-off to this: at most one request a second and principal. */
 export const DEMAND_RETRY_MS = 1_000;
+/** How often the file of revocation lists is looked at; one stat(2). */
+export const CRL_POLL_MS = 1_000;
+/** A ConfigMap holds 1 MiB at most; a mounted file may be larger. */
+export const CRL_BYTES_MAX = 16 << 20;
 /** Longest single timer; the wall clock is looked at again after it. */
 export const TIMER_MAX_MS = 3_600_000;

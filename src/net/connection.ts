@@ -37,8 +37,8 @@ export interface Connection {
 
 /** A TLS connection adds what the handshake proved. */
 export interface TlsConnection extends Connection {
-  /** DER of the peer's leaf, when it presented one. */
-  readonly peerCertificate: Uint8Array | undefined;
+  /** DER of the peer's chain, leaf first; empty unless the dial or listener has a `judgePeer` that needs it. */
+  readonly peerChain: readonly Uint8Array[];
   /** URI SANs of the peer's leaf, in order. */
   readonly peerUris: readonly string[];
   readonly alpn: string | undefined;

@@ -36,11 +36,17 @@ export interface ListenOptions extends SocketAddress {
   mark?: number;
 }
 
+/**
+ * Why a peer whose chain and name are good is refused all the same, or undefined. Gets the DER of its chain, leaf first.
+ */
+export type JudgePeer = (chain: readonly Uint8Array[]) => MeshError | undefined;
+
 export interface TlsListenOptions extends ListenOptions {
   identity: TlsIdentity;
   /** Ask for a client certificate. `require` refuses those without one that chains to the trust bundle. */
   clientCertificate: 'require' | 'optional' | 'none';
   alpn: readonly string[];
+  judgePeer?: JudgePeer;
   /** A peer whose handshake or certificate was not accepted, for the log. */
   onRefused?: (error: MeshError, peer: SocketAddress) => void;
 }
@@ -63,6 +69,7 @@ export interface TlsConnectOptions extends ConnectOptions {
   serverName?: string;
   /** Accept the peer when one of its URI SANs equals one of these. Chain verification always happens first. */
   expectedUris?: readonly string[];
+  judgePeer?: JudgePeer;
 }
 
 export interface TlsListener extends Listener {

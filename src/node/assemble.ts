@@ -4,7 +4,9 @@ import type { Logger, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
+import { followCrlFile } from '#identity/trust/crl-file.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
+import type { JudgePeer } from '#net/network.ts';
 import { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { exposeBuild } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
@@ -32,6 +34,8 @@ export interface AssemblyOptions {
   levels?: LogLevels;
   /** What was chosen; the rest derives from the process's limits. */
   podLimits?: Partial<PodLimits>;
+  /** Revocation lists, followed as the file changes. */
+  crlFile?: string;
   /** Takes access log text; false when it is full. */
   write?: (text: string) => boolean;
 }
@@ -51,10 +55,14 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     { clock, registry, log: accessLog, levels: options.levels },
     { format: options.logFormat },
   );
-  const { identities, log } = options;
+  const { identities, log, crlFile } = options;
   const limits = podLimitsFor(openFilesMax(), options.podLimits);
   const usages = new Usages({ clock, registry, log }, limits);
-  const pool = new TunnelPool({ network, clock, identities }, { mark: PROXY_MARK });
+  const revocations = crlFile === undefined ? undefined : followCrlFile(crlFile, { clock, log });
+  const judgePeer: JudgePeer | undefined =
+    revocations && ((chain) => revocations.judge(chain, 'upstream'));
+  const pool = new TunnelPool({ network, clock, identities, judgePeer }, { mark: PROXY_MARK });
+  revocations?.onChange(() => pool.judgeAgain());
   const context: NodeContext = {
     clock,
     random,
@@ -66,6 +74,7 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     telemetry,
     usages,
     trustDomain: options.trustDomain,
+    revocations,
   };
   return { context, registry, accessLog };
 }

@@ -28,6 +28,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   NET_PEER_IDENTITY: { by: 'self', reason: 'peer identity' },
   TRUST_NO_IDENTITY: { by: 'self', reason: 'peer identity' },
   TRUST_FOREIGN_DOMAIN: { by: 'self', reason: 'peer identity' },
+  TRUST_REVOKED: { by: 'self', reason: 'certificate revoked' },
   HBONE_REFUSED: { reason: 'tunnel refused' },
   HBONE_CONNECT_TIMEOUT: { reason: 'connect timeout' },
   HBONE_TUNNEL_RESET: { reason: 'reset' },

@@ -16,7 +16,7 @@ import { grpcTransport } from '#xds/client/grpc-transport.ts';
 import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
 import { CaptureAgent } from './agent/capture-agent.ts';
 import { annotate, PodWatch } from './agent/pod-watch.ts';
-import { type Assembly, assembleNode } from './assemble.ts';
+import { assembleNode } from './assemble.ts';
 import { NODE_HELP, type NodeOptions, parseNodeOptions } from './config/options.ts';
 import { NODE_ERRORS } from './errors.ts';
 import { followXds, NODE_RESOURCE_TYPES } from './state/xds-source.ts';
@@ -48,9 +48,15 @@ export async function runNode(argv: string[]): Promise<void> {
 }
 
 async function startStatic(options: NodeOptions, log: Logger): Promise<() => void> {
-  const { logFormat, logLevels: levels, podLimits } = options;
+  const { logFormat, logLevels: levels, podLimits, crlFile } = options;
   const staticFile = options.staticFile ?? '';
-  const node = await startStaticFile(staticFile, { log, logFormat, levels, podLimits });
+  const node = await startStaticFile(staticFile, {
+    log,
+    logFormat,
+    levels,
+    podLimits,
+    crlFile,
+  });
   const { nodeName } = options;
   const waiting = () => node.proxies.find((proxy) => !proxy.ready)?.pod.name;
   const servers = startStatusServers(
@@ -77,8 +83,16 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
   const endpoint = { address: xdsAddress, rootFile, tokenFile, clusterId };
   const signer = createCaClient(clock, { endpoint, impersonate: true });
   const identities = createSvidStore({ clock, random, log: log.child('identity'), signer });
-  const { logFormat, logLevels: levels, podLimits } = options;
-  const assembly = assembleNode({ log, identities, trustDomain, logFormat, levels, podLimits });
+  const { logFormat, logLevels: levels, podLimits, crlFile } = options;
+  const assembly = assembleNode({
+    log,
+    identities,
+    trustDomain,
+    logFormat,
+    levels,
+    podLimits,
+    crlFile,
+  });
   const { context } = assembly;
   const xds = startXdsClient(
     { clock, random, log: log.child('xds'), transport: grpcTransport(clock, endpoint) },
@@ -88,7 +102,7 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
   xds.onConnection((connected) => {
     if (connected) identities.retry();
   });
-  const { agent, watch, stop: stopCapture } = startCapture(options, assembly, log);
+  const { agent, watch, stop: stopCapture } = startCapture(options, context, log);
   const servers = startStatusServers(
     statusSource({
       nodeName,
@@ -107,11 +121,16 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
     xds.stop();
     identities.stop();
     context.pool.close();
+    context.revocations?.stop();
     assembly.accessLog.flush();
   };
 }
 
-function startCapture(options: NodeOptions, { context, registry }: Assembly, log: Logger) {
+function startCapture(
+  options: NodeOptions,
+  context: ReturnType<typeof assembleNode>['context'],
+  log: Logger,
+) {
   const { clock, random } = context;
   const connection = inClusterConnection(process.env);
   if (connection === undefined) {
@@ -140,16 +159,10 @@ function startCapture(options: NodeOptions, { context, registry }: Assembly, log
   const watch = new PodWatch(deps, agent, { nodeName, netnsDir, dnsCapture });
   const cniLog = log.child('cni');
   const stopCni = startCniServer(options.cniSocket, cniLog, (add) => watch.add(add));
-  const repairs = registry.counter({
-    name: 'tulle_capture_repairs_total',
-    help: 'Rules, routes and listeners of captured pods that somebody else took away and that were put back.',
-    labels: ['what'],
-  });
   const stopReconciler = startReconciler({
     clock,
     log: log.child('redirect'),
-    watched: () => agent.watched,
-    onRepair: (what) => repairs.with([what]).add(1),
+    wanted: () => agent.redirected,
   });
   const stop = () => {
     stopCni();

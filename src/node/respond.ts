@@ -9,6 +9,7 @@ export type ResponseFlag =
   | 'H2_HANDSHAKE_FAILURE'
   | 'NETWORK_POLICY'
   | 'IDENTITY_ERROR'
+  | 'CERT_REVOKED'
   | 'LIMIT';
 
 interface Response {
@@ -29,6 +30,7 @@ const RESPONSES: Readonly<Record<string, Response>> = {
   NET_TLS_FAILED: { status: 503, flag: 'TLS_FAILURE' },
   NET_PEER_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },
   TRUST_NO_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },
+  TRUST_REVOKED: { status: 503, flag: 'CERT_REVOKED' },
   TRUST_FOREIGN_DOMAIN: { status: 503, flag: 'TLS_FAILURE' },
 };
 const OTHERWISE: Response = { status: 503, flag: 'CONNECT' };

@@ -32,7 +32,7 @@ export class MemoryConnection implements TlsConnection {
   handler: ConnectionHandler = UNSET;
   peer: MemoryConnection = this;
   peerUris: readonly string[] = [];
-  readonly peerCertificate = undefined;
+  readonly peerChain: readonly Uint8Array[] = [];
   readonly alpn = 'h2';
   readonly #local: SocketAddress;
   readonly #remote: SocketAddress;

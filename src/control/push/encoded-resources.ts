@@ -35,11 +35,9 @@ export class EncodedResources<T> {
     const known = this.#encoded.get(name);
     if (known?.sourceVersion === current.version) return known;
     const bytes = this.#type.encode(current.value);
-    const version = versionOf(bytes);
     const encoded = {
       sourceVersion: current.version,
-      version,
-      shownVersion: this.#type.versioned ? version : '',
+      version: versionOf(bytes),
       bytes,
       aliases: this.#type.aliases(current.value),
     };

@@ -3,7 +3,7 @@ import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import { H2Connection } from '#http/h2/connection.ts';
 import type { TlsConnection } from '#net/connection.ts';
-import type { ConnectHandler } from '#net/network.ts';
+import type { ConnectHandler, JudgePeer } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import * as limits from '../limits.ts';
 import type { TunnelConnection } from '../tunnel-connection.ts';
@@ -19,6 +19,8 @@ import {
 
 interface Pooled {
   h2: H2Connection;
+  /** Kept when peers are judged. */
+  peerChain: readonly Uint8Array[];
   /** Monotonic time at which the last tunnel ended; meaningless while some run. */
   idleSince: number;
   retired: boolean;
@@ -64,6 +66,13 @@ export class PoolEntry {
     this.#closed = true;
     for (const pooled of [...this.#connections]) pooled.h2.close();
     this.#failWaiting(poolClosed());
+  }
+
+  judgeAgain(judge: JudgePeer): void {
+    for (const pooled of [...this.#connections]) {
+      const error = judge(pooled.peerChain);
+      if (error !== undefined) pooled.h2.banish(error);
+    }
   }
 
   releaseUnused(before: number): void {
@@ -133,6 +142,7 @@ export class PoolEntry {
         identity,
         alpn: [limits.HBONE_ALPN],
         expectedUris: expected,
+        judgePeer: this.#deps.judgePeer,
       },
       {
         onOpen: (connection) => this.#dialled(connection),
@@ -152,6 +162,7 @@ export class PoolEntry {
         () => this.#changed(pooled),
         () => this.#lost(pooled),
       ),
+      peerChain: connection.peerChain,
       idleSince: this.#deps.clock.now(),
       retired: false,
     };

@@ -53,6 +53,13 @@ export class TunnelPool {
     }
   }
 
+  /** Breaks off the connections whose peer the pool's judge now refuses. */
+  judgeAgain(): void {
+    const { judgePeer } = this.#deps;
+    if (judgePeer === undefined) return;
+    for (const entry of this.#entries.values()) entry.judgeAgain(judgePeer);
+  }
+
   /** Breaks off everything of one namespace: its pod is gone. */
   release(namespace: NetworkNamespace): void {
     for (const [key, entry] of this.#entries) {

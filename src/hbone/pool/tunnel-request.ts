@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { SocketAddress, TlsIdentity } from '#net/connection.ts';
-import type { Network, NetworkNamespace } from '#net/network.ts';
+import type { JudgePeer, Network, NetworkNamespace } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import type { TunnelHead } from '../tunnel-head.ts';
 
@@ -33,6 +33,7 @@ export interface PoolDeps {
   network: Network;
   clock: Clock;
   identities: IdentitySource;
+  judgePeer?: JudgePeer;
 }
 
 export interface PoolOptions {

@@ -148,10 +148,15 @@ export class H2Connection implements ConnectionHandler {
     }
   }
 
-  /** GOAWAY with `errorCode` and close at once; streams get `onReset`. */
-  close(errorCode: number = code.NO_ERROR, reason = ''): void {
-    const text = reason === '' ? 'closed by this side' : reason;
-    this.shut(errorCode, text, httpFault('HTTP_CLOSED_BY_US', text, { side: 'self' }), 'us');
+  /** GOAWAY and close at once; streams get `onReset`. */
+  close(): void {
+    const text = 'closed by this side';
+    this.shut(code.NO_ERROR, text, httpFault('HTTP_CLOSED_BY_US', text, { side: 'self' }), 'us');
+  }
+
+  /** The peer may not be connected (any more): GOAWAY, streams and `onClose` get `error`. */
+  banish(error: MeshError): void {
+    this.shut(code.INADEQUATE_SECURITY, error.message, error, 'us');
   }
 
   onData(bytes: Uint8Array): void {

@@ -103,6 +103,7 @@ export class BunNetwork implements Network {
       verifyName: options.serverName !== undefined && options.expectedUris === undefined,
       expectedUris: options.expectedUris,
       peer: formatHostPort(options.address, options.port),
+      judgePeer: options.judgePeer,
     };
     const socket = {
       ...STREAM_CALLBACKS,
@@ -161,6 +162,7 @@ export class BunNetwork implements Network {
               verifyName: false,
               expectedUris: undefined,
               peer,
+              judgePeer: options.judgePeer,
             },
           );
           if (refused === undefined) admit(connection, accept);

@@ -1,13 +1,15 @@
 /** Reads what a TLS handshake proved out of a Bun socket, and judges it. */
 import { type MeshError, messageOf } from '#base/errors.ts';
+import { uriNamesOf } from '#wire/x509/certificate.ts';
+import { CHAIN_MAX } from '../limits.ts';
 import { checkPeer, type PeerRequirement } from '../tls/peer-check.ts';
-import { uriNamesOf } from '../tls/subject-alt-names.ts';
 import type { SocketConnection } from './socket-connection.ts';
 
 /** The TLS part of a Bun socket. */
 export interface HandshakeSocket {
   getTLSVersion(): string | null | undefined;
-  getPeerCertificate(): unknown;
+  /** Bun's `abbreviated`: false adds the certificates above the leaf. */
+  getPeerCertificate(abbreviated?: boolean): unknown;
   readonly alpnProtocol: string | false | null;
 }
 
@@ -32,12 +34,26 @@ export function finishHandshake(
     },
     requirement,
   );
-  if (refused === undefined) {
-    connection.peerCertificate = der;
-    connection.peerUris = peerUris;
-    connection.alpn = alpn;
+  if (refused !== undefined) return refused;
+  connection.peerUris = peerUris;
+  connection.alpn = alpn;
+  const { judgePeer } = requirement;
+  if (judgePeer === undefined) return undefined;
+  connection.peerChain = chainOf(socket.getPeerCertificate(false));
+  return judgePeer(connection.peerChain);
+}
+
+function chainOf(leaf: unknown): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  for (let each = leaf; chain.length < CHAIN_MAX; ) {
+    const der = leafOf(each);
+    if (der === undefined) break;
+    chain.push(der);
+    const issuer: unknown = Reflect.get(each as object, 'issuerCertificate');
+    if (issuer === each) break;
+    each = issuer;
   }
-  return refused;
+  return chain;
 }
 
 function leafOf(certificate: unknown): Uint8Array | undefined {

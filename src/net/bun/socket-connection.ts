@@ -39,9 +39,11 @@ const NOBODY: ConnectionHandler = {
   onClose: () => undefined,
 };
 
+const NO_CHAIN: readonly Uint8Array[] = [];
+
 export class SocketConnection implements TlsConnection {
   handler: ConnectionHandler = NOBODY;
-  peerCertificate: Uint8Array | undefined = undefined;
+  peerChain: readonly Uint8Array[] = NO_CHAIN;
   peerUris: readonly string[] = [];
   alpn: string | undefined = undefined;
   readonly remoteAddress: string;

@@ -1,10 +1,11 @@
 /**
  * Decides whether the other end of a finished TLS handshake is who we want. Bun reports a client's outcome as
  * one error code; a name mismatch is raised only once the chain is good, and names are not how mesh
- * peers are known, so that one code counts as success here (tls/peer-check.test.ts holds the proof).
+ * peers are known, so that one code counts as success here (net/bun/bun-network.test.ts holds the proof).
  */
 import { MeshError } from '#base/errors.ts';
 import { NET_ERRORS } from '../errors.ts';
+import type { JudgePeer } from '../network.ts';
 
 export interface HandshakeOutcome {
   success: boolean;
@@ -23,6 +24,7 @@ export interface PeerRequirement {
   expectedUris: readonly string[] | undefined;
   /** Server role: the peer must have shown a certificate that chains to the bundle. */
   peer: string;
+  judgePeer: JudgePeer | undefined;
 }
 
 const NAME_MISMATCH = 'ERR_TLS_CERT_ALTNAME_INVALID';

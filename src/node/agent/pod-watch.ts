@@ -65,7 +65,7 @@ export class PodWatch {
   /** Namespaces first: a pod without its namespace's labels would be judged wrongly. */
   async #start(): Promise<void> {
     await Promise.all([this.#namespaces.whenSynced(), this.#pods.whenSynced()]);
-    this.#startProbes();
+    await this.#startProbes();
     this.#stops.push(
       this.#pods.subscribe({
         onAdd: (pod) => this.#judge(pod),
@@ -80,13 +80,13 @@ export class PodWatch {
     );
   }
 
-  #startProbes(): void {
+  async #startProbes(): Promise<void> {
     const captured = this.#pods
       .list()
       .filter((pod) => !FINISHED.includes(pod.status?.phase) && this.#verdictOn(pod).captured);
     const addresses = captured.map(({ status }) => status?.podIP ?? '').filter(Boolean);
     try {
-      this.#agent.startProbes(addresses);
+      await this.#agent.startProbes(addresses);
     } catch (error) {
       // Each capture puts its own address in, so probes work all the same.
       this.#deps.log.warn('stale probe addresses stay', { error: messageOf(error) });
@@ -156,7 +156,7 @@ function requestOf(pod: Pod, netnsPath: string, verdict: CaptureVerdict): Captur
     name: pod.metadata.name,
     serviceAccount: pod.spec.serviceAccountName ?? 'default',
     netnsPath,
-    options: verdict.options,
+    options: { bypassInbound: verdict.bypassInbound, dns: verdict.dns },
   };
 }
 

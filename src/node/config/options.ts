@@ -31,8 +31,8 @@ export interface NodeOptions {
   readinessPort: number;
   /** Capture the name look-ups of pods that do not say. */
   dnsCapture: boolean;
-  /** From SIGTERM to the end by force; undefined where nobody said how long we may take. */
-  drainDeadlineMs: number | undefined;
+  /** Revocation lists (PEM); undefined when none are kept. */
+  crlFile: string | undefined;
   /** Everything from this file instead of a control plane: tests and benchmarks. */
   staticFile: string | undefined;
 }
@@ -47,6 +47,7 @@ const FLAGS = {
   network: { type: 'string' },
   'token-file': { type: 'string' },
   'root-file': { type: 'string' },
+  'crl-file': { type: 'string' },
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
   'pod-inbound-connections-max': { type: 'string' },
@@ -59,7 +60,6 @@ const FLAGS = {
   'metrics-port': { type: 'string' },
   'readiness-port': { type: 'string' },
   'dns-capture': { type: 'string' },
-  'termination-grace-period-seconds': { type: 'string' },
   static: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -89,6 +89,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     network: values.network ?? env.NETWORK ?? '',
     tokenFile: values['token-file'] ?? '/var/run/secrets/tokens/istio-token',
     rootFile: values['root-file'] ?? '/var/run/secrets/istio/root-cert.pem',
+    crlFile: values['crl-file'] ?? env.CRL_PATH,
     podName: env.POD_NAME ?? `node-${nodeName}`,
     podNamespace: env.POD_NAMESPACE ?? 'istio-system',
     podIp: env.INSTANCE_IP ?? env.POD_IP ?? env.NODE_IP ?? '1.1.1.1',
@@ -106,9 +107,6 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
         'true',
         'false',
       ]) === 'true',
-    drainDeadlineMs: drainDeadlineOf(
-      values['termination-grace-period-seconds'] ?? env.TERMINATION_GRACE_PERIOD_SECONDS,
-    ),
     staticFile: values.static,
   };
 }
@@ -148,14 +146,6 @@ function podLimitsOf(values: ReturnType<typeof parseFlags>, env: Environment): P
     chosen[name as keyof PodLimits] = limit;
   }
   return chosen;
-}
-
-/** As ztunnel (src/config.rs): the kubelet's grace less five seconds, less one of a short grace. */
-function drainDeadlineOf(text: string | undefined): number | undefined {
-  if (text === undefined || text === '') return undefined;
-  const seconds = Number(text);
-  if (!(seconds >= 1)) throw usage(`a termination grace of ${text} seconds: want 1 or more`);
-  return (seconds > 10 ? seconds - 5 : seconds - 1) * 1000;
 }
 
 function portOf(flag: string, text: string | undefined, otherwise: number): number {

@@ -10,19 +10,12 @@ import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
-import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
 import { decideOutbound, type OutboundVerdict } from './decide.ts';
 
-export interface OutboundDeps {
-  context: NodeContext;
-  pod: PodIdentity;
-  usage: PodUsage;
-  live: LiveTraffic;
-}
-
 export function acceptOutbound(
-  { context, pod, usage, live }: OutboundDeps,
+  context: NodeContext,
+  { pod, usage }: { pod: PodIdentity; usage: PodUsage },
   connection: Connection,
 ): ConnectionHandler | undefined {
   if (!usage.pending.enter()) return undefined;
@@ -37,9 +30,7 @@ export function acceptOutbound(
         destination: original,
         error,
       }),
-    onOver: () => live.remove(session),
   });
-  live.addOutbound(session);
   context.state.waitFor(
     (snapshot) => snapshot.podNamed(pod.namespace, pod.name),
     { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },

@@ -33,9 +33,7 @@ export function statusSource(parts: ReportParts): StatusSource {
         uid: proxy.pod.uid,
         principal: proxy.principal,
         ready: proxy.ready,
-        inboundConnections: proxy.live.inbound,
-        outboundConnections: proxy.live.outbound,
-        peers: proxy.live.peers,
+        inboundConnections: proxy.liveInbound,
       })),
       certificates: context.identities.status().map(({ notBefore, notAfter, ...certificate }) => ({
         ...certificate,

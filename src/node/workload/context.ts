@@ -4,6 +4,7 @@ import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
+import type { Revocations } from '#identity/trust/crl-file.ts';
 import type { Network, NetworkNamespace } from '#net/network.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import type { NodeTelemetry } from '../telemetry.ts';
@@ -20,6 +21,8 @@ export interface NodeContext {
   readonly telemetry: NodeTelemetry;
   readonly usages: Usages;
   readonly trustDomain: string;
+  /** Undefined: nobody keeps revocation lists. */
+  readonly revocations: Revocations | undefined;
 }
 
 /** The pod whose traffic a proxy handles. */

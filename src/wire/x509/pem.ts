@@ -14,3 +14,11 @@ export function encodePem(label: string, der: Uint8Array): string {
 export function splitCertificates(bundle: string): string[] {
   return [...bundle.matchAll(CERTIFICATE)].map(([text]) => `${text}\n`);
 }
+
+/** DER of each block with that label, in order; other blocks and what stands between them are skipped. */
+export function decodePem(label: string, text: string): Uint8Array[] {
+  const blocks = text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END \1-----/g);
+  return [...blocks]
+    .filter(([, found]) => found === label)
+    .map(([, , body]) => new Uint8Array(Buffer.from(body, 'base64')));
+}
