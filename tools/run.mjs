@@ -64,14 +64,16 @@ async function check() {
 /** Suites in order; each is its own process so that sockets and namespaces of one cannot disturb the next. */
 function suites(filters) {
   if (filters.length > 0) return [['selected', filters]];
-  const e2e = readdirSync(join(root, 'test/e2e'))
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => `test/e2e/${name}`)
-    .sort();
+  const alone = ['test/compat', 'test/e2e'].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => `${folder}/${name}`)
+      .sort(),
+  );
   return [
     ['unit', ['src', 'tools', 'test/support', 'test/conformance']],
     ['benchmarks, short', ['test/bench']],
-    ...e2e.map((file) => [file, [file]]),
+    ...alone.map((file) => [file, [file]]),
   ];
 }
 

@@ -131,7 +131,16 @@ export async function startControl(
   tables.markReady();
   const authenticate = tokenReviewer(deps.client);
   discovery = await startDiscoveryPort(
-    { clock, random: deps.random, log, sources: tables, authenticate, authority, pods },
+    {
+      clock,
+      random: deps.random,
+      log,
+      sources: tables,
+      authenticate,
+      clusterId: settings.clusterId,
+      authority,
+      pods,
+    },
     {
       address: options.discovery.hostname,
       port: options.discovery.port,

@@ -13,5 +13,7 @@ export const NET_ERRORS = {
   NET_LISTEN_FAILED: 'is the port taken or the privilege missing? try `ss -ltnp`',
   NET_NAMESPACE:
     'does the network namespace still exist, and is this process root (CAP_SYS_ADMIN)?',
+  NET_NETLINK:
+    'is this process root (CAP_NET_ADMIN), and does its seccomp profile allow netlink sockets?',
   NET_SOCKET: 'raise the limit of open files (ulimit -n) or the privileges of this process',
 } as const;

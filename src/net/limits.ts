@@ -15,5 +15,9 @@ export const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 export const OUTBOX_HIGH_BYTES = 256 * 1024;
 /** The source goes on once the outbox is down to this. */
 export const OUTBOX_LOW_BYTES = 64 * 1024;
+/** What the kernel puts into one answer at most (af_netlink.c: 32 KiB), and room to spare. */
+export const NETLINK_ANSWER_BYTES_MAX = 64 * 1024;
+/** A list that changes while it is read is read again; one that never rests is an error. */
+export const NETLINK_DUMP_TRIES = 5;
 /** Certificates of a peer's chain that are looked at; real ones have two or three. */
 export const CHAIN_MAX = 10;

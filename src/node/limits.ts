@@ -33,3 +33,5 @@ export const POD_PENDING_CONNECTS_MAX = 2048;
 export const POD_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 /** A limit that is hit again and again is logged this often; the metric counts every time. */
 export const LIMIT_LOG_PERIOD_MS = 10_000;
+/** How often a proxy looks whether the other generation still serves a pod that it cannot serve itself yet. */
+export const WATCH_PERIOD_MS = 100;

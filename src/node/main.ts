@@ -16,7 +16,7 @@ import { grpcTransport } from '#xds/client/grpc-transport.ts';
 import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
 import { CaptureAgent } from './agent/capture-agent.ts';
 import { annotate, PodWatch } from './agent/pod-watch.ts';
-import { assembleNode } from './assemble.ts';
+import { type Assembly, assembleNode } from './assemble.ts';
 import { NODE_HELP, type NodeOptions, parseNodeOptions } from './config/options.ts';
 import { NODE_ERRORS } from './errors.ts';
 import { followXds, NODE_RESOURCE_TYPES } from './state/xds-source.ts';
@@ -102,7 +102,7 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
   xds.onConnection((connected) => {
     if (connected) identities.retry();
   });
-  const { agent, watch, stop: stopCapture } = startCapture(options, context, log);
+  const { agent, watch, stop: stopCapture } = startCapture(options, assembly, log);
   const servers = startStatusServers(
     statusSource({
       nodeName,
@@ -126,11 +126,7 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
   };
 }
 
-function startCapture(
-  options: NodeOptions,
-  context: ReturnType<typeof assembleNode>['context'],
-  log: Logger,
-) {
+function startCapture(options: NodeOptions, { context, registry }: Assembly, log: Logger) {
   const { clock, random } = context;
   const connection = inClusterConnection(process.env);
   if (connection === undefined) {
@@ -159,10 +155,16 @@ function startCapture(
   const watch = new PodWatch(deps, agent, { nodeName, netnsDir, dnsCapture });
   const cniLog = log.child('cni');
   const stopCni = startCniServer(options.cniSocket, cniLog, (add) => watch.add(add));
+  const repairs = registry.counter({
+    name: 'tulle_capture_repairs_total',
+    help: 'Rules, routes and listeners of captured pods that somebody else took away and that were put back.',
+    labels: ['what'],
+  });
   const stopReconciler = startReconciler({
     clock,
     log: log.child('redirect'),
-    wanted: () => agent.redirected,
+    watched: () => agent.watched,
+    onRepair: (what) => repairs.with([what]).add(1),
   });
   const stop = () => {
     stopCni();

@@ -13,7 +13,7 @@ import { BunNetwork } from '#net/bun/bun-network.ts';
 import type { Connection } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
-import { applyRedirection, isRedirected, removeRedirection } from '#redirect/apply.ts';
+import { Redirection } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { createTestCa } from '#test/support/certificates.ts';
 import { missingFor } from '#test/support/lab.ts';
@@ -176,6 +176,7 @@ describe.skipIf(skip)('a pair of captured pods', () => {
   const network = new BunNetwork({ clock: systemClock });
   let client: NetworkNamespace;
   let server: NetworkNamespace;
+  let rules: Redirection[] = [];
   let node: StaticNode;
   let logs = '';
   let accepted: Seen[] = [];
@@ -196,9 +197,8 @@ describe.skipIf(skip)('a pair of captured pods', () => {
       rootFile: '',
       identity: await authority.issue(principal),
     });
-    await Promise.all(
-      [CLIENT_NS, SERVER_NS].map((name) => applyRedirection(pathOf(name), DEFAULT_RULES)),
-    );
+    rules = [client, server].map((namespace) => new Redirection(namespace));
+    for (const each of rules) each.apply(DEFAULT_RULES);
     node = startStaticNode(
       {
         trustDomain: TRUST_DOMAIN,
@@ -232,6 +232,7 @@ describe.skipIf(skip)('a pair of captured pods', () => {
 
   afterAll(() => {
     node?.stop();
+    for (const each of rules) each.close();
     for (const name of [CLIENT_NS, SERVER_NS]) Bun.spawnSync(['ip', 'netns', 'del', name]);
   });
 
@@ -373,8 +374,8 @@ describe.skipIf(skip)('a pair of captured pods', () => {
 
   test('removing redirection leaves nothing; the pod talks directly', async () => {
     await reset([STRICT]);
-    await Promise.all([CLIENT_NS, SERVER_NS].map((name) => removeRedirection(pathOf(name))));
-    expect(await isRedirected(pathOf(CLIENT_NS))).toBe(false);
+    for (const each of rules) each.remove();
+    expect(rules.map((each) => each.inPlace)).toEqual([false, false]);
     expect(await exchange(SERVER_IP, APP_PORT)).toBe('hellobye');
     expect(logs).toBe('');
   });

@@ -3,7 +3,7 @@
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
-import { applyRedirection } from '#redirect/apply.ts';
+import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { type Assembly, type AssemblyOptions, assembleNode } from './assemble.ts';
 import { readStaticMesh, type StaticMesh } from './config/static-file.ts';
@@ -28,9 +28,7 @@ export async function startStaticFile(
 ): Promise<StaticNode> {
   const mesh = readStaticMesh(path);
   for (const pod of mesh.pods) {
-    if (pod.capture && pod.netns !== undefined) {
-      await applyRedirection(pod.netns, DEFAULT_RULES);
-    }
+    if (pod.capture && pod.netns !== undefined) redirectOnce(pod.netns, DEFAULT_RULES);
   }
   return startStaticNode(mesh, options);
 }

@@ -52,17 +52,27 @@ describe('planCapture', () => {
 
   test('the bypass annotation is read', () => {
     const annotations = { 'ambient.istio.io/bypass-inbound-capture': 'true' };
-    expect(planCapture(pod({ annotations }), ambient, { dns: true }).bypassInbound).toBe(true);
+    expect(planCapture(pod({ annotations }), ambient, { dns: true }).options.bypassInbound).toBe(
+      true,
+    );
   });
 
   test('the DNS annotation goes before the default of the node, unless it is no boolean', () => {
     const dnsOf = (value: string | undefined, dns: boolean) => {
       const annotations: Record<string, string> =
         value === undefined ? {} : { 'ambient.istio.io/dns-capture': value };
-      return planCapture(pod({ annotations }), ambient, { dns }).dns;
+      return planCapture(pod({ annotations }), ambient, { dns }).options.dns;
     };
     expect([dnsOf(undefined, true), dnsOf(undefined, false)]).toEqual([true, false]);
     expect([dnsOf('false', true), dnsOf('true', false)]).toEqual([false, true]);
     expect([dnsOf('yes', true), dnsOf('yes', false)]).toEqual([true, false]);
+  });
+
+  test('devices of guests are read one by one; what cannot be a device is left out', () => {
+    const annotations = {
+      'istio.io/reroute-virtual-interfaces': 'k6t-eth0, vnet1,,a/b,sixteencharacter',
+    };
+    const { options } = planCapture(pod({ annotations }), ambient, { dns: true });
+    expect(options.guestDevices).toEqual(['k6t-eth0', 'vnet1']);
   });
 });

@@ -1,5 +1,7 @@
 /** Which pods are captured, and why: Istio's default enablement rules as an ordered table (first match decides). */
 
+import type { RuleOptions } from './rules.ts';
+
 export interface EligibilityPod {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -10,10 +12,8 @@ export interface EligibilityPod {
 export interface CaptureVerdict {
   readonly captured: boolean;
   readonly reason: string;
-  /** Outbound only: the pod handles what comes in itself. */
-  readonly bypassInbound: boolean;
-  /** The pod's name look-ups go to the proxy, as soon as that answers them. */
-  readonly dns: boolean;
+  /** How, if it is. */
+  readonly options: RuleOptions;
 }
 
 export interface CaptureDefaults {
@@ -25,6 +25,9 @@ export const DATAPLANE_MODE = 'istio.io/dataplane-mode';
 export const REDIRECTION_ANNOTATION = 'ambient.istio.io/redirection';
 const BYPASS_INBOUND = 'ambient.istio.io/bypass-inbound-capture';
 const DNS_CAPTURE = 'ambient.istio.io/dns-capture';
+const GUEST_DEVICES = 'istio.io/reroute-virtual-interfaces';
+/** linux/if.h IFNAMSIZ, without the NUL; dev_valid_name() in the kernel. */
+const DEVICE_NAME = /^[^\s/:]{1,15}$/;
 const SIDECAR_STATUS = 'sidecar.istio.io/status';
 /** As the cni chart's excludeNamespaces, plus Kubernetes' own. */
 const EXCLUDED_NAMESPACES: readonly string[] = ['istio-system', 'kube-system'];
@@ -75,14 +78,20 @@ export function planCapture(
   namespaceLabels: Labels,
   defaults: CaptureDefaults,
 ): CaptureVerdict {
-  const bypassInbound = flagOf(pod, BYPASS_INBOUND) ?? false;
-  const dns = flagOf(pod, DNS_CAPTURE) ?? defaults.dns;
+  const options = {
+    bypassInbound: flagOf(pod, BYPASS_INBOUND) ?? false,
+    dns: flagOf(pod, DNS_CAPTURE) ?? defaults.dns,
+    guestDevices: (pod.annotations[GUEST_DEVICES] ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => DEVICE_NAME.test(name)),
+  };
   const rule = CAPTURE_RULES.find((each) => each.matches(pod, namespaceLabels));
   const { captured, reason } = rule ?? {
     captured: false,
     reason: `neither pod nor namespace is labelled ${DATAPLANE_MODE}=ambient`,
   };
-  return { captured, reason, bypassInbound, dns };
+  return { captured, reason, options };
 }
 
 /** Anything but a boolean is as if it were not there. */

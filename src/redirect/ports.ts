@@ -24,6 +24,3 @@ export const PROBE_SOURCE_IPV6 = 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff';
 
 /** Whom the kubelet runs as: others in the node's own namespace are no probes and are captured like everybody. */
 export const KUBELET_UID = 0;
-
-/** nft and ip finish in milliseconds; a hung one must not hold up the pod for ever. */
-export const COMMAND_TIMEOUT_MS = 10_000;

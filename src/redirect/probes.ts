@@ -3,50 +3,181 @@
  * them. As istio-cni does, the node gives what it sends to captured pods a source address that the rules in the
  * pod let pass. The answers come back to the node, which translates them again.
  */
-import { isIP } from 'node:net';
+import { formatIp, isIpv6, parseIp } from '#base/ip.ts';
+import { NETLINK_NETFILTER, NLM_F_CREATE } from '#net/netns/constants.ts';
+import { type NetlinkSocket, openNetlink } from '#net/netns/netlink.ts';
+import {
+  type Attribute,
+  decodeAttributes,
+  listAttributes,
+  network32,
+  textBytes,
+} from '#net/netns/netlink-codec.ts';
+import type { NetworkNamespace } from '#net/network.ts';
+import * as abi from './nft/constants.ts';
+import * as nft from './nft/expressions.ts';
+import {
+  attributesOf,
+  commit,
+  createChains,
+  createTable,
+  encodeTransaction,
+  familyHeader,
+  type Step,
+  type Table,
+  type Transaction,
+} from './nft/transaction.ts';
 import { KUBELET_UID, PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6 } from './ports.ts';
 
-export const PROBE_TABLE = 'istio-ambient-probes';
-const TABLE = `inet ${PROBE_TABLE}`;
+const PROBE_TABLE = 'istio-ambient-probes';
+const CHAIN = 'postrouting';
+const SET_IPV4 = 'pods4';
+const SET_IPV6 = 'pods6';
+/** Netfilter's usual priority of source NAT. */
+const PRIORITY = 100;
 
-/** `replace`: these and no others. */
-export type ProbeChange = 'add' | 'delete' | 'replace';
+type ProbeChange = 'add' | 'delete' | 'replace';
 
-/**
- * Adds to, takes from or replaces the set of captured pods, in one transaction. The table is made when it is not
- * there and its elements outlive the node proxy: one that starts again does not interrupt probes.
- */
-export function probeScript(addresses: readonly string[], change: ProbeChange): string {
+export class ProbeExemptions {
+  readonly #socket: NetlinkSocket;
+
+  /** The namespace is the node's; undefined: that of this process. */
+  constructor(namespace?: NetworkNamespace) {
+    this.#socket = openNetlink(namespace, NETLINK_NETFILTER);
+  }
+
+  add(addresses: readonly string[]): void {
+    this.#change(addresses, 'add');
+  }
+
+  delete(addresses: readonly string[]): void {
+    if (addresses.length > 0) this.#change(addresses, 'delete');
+  }
+
+  /** These and no others. */
+  replace(addresses: readonly string[]): void {
+    this.#change(addresses, 'replace');
+  }
+
+  /** Who is exempt; nobody, when a rule is missing. */
+  read(): ReadonlySet<string> {
+    return readProbes(this.#socket);
+  }
+
+  /** The rules stay: a node proxy that starts again does not interrupt probes. */
+  close(): void {
+    this.#socket.close();
+  }
+
+  #change(addresses: readonly string[], change: ProbeChange): void {
+    commit(this.#socket, probeTransaction(addresses, change), 'exempt probes');
+  }
+}
+
+/** One transaction, which also makes the table and its rules when they are not there. */
+function probeTransaction(addresses: readonly string[], change: ProbeChange): Transaction {
+  const [makeChain, ...makeRules] = createChains(probeTable());
+  return encodeTransaction([
+    createTable(PROBE_TABLE),
+    createSet(SET_IPV4, 1),
+    createSet(SET_IPV6, 2),
+    makeChain,
+    flushChain(),
+    ...makeRules,
+    ...(change === 'replace' ? [SET_IPV4, SET_IPV6].map(flushSet) : []),
+    ...addresses.flatMap((address) =>
+      // Created first: deleting an element that is not there is an error.
+      change === 'delete'
+        ? [elementStep(abi.NEW_ELEMENTS, address), elementStep(abi.DELETE_ELEMENTS, address)]
+        : [elementStep(abi.NEW_ELEMENTS, address)],
+    ),
+  ]);
+}
+
+function probeTable(): Table {
   // Sockets of the node's own namespace only: what is forwarded has another source and no socket here.
-  const own = `meta skuid ${KUBELET_UID} fib saddr type local`;
+  const own = [...nft.socketOwner(KUBELET_UID), ...nft.fromHere];
+  const rule = (set: string, family: nft.IpFamily, source: string) => [
+    ...nft.tcp,
+    ...nft.destinationIn(set, family),
+    ...own,
+    ...nft.sourceBecomes(source),
+  ];
+  const rules = [
+    rule(SET_IPV4, 'ipv4', PROBE_SOURCE_IPV4),
+    rule(SET_IPV6, 'ipv6', PROBE_SOURCE_IPV6),
+  ];
+  const hook = { type: 'nat', point: 'postrouting', priority: PRIORITY } as const;
+  return { name: PROBE_TABLE, chains: [{ name: CHAIN, hook, rules }] };
+}
+
+function createSet(name: string, id: number): Step {
+  const ipv6 = name === SET_IPV6;
+  return {
+    type: abi.NEW_SET,
+    attributes: [
+      [abi.SET.table, textBytes(PROBE_TABLE)],
+      [abi.SET.name, textBytes(name)],
+      [abi.SET.keyType, network32(ipv6 ? abi.KEY_IPV6 : abi.KEY_IPV4)],
+      [abi.SET.keyLength, network32(ipv6 ? 16 : 4)],
+      [abi.SET.id, network32(id)],
+    ],
+  };
+}
+
+function flushChain(): Step {
+  return {
+    type: abi.DELETE_RULE,
+    flags: 0,
+    attributes: [
+      [abi.RULE.table, textBytes(PROBE_TABLE)],
+      [abi.RULE.chain, textBytes(CHAIN)],
+    ],
+  };
+}
+
+function flushSet(name: string): Step {
+  return { type: abi.DELETE_ELEMENTS, flags: 0, attributes: setNamed(name) };
+}
+
+function elementStep(type: number, address: string): Step {
+  const bytes = parseIp(address) ?? new Uint8Array();
+  const key: Attribute = [abi.ELEMENT_KEY, [[abi.DATA.value, bytes]]];
+  const list: Attribute = [abi.ELEMENTS.list, [[abi.LIST_ELEMENT, [key]]]];
+  return {
+    type,
+    flags: type === abi.NEW_ELEMENTS ? NLM_F_CREATE : 0,
+    attributes: [...setNamed(isIpv6(address) ? SET_IPV6 : SET_IPV4), list],
+  };
+}
+
+function setNamed(name: string): Attribute[] {
   return [
-    `add table ${TABLE}`,
-    `add set ${TABLE} pods4 { type ipv4_addr; }`,
-    `add set ${TABLE} pods6 { type ipv6_addr; }`,
-    `add chain ${TABLE} postrouting { type nat hook postrouting priority srcnat; policy accept; }`,
-    `flush chain ${TABLE} postrouting`,
-    `add rule ${TABLE} postrouting meta l4proto tcp ip daddr @pods4 ${own} snat ip to ${PROBE_SOURCE_IPV4}`,
-    `add rule ${TABLE} postrouting meta l4proto tcp ip6 daddr @pods6 ${own} snat ip6 to ${PROBE_SOURCE_IPV6}`,
-    ...(change === 'replace' ? ['pods4', 'pods6'].map((set) => `flush set ${TABLE} ${set}`) : []),
-    ...addresses.flatMap((address) => elementLines(address, change)),
-  ].join('\n');
+    [abi.ELEMENTS.table, textBytes(PROBE_TABLE)],
+    [abi.ELEMENTS.set, textBytes(name)],
+  ];
 }
 
-/** `add` before `delete`: deleting an element that is not there is an error. */
-function elementLines(address: string, change: ProbeChange): string[] {
-  const element = `element ${TABLE} ${isIP(address) === 6 ? 'pods6' : 'pods4'} { ${address} }`;
-  return change === 'delete' ? [`add ${element}`, `delete ${element}`] : [`add ${element}`];
+function readProbes(socket: NetlinkSocket): ReadonlySet<string> {
+  const header = familyHeader(abi.NFPROTO_INET, 0);
+  const rules = socket.dump({
+    type: abi.GET_RULE,
+    header,
+    attributes: [[abi.RULE.table, textBytes(PROBE_TABLE)]],
+  });
+  if (rules.length !== probeTable().chains[0].rules.length) return new Set();
+  const members = [SET_IPV4, SET_IPV6].flatMap((set) =>
+    socket
+      .dump({ type: abi.GET_ELEMENTS, header, attributes: setNamed(set) })
+      .flatMap((message) => listAttributes(attributesOf(message).get(abi.ELEMENTS.list) ?? NOTHING))
+      .map(([, element]) => memberOf(element)),
+  );
+  return new Set(members);
 }
 
-/** Whether `nft list table` shows both rules and every address. */
-export function exempts(listing: string, addresses: readonly string[]): boolean {
-  const words = new Set(listing.split(/[\s,]+/));
-  return [PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6, ...addresses].every((word) => words.has(word));
-}
+const NOTHING = new Uint8Array();
 
-/** From `ip -o addr show scope global`: `2: eth0    inet 198.18.1.2/24 brd …`. */
-export function podAddresses(output: string): string[] {
-  return [...output.matchAll(/\binet6?\s+([0-9a-fA-F.:]+)/g)]
-    .map(([, address = '']) => address)
-    .filter((address) => isIP(address) !== 0);
+function memberOf(element: Uint8Array): string {
+  const key = decodeAttributes(element).get(abi.ELEMENT_KEY) ?? NOTHING;
+  return formatIp(decodeAttributes(key).get(abi.DATA.value) ?? NOTHING) ?? '';
 }

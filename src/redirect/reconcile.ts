@@ -1,62 +1,53 @@
-/** Looks again and again whether the rules of every captured pod are in place, and puts them back. */
+/** Looks again and again whether what the capture of each pod needs is in place, and puts it back. */
 import type { Clock } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { applyRedirection, areProbesExempt, exemptProbes, isRedirected } from './apply.ts';
-import type { RuleOptions } from './rules.ts';
+import { RECONCILE_INTERVAL_MS, RECONCILE_TICK_MS } from './limits.ts';
 
-export interface Redirected {
+export interface Watched {
   readonly name: string;
-  readonly namespacePath: string;
-  readonly options: RuleOptions;
-  /** Of the pod: the node's probes to them pass uncaptured. */
-  readonly addresses: readonly string[];
+  /** What is not in place, in words; cheap. */
+  differences(): readonly string[];
+  /** Puts everything in place, or throws. */
+  repair(differences: readonly string[]): void;
 }
-
-/** One pod a period keeps the cost flat, however many pods there are. */
-export const RECONCILE_PERIOD_MS = 1_000;
 
 export interface ReconcileDeps {
   clock: Clock;
   log: Logger;
-  /** The pods that should be redirected now. */
-  wanted(): readonly Redirected[];
-  check?: (pod: Redirected) => Promise<boolean>;
-  apply?: (pod: Redirected) => Promise<void>;
+  /** What should be in place now. */
+  watched(): readonly Watched[];
+  /** For each thing that was put back. */
+  onRepair(what: string): void;
 }
 
 export function startReconciler(deps: ReconcileDeps): Disposer {
-  const { clock, log, check = isInPlace, apply = putInPlace } = deps;
-  let cursor = 0;
-  let busy = false;
-  const repair = async (pod: Redirected) => {
-    if (await check(pod)) return;
-    await apply(pod);
-    log.warn('redirection was missing and is in place again', { pod: pod.name });
-  };
-  const timer = clock.every(RECONCILE_PERIOD_MS, () => {
-    const pods = deps.wanted();
-    if (busy || pods.length === 0) return;
-    cursor = (cursor + 1) % pods.length;
-    const pod = pods[cursor];
-    busy = true;
-    repair(pod)
-      .catch((error: unknown) =>
-        log.error('cannot repair redirection', { pod: pod.name, error: messageOf(error) }),
-      )
-      .finally(() => {
-        busy = false;
-      });
+  let queue: Watched[] = [];
+  let share = 0;
+  // A few each tick: the data path waits for none of it for long, however many pods there are.
+  const timer = deps.clock.every(RECONCILE_TICK_MS, () => {
+    if (queue.length === 0) {
+      queue = [...deps.watched()];
+      share = Math.ceil((queue.length * RECONCILE_TICK_MS) / RECONCILE_INTERVAL_MS);
+    }
+    for (const each of queue.splice(0, share)) reconcile(deps, each);
   });
   return () => timer.cancel();
 }
 
-async function isInPlace({ namespacePath, addresses }: Redirected): Promise<boolean> {
-  return (await isRedirected(namespacePath)) && (await areProbesExempt(addresses));
-}
-
-async function putInPlace({ namespacePath, options, addresses }: Redirected): Promise<void> {
-  await applyRedirection(namespacePath, options);
-  await exemptProbes(addresses, 'add');
+function reconcile({ log, onRepair }: ReconcileDeps, watched: Watched): void {
+  const { name } = watched;
+  try {
+    const differences = watched.differences();
+    if (differences.length === 0) return;
+    watched.repair(differences);
+    log.warn('capture was not as we left it and is repaired', {
+      name,
+      repaired: differences.join(', '),
+    });
+    for (const what of differences) onRepair(what);
+  } catch (error) {
+    log.error('cannot repair capture', { name, error: messageOf(error) });
+  }
 }

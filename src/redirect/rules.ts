@@ -1,8 +1,10 @@
 /**
- * The rules inside a captured pod's network namespace, as nft and ip scripts. Same set as istio-cni's nftables
- * variant (cni/pkg/nftables/nftables.go), with one difference: only packets that open a connection are
- * redirected, so connections that were there before enrolment live on.
+ * The tables inside a captured pod's network namespace. Same set as istio-cni's nftables variant
+ * (cni/pkg/nftables/nftables.go), with one difference: only packets that open a connection are redirected, so
+ * connections that were there before enrolment live on. Pure; `nft list ruleset` shows them in words.
  */
+import * as nft from './nft/expressions.ts';
+import type { Hook, Table } from './nft/transaction.ts';
 import {
   DNS_PORT,
   INBOUND_HBONE_PORT,
@@ -15,8 +17,6 @@ import {
   PROXY_DNS_ZONE,
   PROXY_MARK,
   RETURN_MARK,
-  ROUTE_TABLE,
-  RULE_PREFERENCE,
 } from './ports.ts';
 
 export interface RuleOptions {
@@ -24,138 +24,161 @@ export interface RuleOptions {
   readonly bypassInbound: boolean;
   /** Name look-ups go to the proxy, which must listen on DNS_PORT of both loopback addresses. */
   readonly dns: boolean;
+  /** Devices behind which a guest lives (a virtual machine): what comes out of them is outbound, not inbound. */
+  readonly guestDevices: readonly string[];
 }
 
-export const DEFAULT_RULES: RuleOptions = { bypassInbound: false, dns: false };
+export const DEFAULT_RULES: RuleOptions = { bypassInbound: false, dns: false, guestDevices: [] };
 
 export const NAT_TABLE = 'istio-ambient-nat';
 export const MANGLE_TABLE = 'istio-ambient-mangle';
 export const RAW_TABLE = 'istio-ambient-raw';
+/** Every table that may be there, whatever the options were. */
+export const TABLES = [NAT_TABLE, MANGLE_TABLE, RAW_TABLE];
 
-const OPENING = 'tcp flags & (fin | syn | rst | ack) == syn';
-const OTHER_BITS = 0xffffffff ^ MARK_MASK;
-const hex = (value: number) => `0x${(value >>> 0).toString(16)}`;
-const marked = (mark: number) => `meta mark & ${hex(MARK_MASK)} == ${hex(mark)}`;
-const unmarked = `meta mark & ${hex(MARK_MASK)} != ${hex(PROXY_MARK)}`;
+type Rule = readonly nft.Expression[];
 
-/** Replaces all tables whole: applying twice leaves one set. */
-export function nftScript(options: RuleOptions): string {
-  const tables = [natTable(options), mangleTable(), ...(options.dns ? [rawTable()] : [])];
-  return [...removal(), ...tables].join('\n');
+const PROXY = { mark: PROXY_MARK, mask: MARK_MASK };
+const RETURN = { mark: RETURN_MARK, mask: MARK_MASK };
+const notOurs = nft.mark('packet', '!=', PROXY);
+const LOOPBACK = ['127.0.0.1', '::1'] as const;
+const PROBE_SOURCES = [PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6] as const;
+
+// Netfilter's usual priorities: raw, mangle, and the two of destination NAT.
+const RAW_PRIORITY = -300;
+const MANGLE_PRIORITY = -150;
+const NAT_PRIORITY = -100;
+
+export function captureTables(options: RuleOptions): Table[] {
+  return [
+    natTable(inboundRules(options), outboundRules(options)),
+    mangleTable(),
+    ...(options.dns ? [rawTable()] : []),
+  ];
 }
 
-export function nftRemovalScript(): string {
-  return removal().join('\n');
+/**
+ * For a pod that leaves: nothing new is redirected. The hooks stay, and with them the translation of connections
+ * that were redirected, and the way back of the app's answers.
+ */
+export function drainTables(): Table[] {
+  return [natTable([], []), mangleTable()];
 }
 
-/** `add` before `delete`: deleting a table that is not there is an error. */
-function removal(): string[] {
-  return [NAT_TABLE, MANGLE_TABLE, RAW_TABLE].flatMap((table) => [
-    `add table inet ${table}`,
-    `delete table inet ${table}`,
+function inboundRules({ bypassInbound, guestDevices }: RuleOptions): Rule[] {
+  const guests = guestDevices.flatMap((name) => [
+    [...nft.device('in', '==', name), ...nft.opening, ...nft.redirectTo(OUTBOUND_PORT)],
+    [...nft.device('in', '==', name), ...nft.tcp, nft.leave],
   ]);
+  if (bypassInbound) return guests;
+  return [
+    ...guests,
+    ...PROBE_SOURCES.map((source) => [
+      ...nft.tcp,
+      ...nft.address('source', '==', source),
+      nft.accept,
+    ]),
+    ...LOOPBACK.map((loopback) => [
+      ...nft.address('destination', '!=', loopback),
+      ...nft.opening,
+      ...nft.port('destination', '!=', INBOUND_HBONE_PORT),
+      ...notOurs,
+      ...nft.redirectTo(INBOUND_PLAINTEXT_PORT),
+    ]),
+  ];
 }
 
-function natTable(options: RuleOptions): string {
-  const inbound = [
-    `meta l4proto tcp ip saddr ${PROBE_SOURCE_IPV4} accept`,
-    `meta l4proto tcp ip6 saddr ${PROBE_SOURCE_IPV6} accept`,
-    `ip daddr != 127.0.0.1 tcp dport != ${INBOUND_HBONE_PORT} ${OPENING} ${unmarked} redirect to :${INBOUND_PLAINTEXT_PORT}`,
-    `ip6 daddr != ::1 tcp dport != ${INBOUND_HBONE_PORT} ${OPENING} ${unmarked} redirect to :${INBOUND_PLAINTEXT_PORT}`,
-  ];
-  const names = [
-    // A resolver on the pod's own loopback is the pod's affair.
-    `oifname != "lo" udp dport ${NAME_SERVER_PORT} ${unmarked} redirect to :${DNS_PORT}`,
-    `ip daddr != 127.0.0.1 tcp dport ${NAME_SERVER_PORT} ${OPENING} ${unmarked} redirect to :${DNS_PORT}`,
-    `ip6 daddr != ::1 tcp dport ${NAME_SERVER_PORT} ${OPENING} ${unmarked} redirect to :${DNS_PORT}`,
-  ];
-  const outbound = [
-    `meta l4proto tcp ip daddr ${PROBE_SOURCE_IPV4} accept`,
-    `meta l4proto tcp ip6 daddr ${PROBE_SOURCE_IPV6} accept`,
-    ...(options.dns ? names : []),
+function outboundRules(options: RuleOptions): Rule[] {
+  return [
+    ...PROBE_SOURCES.map((source) => [
+      ...nft.tcp,
+      ...nft.address('destination', '==', source),
+      nft.accept,
+    ]),
+    ...(options.dns ? lookupRules() : []),
     // The app's answers to connections that the proxy opened.
-    `meta l4proto tcp ${marked(RETURN_MARK)} accept`,
+    [...nft.tcp, ...nft.mark('packet', '==', RETURN), nft.accept],
     // A pod that calls itself by its own address.
-    'oifname "lo" ip daddr != 127.0.0.1 accept',
-    'oifname "lo" ip6 daddr != ::1 accept',
-    `ip daddr != 127.0.0.1 ${OPENING} ${unmarked} redirect to :${OUTBOUND_PORT}`,
-    `ip6 daddr != ::1 ${OPENING} ${unmarked} redirect to :${OUTBOUND_PORT}`,
+    ...LOOPBACK.map((loopback) => [
+      ...nft.device('out', '==', 'lo'),
+      ...nft.address('destination', '!=', loopback),
+      nft.accept,
+    ]),
+    ...LOOPBACK.map((loopback) => [
+      ...nft.address('destination', '!=', loopback),
+      ...nft.opening,
+      ...notOurs,
+      ...nft.redirectTo(OUTBOUND_PORT),
+    ]),
   ];
-  return `table inet ${NAT_TABLE} {
-  chain istio-prerouting {
-    ${(options.bypassInbound ? [] : inbound).join('\n    ')}
-  }
-  chain istio-output {
-    ${outbound.join('\n    ')}
-  }
-  chain prerouting {
-    type nat hook prerouting priority dstnat; policy accept;
-    jump istio-prerouting
-  }
-  chain output {
-    type nat hook output priority -100; policy accept;
-    jump istio-output
-  }
-}`;
 }
 
-function mangleTable(): string {
-  const set = `ct mark set ct mark & ${hex(OTHER_BITS)} | ${hex(RETURN_MARK)}`;
-  // Only the app's answers need another route: a changed mark costs the kernel a second look-up for each packet,
-  // and what the proxy itself sends is on its way already.
-  return `table inet ${MANGLE_TABLE} {
-  chain prerouting {
-    type filter hook prerouting priority mangle; policy accept;
-    ${marked(PROXY_MARK)} ${set}
-  }
-  chain output {
-    type route hook output priority mangle; policy accept;
-    ${unmarked} ct mark & ${hex(MARK_MASK)} == ${hex(RETURN_MARK)} meta mark set ct mark
-  }
-}`;
+function lookupRules(): Rule[] {
+  const toNameServer = nft.port('destination', '==', NAME_SERVER_PORT);
+  const captured = [...notOurs, ...nft.redirectTo(DNS_PORT)];
+  return [
+    // A resolver on the pod's own loopback is the pod's affair.
+    [...nft.device('out', '!=', 'lo'), ...nft.udp, ...toNameServer, ...captured],
+    ...LOOPBACK.map((loopback) => [
+      ...nft.address('destination', '!=', loopback),
+      ...nft.opening,
+      ...toNameServer,
+      ...captured,
+    ]),
+  ];
+}
+
+function natTable(inbound: readonly Rule[], outbound: readonly Rule[]): Table {
+  const hook = (point: Hook['point']): Hook => ({ type: 'nat', point, priority: NAT_PRIORITY });
+  return {
+    name: NAT_TABLE,
+    chains: [
+      { name: 'istio-prerouting', rules: inbound },
+      { name: 'istio-output', rules: outbound },
+      { name: 'prerouting', hook: hook('prerouting'), rules: [[nft.jump('istio-prerouting')]] },
+      { name: 'output', hook: hook('output'), rules: [[nft.jump('istio-output')]] },
+    ],
+  };
+}
+
+function mangleTable(): Table {
+  return {
+    name: MANGLE_TABLE,
+    chains: [
+      {
+        name: 'prerouting',
+        hook: { type: 'filter', point: 'prerouting', priority: MANGLE_PRIORITY },
+        rules: [[...nft.mark('packet', '==', PROXY), ...nft.markConnection(RETURN)]],
+      },
+      {
+        name: 'output',
+        hook: { type: 'route', point: 'output', priority: MANGLE_PRIORITY },
+        // Only the app's answers need another route: a changed mark costs the kernel a second look-up for each
+        // packet, and what the proxy itself sends is on its way already.
+        rules: [[...notOurs, ...nft.mark('connection', '==', RETURN), ...nft.restoreMark]],
+      },
+    ],
+  };
 }
 
 /**
  * What the proxy asks the real name server lives in a connection tracking zone of its own: else it and the app's
  * redirected question, which have the same addresses and may have the same port, would be one entry.
  */
-function rawTable(): string {
-  return `table inet ${RAW_TABLE} {
-  chain prerouting {
-    type filter hook prerouting priority raw; policy accept;
-    udp sport ${NAME_SERVER_PORT} ${unmarked} ct zone set ${PROXY_DNS_ZONE}
-  }
-  chain output {
-    type filter hook output priority raw; policy accept;
-    udp dport ${NAME_SERVER_PORT} ${marked(PROXY_MARK)} ct zone set ${PROXY_DNS_ZONE}
-  }
-}`;
-}
-
-const RULE = `fwmark ${hex(RETURN_MARK)}/${hex(MARK_MASK)} pref ${RULE_PREFERENCE} lookup ${ROUTE_TABLE}`;
-
-/** Marked answers to foreign addresses are local: the proxy's socket is bound to that address. */
-export function routeScript(): string {
-  const lines: string[] = [];
-  for (const [flag, everything] of [
-    ['-4', '0.0.0.0/0'],
-    ['-6', '::/0'],
-  ]) {
-    lines.push(
-      `ip ${flag} rule del ${RULE} 2>/dev/null`,
-      `ip ${flag} rule add ${RULE}${flag === '-6' ? ' 2>/dev/null || true' : ' || exit 1'}`,
-      `ip ${flag} route replace local ${everything} dev lo table ${ROUTE_TABLE}${flag === '-6' ? ' 2>/dev/null || true' : ' || exit 1'}`,
-    );
-  }
-  return lines.join('\n');
-}
-
-export function routeRemovalScript(): string {
-  return ['-4', '-6']
-    .flatMap((flag) => [
-      `ip ${flag} rule del ${RULE} 2>/dev/null`,
-      `ip ${flag} route flush table ${ROUTE_TABLE} 2>/dev/null`,
-    ])
-    .concat('true')
-    .join('\n');
+function rawTable(): Table {
+  const hook = (point: Hook['point']): Hook => ({ type: 'filter', point, priority: RAW_PRIORITY });
+  const answer = [...nft.udp, ...nft.port('source', '==', NAME_SERVER_PORT), ...notOurs];
+  const question = [
+    ...nft.udp,
+    ...nft.port('destination', '==', NAME_SERVER_PORT),
+    ...nft.mark('packet', '==', PROXY),
+  ];
+  const zone = nft.inZone(PROXY_DNS_ZONE);
+  return {
+    name: RAW_TABLE,
+    chains: [
+      { name: 'prerouting', hook: hook('prerouting'), rules: [[...answer, ...zone]] },
+      { name: 'output', hook: hook('output'), rules: [[...question, ...zone]] },
+    ],
+  };
 }

@@ -5,7 +5,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { MeshError } from '#base/errors.ts';
 import { INBOUND_HBONE_PORT } from '#redirect/ports.ts';
-import { DEFAULT_RULES, NAT_TABLE, nftScript, routeScript } from '#redirect/rules.ts';
+import { redirectOnce } from '#redirect/redirection.ts';
+import { DEFAULT_RULES, NAT_TABLE } from '#redirect/rules.ts';
 
 export const CLIENT = { name: 'client', address: '198.18.0.1' };
 export const SERVER = { name: 'server', address: '198.18.0.2' };
@@ -92,8 +93,7 @@ export function podNames(node: string, count: number): string[] {
 export async function applyCapture(): Promise<void> {
   const exempt = `insert rule inet ${NAT_TABLE} istio-output tcp dport ${INBOUND_HBONE_PORT} accept\n`;
   for (const { name } of [CLIENT, SERVER]) {
-    const rules = `${nftScript(DEFAULT_RULES)}\n${exempt}`;
-    await runText(inNamespace(name, ['nft', '-f', '-']), rules);
-    await runText(inNamespace(name, ['sh', '-c', routeScript()]));
+    redirectOnce(`/run/netns/${name}`, DEFAULT_RULES);
+    await runText(inNamespace(name, ['nft', '-f', '-']), exempt);
   }
 }

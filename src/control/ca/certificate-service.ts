@@ -14,13 +14,14 @@ import {
   IstioCertificateResponse,
 } from '#wire/protobuf/certificate.ts';
 import { structString } from '#wire/protobuf/well-known.ts';
-import { type Authenticate, bearerToken, type Caller } from '../push/caller.ts';
+import { type Authenticate, authenticateCall, type Caller } from '../push/caller.ts';
 import { impersonationProblem, type PodLookup } from './impersonation.ts';
 
 export interface CertificateServiceDeps {
   readonly log: Logger;
   readonly authority: CertificateAuthority;
   readonly authenticate: Authenticate;
+  readonly clusterId: string;
   readonly pods: PodLookup;
 }
 
@@ -63,11 +64,9 @@ export function certificateService(
 }
 
 async function callerOf(deps: CertificateServiceDeps, context: CallContext): Promise<Caller> {
-  const token = bearerToken(context);
-  if (token === undefined) throw status(GRPC_STATUS.unauthenticated, 'no bearer token');
   let caller: Caller | string;
   try {
-    caller = await deps.authenticate(token);
+    caller = await authenticateCall(context, deps);
   } catch (error) {
     throw status(GRPC_STATUS.unavailable, `cannot check the token: ${messageOf(error)}`);
   }

@@ -165,7 +165,7 @@ describe('DiscoveryPort', () => {
       podsOnNode: (node: string) => PODS.filter((pod) => pod.nodeName === node),
     };
     return startDiscoveryPort(
-      { ...deps, sources, authority, pods, authenticate: CALLERS },
+      { ...deps, sources, authority, pods, authenticate: CALLERS, clusterId: 'Kubernetes' },
       {
         address: '127.0.0.1',
         port,
@@ -263,10 +263,17 @@ describe('DiscoveryPort', () => {
   });
 
   test('control restarts: the proxy keeps all, comes back, and is sent only what differs', async () => {
-    sources.authorization.set('shop/same', policy('same'));
-    sources.authorization.set('shop/gone', policy('gone'));
-    const client = connect([AUTHORIZATION]);
-    const store = client.store(AUTHORIZATION);
+    const table = (hostname: string): RouteTable => ({
+      namespace: 'shop',
+      hostname,
+      addresses: [],
+      ports: [],
+    });
+    sources.routeTable.sees = () => true;
+    sources.routeTable.set('shop/same', table('same'));
+    sources.routeTable.set('shop/gone', table('gone'));
+    const client = connect([ROUTE_TABLE]);
+    const store = client.store(ROUTE_TABLE);
     await client.whenSynced();
     const same = store.get('shop/same');
     const { port } = control;
@@ -274,8 +281,9 @@ describe('DiscoveryPort', () => {
     await until(() => !client.connected);
     expect(store.size).toBe(2);
     sources = newSources();
-    sources.authorization.set('shop/new', policy('new'));
-    sources.authorization.set('shop/same', policy('same'));
+    sources.routeTable.sees = () => true;
+    sources.routeTable.set('shop/new', table('new'));
+    sources.routeTable.set('shop/same', table('same'));
     const changes: unknown[] = [];
     store.onChange((change) => changes.push(change));
     control = await start(port);

@@ -15,6 +15,7 @@ function setup() {
   let encodes = 0;
   const type: ResourceType<Thing> = {
     typeUrl: 't/Thing',
+    versioned: true,
     name: () => '',
     encode: (value) => {
       encodes++;

@@ -35,9 +35,11 @@ export class EncodedResources<T> {
     const known = this.#encoded.get(name);
     if (known?.sourceVersion === current.version) return known;
     const bytes = this.#type.encode(current.value);
+    const version = versionOf(bytes);
     const encoded = {
       sourceVersion: current.version,
-      version: versionOf(bytes),
+      version,
+      shownVersion: this.#type.versioned ? version : '',
       bytes,
       aliases: this.#type.aliases(current.value),
     };

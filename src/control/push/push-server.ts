@@ -9,16 +9,17 @@ import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { ServerStream, ServerStreamHandler } from '#http/grpc/server.ts';
 import { GRPC_STATUS } from '#http/grpc/status.ts';
-import { ADDRESS, type AddressValue } from '#xds/resources/address.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import { ADDRESS, type AddressValue, WORKLOAD } from '#xds/resources/address.ts';
 import { AUTHORIZATION } from '#xds/resources/authorization.ts';
 import { ROUTE_TABLE } from '#xds/resources/route-table.ts';
 import { UPSTREAM } from '#xds/resources/upstream.ts';
-import { type Authenticate, bearerToken } from './caller.ts';
+import { type Authenticate, authenticateCall } from './caller.ts';
 import { Debounce } from './debounce.ts';
 import { EncodedResources } from './encoded-resources.ts';
 import { PUSH_DELAY_MAX_MS, PUSH_QUIET_MS, UNCHECKED_REQUESTS_MAX } from './limits.ts';
 import { ProxyStream, type ProxySyncState } from './proxy-stream.ts';
-import type { ResourceSources } from './resource-source.ts';
+import { type ResourceSource, type ResourceSources, workloadsOf } from './resource-source.ts';
 
 export interface PushServerDeps {
   readonly clock: Clock;
@@ -26,6 +27,7 @@ export interface PushServerDeps {
   readonly log: Logger;
   readonly sources: ResourceSources;
   readonly authenticate: Authenticate;
+  readonly clusterId: string;
 }
 
 export class PushServer {
@@ -68,7 +70,7 @@ export class PushServer {
       this.#deps.log.warn('xDS stream refused', { peer: stream.peer, reason: details });
       stream.close({ code, details });
     };
-    this.#authenticate(stream).then(
+    authenticateCall(stream, this.#deps).then(
       (caller) => {
         if (!open) return;
         if (typeof caller === 'string') {
@@ -115,12 +117,6 @@ export class PushServer {
     for (const stream of this.#streams) stream.close('the control plane is stopping');
   }
 
-  async #authenticate(stream: ServerStream) {
-    const token = bearerToken(stream);
-    if (token === undefined) return 'no bearer token';
-    return this.#deps.authenticate(token);
-  }
-
   #flush(): void {
     for (const stream of this.#streams) stream.flush();
   }
@@ -134,6 +130,9 @@ function encodedResources(sources: ResourceSources): Map<string, EncodedResource
   const none = () => [];
   const all = [
     new EncodedResources<AddressValue>(sources.address, ADDRESS, memberships),
+    new EncodedResources(workloadsOf(sources.address), WORKLOAD, (workload) =>
+      serviceKeys(workload, sources.address),
+    ),
     new EncodedResources(sources.authorization, AUTHORIZATION, none),
     new EncodedResources(sources.routeTable, ROUTE_TABLE, none),
     new EncodedResources(sources.upstream, UPSTREAM, none),
@@ -144,4 +143,12 @@ function encodedResources(sources: ResourceSources): Map<string, EncodedResource
 /** Whoever asks for a service gets its workloads as well (istio pilot/pkg/xds/workload.go). */
 function memberships(value: AddressValue): readonly string[] {
   return value.kind === 'workload' ? [...value.workload.services.keys()] : [];
+}
+
+/** Keys of the services of a workload, where the services themselves are not among the resources. */
+function serviceKeys({ services }: Workload, addresses: ResourceSource<AddressValue>): string[] {
+  return [...services.keys()].flatMap((key) => {
+    const service = addresses.get(key)?.value;
+    return service === undefined ? [key] : [key, ...ADDRESS.aliases(service)];
+  });
 }

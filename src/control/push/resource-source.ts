@@ -11,6 +11,7 @@ import type { Workload } from '#model/workload/workload.ts';
 
 export const TYPE_URL = {
   address: 'type.googleapis.com/istio.workload.Address',
+  workload: 'type.googleapis.com/istio.workload.Workload',
   authorization: 'type.googleapis.com/istio.security.Authorization',
   routeTable: 'type.googleapis.com/tulle.v1.RouteTable',
   upstream: 'type.googleapis.com/tulle.v1.Upstream',
@@ -57,3 +58,24 @@ export interface ResourceSources {
 export type AddressValue =
   | { readonly kind: 'workload'; readonly workload: Workload }
   | { readonly kind: 'service'; readonly service: Service };
+
+/** The workloads among the addresses, for clients that know no services. */
+export function workloadsOf(addresses: ResourceSource<AddressValue>): ResourceSource<Workload> {
+  const workload = (name: string) => {
+    const found = addresses.get(name);
+    if (found?.value.kind !== 'workload') return undefined;
+    return { version: found.version, value: found.value.workload };
+  };
+  return {
+    typeUrl: TYPE_URL.workload,
+    get ready() {
+      return addresses.ready;
+    },
+    subscribe: (onChange) => addresses.subscribe(onChange),
+    get: workload,
+    *names(scope) {
+      for (const name of addresses.names(scope)) if (workload(name) !== undefined) yield name;
+    },
+    visible: (name, scope) => workload(name) !== undefined && addresses.visible(name, scope),
+  };
+}

@@ -27,6 +27,11 @@ export interface LoadBalancing {
   readonly includeUnhealthy: boolean;
 }
 
+export interface WeightedWaypoint {
+  readonly destination: GatewayAddress;
+  readonly weight: number;
+}
+
 export interface Service {
   readonly name: string;
   readonly namespace: string;
@@ -40,6 +45,10 @@ export interface Service {
   readonly ports: readonly ServicePort[];
   readonly subjectAltNames: readonly string[];
   readonly waypoint: GatewayAddress | undefined;
+  /** Instead of `waypoint`, one of these for each connection. */
+  readonly weightedWaypoints?: readonly WeightedWaypoint[];
+  /** Traffic from gateways goes through the waypoint as well. */
+  readonly ingressUseWaypoint?: boolean;
   readonly loadBalancing: LoadBalancing | undefined;
   /** Wins ties on hostname lookup; true for Kubernetes Services. */
   readonly canonical: boolean;

@@ -37,6 +37,10 @@ export interface Workload extends Identity {
   /** Relative weight, 1 by default. */
   readonly capacity: number;
   readonly waypoint: GatewayAddress | undefined;
+  /** How its tunnels reach the app: with a PROXY header in front, perhaps on another port (0: the tunnel's own). */
+  readonly applicationTunnel?: { readonly protocol: 'none' | 'proxy'; readonly port: number };
+  /** Where workloads of other networks are reached. */
+  readonly networkGateway?: GatewayAddress;
   /** Membership lives here, not on the service (WDS). */
   readonly services: ReadonlyMap<ServiceKey, readonly PortMapping[]>;
   /** `namespace/name` of selector-scoped policies. */

@@ -16,6 +16,8 @@ function load(name: string) {
     setsockopt: { args: ['int', 'int', 'int', 'ptr', 'uint32_t'], returns: 'int' }, // setsockopt(2)
     getsockopt: { args: ['int', 'int', 'int', 'ptr', 'ptr'], returns: 'int' }, // getsockopt(2)
     getsockname: { args: ['int', 'ptr', 'ptr'], returns: 'int' }, // getsockname(2)
+    send: { args: ['int', 'ptr', 'uint64_t', 'int'], returns: 'int64_t' }, // send(2)
+    recv: { args: ['int', 'ptr', 'uint64_t', 'int'], returns: 'int64_t' }, // recv(2)
     dup: { args: ['int'], returns: 'int' }, // dup(2)
     close: { args: ['int'], returns: 'int' }, // close(2)
     __errno_location: { args: [], returns: 'ptr' }, // errno(3)

@@ -1,6 +1,6 @@
 /**
  * Network namespaces. `within` is synchronous on purpose: the thread is in the other namespace only while one
- * raw socket is made, so no thread that the runtime spawns can be born there.
+ * socket or file is opened, so no thread that the runtime spawns can be born there.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { assert } from '#base/assert.ts';
@@ -41,7 +41,7 @@ function homeNamespace(): NetworkNamespace {
   return home;
 }
 
-/** Runs `work` with this thread in `namespace`. `work` must not await, spawn or open files. */
+/** Runs `work` with this thread in `namespace`. `work` must not await or spawn. */
 export function within<T>(namespace: NetworkNamespace | undefined, work: () => T): T {
   if (namespace === undefined) return work();
   const back = homeNamespace();

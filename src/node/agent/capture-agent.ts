@@ -7,13 +7,9 @@ import { Backoff } from '#base/backoff.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
-import {
-  addressesInside,
-  applyRedirection,
-  exemptProbes,
-  removeRedirection,
-} from '#redirect/apply.ts';
-import type { Redirected } from '#redirect/reconcile.ts';
+import { ProbeExemptions } from '#redirect/probes.ts';
+import type { Watched } from '#redirect/reconcile.ts';
+import { Redirection } from '#redirect/redirection.ts';
 import type { RuleOptions } from '#redirect/rules.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { CAPTURE_RETRY_CAP_MS, CAPTURE_RETRY_INITIAL_MS } from '../limits.ts';
@@ -40,12 +36,14 @@ interface Captured {
   readonly request: CaptureRequest;
   readonly netns: NetworkNamespace;
   readonly proxy: WorkloadProxy;
+  readonly redirection: Redirection;
   readonly addresses: readonly string[];
 }
 
 export class CaptureAgent {
   readonly #context: NodeContext;
   readonly #hooks: CaptureHooks;
+  readonly #probes = new ProbeExemptions();
   readonly #captured = new Map<string, Captured>();
   readonly #attempts = new Map<string, Promise<void>>();
   /** Pods that should be captured; a retry stops when its pod is no longer here. */
@@ -61,13 +59,24 @@ export class CaptureAgent {
   }
 
   /** For the reconciler. */
-  get redirected(): readonly Redirected[] {
-    return [...this.#captured.values()].map(({ request, proxy, addresses }) => ({
-      name: `${request.namespace}/${request.name}`,
-      namespacePath: request.netnsPath,
-      options: rulesFor(request, proxy),
-      addresses,
-    }));
+  get watched(): readonly Watched[] {
+    const pods = [...this.#captured.values()];
+    const addresses = pods.flatMap((captured) => captured.addresses);
+    return [
+      ...pods.map(({ request, redirection, proxy }) => ({
+        name: `${request.namespace}/${request.name}`,
+        differences: () => redirection.differences(),
+        repair: () => redirection.apply(rulesFor(request, proxy)),
+      })),
+      {
+        name: 'probes of the node',
+        differences: () => {
+          const exempt = this.#probes.read();
+          return addresses.every((address) => exempt.has(address)) ? [] : ['probe exemption'];
+        },
+        repair: () => this.#probes.add(addresses),
+      },
+    ];
   }
 
   has(uid: string): boolean {
@@ -75,9 +84,9 @@ export class CaptureAgent {
   }
 
   /** At the start: forgets addresses of pods that went while no agent ran. */
-  async startProbes(known: readonly string[]): Promise<void> {
+  startProbes(known: readonly string[]): void {
     const captured = [...this.#captured.values()].flatMap(({ addresses }) => addresses);
-    await exemptProbes([...new Set([...known, ...captured])], 'replace');
+    this.#probes.replace([...new Set([...known, ...captured])]);
   }
 
   /** Rules and plaintext listeners are in place when it resolves. */
@@ -116,6 +125,7 @@ export class CaptureAgent {
     if (captured === undefined) return;
     this.#captured.delete(uid);
     captured.proxy.stop('the pod is gone');
+    captured.redirection.close();
     captured.netns.close();
     this.#forgetProbes(captured);
     this.#forgetIdentity(captured.proxy);
@@ -126,17 +136,19 @@ export class CaptureAgent {
     this.#wanted.delete(uid);
     const captured = this.#captured.get(uid);
     if (captured === undefined) return;
-    await removeRedirection(captured.request.netnsPath);
+    captured.redirection.remove();
     this.forget(uid);
     this.#hooks.onReleased(captured.request);
   }
 
   stop(reason: string): void {
     this.#wanted.clear();
-    for (const { proxy, netns } of this.#captured.values()) {
+    for (const { proxy, redirection, netns } of this.#captured.values()) {
       proxy.stop(reason);
+      redirection.close();
       netns.close();
     }
+    this.#probes.close();
     this.#captured.clear();
   }
 
@@ -145,19 +157,19 @@ export class CaptureAgent {
     if (!existsSync(request.netnsPath)) throw noNamespace(request);
     const netns = openNamespace(request.netnsPath);
     const proxy = new WorkloadProxy(this.#context, { ...request, netns }, listenOptions());
+    const redirection = new Redirection(netns);
     let addresses: string[];
     try {
-      await applyRedirection(request.netnsPath, rulesFor(request, proxy));
-      addresses = await addressesInside(request.netnsPath);
-      await exemptProbes(addresses, 'add');
-      // The pod may have gone while nft ran.
-      if (this.#wanted.get(request.uid) === undefined) throw noNamespace(request);
+      redirection.apply(rulesFor(request, proxy));
+      addresses = redirection.addresses();
+      this.#probes.add(addresses);
       proxy.start();
     } catch (error) {
+      redirection.close();
       netns.close();
       throw error;
     }
-    this.#captured.set(request.uid, { request, netns, proxy, addresses });
+    this.#captured.set(request.uid, { request, netns, proxy, redirection, addresses });
     proxy.whenReady(() => this.#hooks.onCaptured(request));
   }
 
@@ -165,10 +177,12 @@ export class CaptureAgent {
   #forgetProbes({ request, addresses }: Captured): void {
     const others = new Set([...this.#captured.values()].flatMap((other) => other.addresses));
     const free = addresses.filter((address) => !others.has(address));
-    exemptProbes(free, 'delete').catch((error: unknown) => {
+    try {
+      this.#probes.delete(free);
+    } catch (error) {
       const pod = `${request.namespace}/${request.name}`;
       this.#context.log.warn('probes of the pod stay exempt', { pod, error: messageOf(error) });
-    });
+    }
   }
 
   #forgetIdentity(proxy: WorkloadProxy): void {

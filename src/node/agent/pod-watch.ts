@@ -65,7 +65,7 @@ export class PodWatch {
   /** Namespaces first: a pod without its namespace's labels would be judged wrongly. */
   async #start(): Promise<void> {
     await Promise.all([this.#namespaces.whenSynced(), this.#pods.whenSynced()]);
-    await this.#startProbes();
+    this.#startProbes();
     this.#stops.push(
       this.#pods.subscribe({
         onAdd: (pod) => this.#judge(pod),
@@ -80,13 +80,13 @@ export class PodWatch {
     );
   }
 
-  async #startProbes(): Promise<void> {
+  #startProbes(): void {
     const captured = this.#pods
       .list()
       .filter((pod) => !FINISHED.includes(pod.status?.phase) && this.#verdictOn(pod).captured);
     const addresses = captured.map(({ status }) => status?.podIP ?? '').filter(Boolean);
     try {
-      await this.#agent.startProbes(addresses);
+      this.#agent.startProbes(addresses);
     } catch (error) {
       // Each capture puts its own address in, so probes work all the same.
       this.#deps.log.warn('stale probe addresses stay', { error: messageOf(error) });
@@ -156,7 +156,7 @@ function requestOf(pod: Pod, netnsPath: string, verdict: CaptureVerdict): Captur
     name: pod.metadata.name,
     serviceAccount: pod.spec.serviceAccountName ?? 'default',
     netnsPath,
-    options: { bypassInbound: verdict.bypassInbound, dns: verdict.dns },
+    options: verdict.options,
   };
 }
 

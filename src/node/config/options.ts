@@ -31,6 +31,8 @@ export interface NodeOptions {
   readinessPort: number;
   /** Capture the name look-ups of pods that do not say. */
   dnsCapture: boolean;
+  /** From SIGTERM to the end by force; undefined where nobody said how long we may take. */
+  drainDeadlineMs: number | undefined;
   /** Revocation lists (PEM); undefined when none are kept. */
   crlFile: string | undefined;
   /** Everything from this file instead of a control plane: tests and benchmarks. */
@@ -60,6 +62,7 @@ const FLAGS = {
   'metrics-port': { type: 'string' },
   'readiness-port': { type: 'string' },
   'dns-capture': { type: 'string' },
+  'termination-grace-period-seconds': { type: 'string' },
   static: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -107,6 +110,9 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
         'true',
         'false',
       ]) === 'true',
+    drainDeadlineMs: drainDeadlineOf(
+      values['termination-grace-period-seconds'] ?? env.TERMINATION_GRACE_PERIOD_SECONDS,
+    ),
     staticFile: values.static,
   };
 }
@@ -146,6 +152,14 @@ function podLimitsOf(values: ReturnType<typeof parseFlags>, env: Environment): P
     chosen[name as keyof PodLimits] = limit;
   }
   return chosen;
+}
+
+/** As ztunnel (src/config.rs): the kubelet's grace less five seconds, less one of a short grace. */
+function drainDeadlineOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const seconds = Number(text);
+  if (!(seconds >= 1)) throw usage(`a termination grace of ${text} seconds: want 1 or more`);
+  return (seconds > 10 ? seconds - 5 : seconds - 1) * 1000;
 }
 
 function portOf(flag: string, text: string | undefined, otherwise: number): number {

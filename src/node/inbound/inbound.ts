@@ -21,15 +21,15 @@ import { responseOf } from '../respond.ts';
 import type { Meter } from '../usage/meter.ts';
 import { limitError, type PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
+import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
 import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
-import type { LiveInbound } from './live-inbound.ts';
 
 export interface InboundDeps {
   context: NodeContext;
   pod: PodIdentity;
   usage: PodUsage;
-  live: LiveInbound;
+  live: LiveTraffic;
 }
 
 /** One TLS connection on 15008; undefined refuses it. */
@@ -49,14 +49,14 @@ export function acceptHbone(
   const handler = {
     onTunnel: (tunnel: IncomingTunnel) => acceptTunnel(deps, tunnel, { source, destination, peer }),
     onClose(error: MeshError | undefined) {
-      deps.live.disconnected(h2);
+      deps.live.removePeer(h2);
       // Its tunnels have their own lines; a peer that went away is no event, one that we threw out is.
       if (error === undefined || error.code === 'H2_CONNECTION_LOST') return;
       context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
     },
   };
   const h2 = serveTunnels(connection, context, handler, usage.limits.peerStreamsMax);
-  deps.live.connected(h2, connection.peerChain);
+  deps.live.addPeer(h2, connection.peerChain);
   return h2;
 }
 
@@ -83,6 +83,7 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
       deps.live.remove(session);
     },
   });
+  deps.live.addInbound(session);
   withLocal(deps, session, (workload) => {
     local = workload;
     const { authority } = tunnel.head;
@@ -119,6 +120,7 @@ export function acceptPlaintext(
       context.telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
     onOver: () => deps.live.remove(session),
   });
+  deps.live.addInbound(session);
   withLocal(deps, session, (local) => {
     const verdict = decidePlaintext(destination);
     proceed(deps, session, {
@@ -176,7 +178,7 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
     upstream: verdict.upstream,
   };
   // Known before the check: a policy that changes from here on finds it.
-  live.add(session, access);
+  live.addInbound(session, access);
   const denial = denialOf(context.state.current, access);
   if (denial !== undefined) {
     refuse(denial);

@@ -10,12 +10,19 @@ import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
+import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
 import { decideOutbound, type OutboundVerdict } from './decide.ts';
 
+export interface OutboundDeps {
+  context: NodeContext;
+  pod: PodIdentity;
+  usage: PodUsage;
+  live: LiveTraffic;
+}
+
 export function acceptOutbound(
-  context: NodeContext,
-  { pod, usage }: { pod: PodIdentity; usage: PodUsage },
+  { context, pod, usage, live }: OutboundDeps,
   connection: Connection,
 ): ConnectionHandler | undefined {
   if (!usage.pending.enter()) return undefined;
@@ -30,7 +37,9 @@ export function acceptOutbound(
         destination: original,
         error,
       }),
+    onOver: () => live.remove(session),
   });
+  live.addOutbound(session);
   context.state.waitFor(
     (snapshot) => snapshot.podNamed(pod.namespace, pod.name),
     { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },

@@ -33,7 +33,9 @@ export function statusSource(parts: ReportParts): StatusSource {
         uid: proxy.pod.uid,
         principal: proxy.principal,
         ready: proxy.ready,
-        inboundConnections: proxy.liveInbound,
+        inboundConnections: proxy.live.inbound,
+        outboundConnections: proxy.live.outbound,
+        peers: proxy.live.peers,
       })),
       certificates: context.identities.status().map(({ notBefore, notAfter, ...certificate }) => ({
         ...certificate,

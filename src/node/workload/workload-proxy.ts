@@ -1,23 +1,31 @@
 /**
  * The listeners of one captured pod, inside its network namespace: 15001 and 15006 at once, 15008 as soon as there is
  * a certificate. Stays until the pod goes; certificates are replaced without closing anything.
+ *
+ * Two generations of the node proxy may serve a pod at a time (SO_REUSEPORT): a new one opens nothing before it can
+ * serve whatever comes, the old one leaves when it sees the listeners of the new. What waits in the queues of the old then
+ * moves over. The kernel says who listens, so it does not matter what the other generation is, or whether it still lives.
+ *
+ *   watching ── can serve, or nobody else does ──▶ serving ── leave ──▶ leaving ── stop ──▶ stopped
  */
-import type { Disposer } from '#base/disposer.ts';
-import { Scope } from '#base/disposer.ts';
+import { type Disposer, Scope } from '#base/disposer.ts';
+import type { DrainPart } from '#base/drain.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { HBONE_ALPN } from '#hbone/limits.ts';
 import type { Revocations } from '#identity/trust/crl-file.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
-import type { JudgePeer, TlsListener } from '#net/network.ts';
+import { listenersOn, setQueueMigration } from '#net/netns/listeners.ts';
+import type { JudgePeer, Listener, TlsListener } from '#net/network.ts';
 import { INBOUND_HBONE_PORT, INBOUND_PLAINTEXT_PORT, OUTBOUND_PORT } from '#redirect/ports.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { acceptHbone, acceptPlaintext } from '../inbound/inbound.ts';
-import { LiveInbound } from '../inbound/live-inbound.ts';
+import { WATCH_PERIOD_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
 import { acceptOutbound } from '../outbound/outbound.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from './context.ts';
+import { LiveTraffic } from './live-traffic.ts';
 
 export interface ProxyOptions {
   /** Wildcard address to listen on; `::` takes IPv4 too. */
@@ -32,15 +40,18 @@ const ISTIO_PORTS = {
   hbone: INBOUND_HBONE_PORT,
 };
 
-export class WorkloadProxy {
+export class WorkloadProxy implements DrainPart {
   readonly pod: PodIdentity;
   readonly principal: Principal;
+  readonly live = new LiveTraffic();
   readonly #context: NodeContext;
   readonly #options: ProxyOptions;
-  readonly #live = new LiveInbound();
   readonly #usage: PodUsage;
   readonly #scope = new Scope();
+  /** Of 15001 and 15006. */
+  #plain: Listener[] = [];
   #hbone: TlsListener | undefined = undefined;
+  #left = false;
   #onReady: (() => void)[] = [];
 
   constructor(context: NodeContext, pod: PodIdentity, options: ProxyOptions) {
@@ -62,38 +73,49 @@ export class WorkloadProxy {
     return false;
   }
 
-  get liveInbound(): number {
-    return this.#live.count;
+  /** Another generation serves the pod and this one cannot yet. */
+  get watching(): boolean {
+    return this.#plain.length === 0 && !this.#left;
   }
 
-  /** Opens 15001 and 15006 before it returns; throws when it cannot. */
+  get remaining(): number {
+    const { inbound, outbound } = this.#usage;
+    // What was read may still be on its way when the socket that it came from is closed.
+    return Math.max(inbound.current + outbound.current, this.live.sessions);
+  }
+
+  /** Opens 15001 and 15006 before it returns, unless another generation has them; throws when it cannot. */
   start(): void {
-    const { network, identities, state, revocations } = this.#context;
-    const { listenAddress, ports = ISTIO_PORTS } = this.#options;
-    const place = { address: listenAddress, namespace: this.pod.netns, mark: PROXY_MARK };
-    const usage = this.#usage;
-    const deps = { context: this.#context, pod: this.pod, usage, live: this.#live };
+    const { identities, state, clock, log, revocations } = this.#context;
+    const { netns } = this.pod;
+    const failure = netns && setQueueMigration(netns, true);
+    if (failure !== undefined) {
+      const pod = `${this.pod.namespace}/${this.pod.name}`;
+      log.warn('connections that wait may be lost when this proxy is replaced', { pod, failure });
+    }
     try {
-      const outbound = network.listen(
-        { ...place, port: ports.outbound, reusePort: true, gate: usage.outbound },
-        (connection) => acceptOutbound(this.#context, { pod: this.pod, usage }, connection),
-      );
-      this.#scope.add(() => outbound.stop());
-      const plaintext = network.listen(
-        { ...place, port: ports.plaintext, reusePort: true, gate: usage.inbound },
-        (connection) => acceptPlaintext(deps, connection),
-      );
-      this.#scope.add(() => plaintext.stop());
+      if (!this.#othersListen()) this.#openPlain();
     } catch (error) {
-      this.#scope.dispose();
+      this.stop('its listeners cannot be opened');
       throw error;
     }
-    this.#scope.add(state.onChange((snapshot) => this.#live.recheck(snapshot)));
+    this.#scope.add(
+      state.onChange((snapshot) => {
+        this.live.recheck(snapshot);
+        if (this.watching) this.#openWhatCan();
+      }),
+    );
     this.#scope.add(this.#followIdentity());
     if (revocations !== undefined) {
-      this.#scope.add(revocations.onChange(() => this.#live.judgeAgain(judgeWith(revocations))));
+      this.#scope.add(revocations.onChange(() => this.live.judgeAgain(judgeWith(revocations))));
     }
     identities.request(this.principal, 'realtime');
+    if (!this.watching) return;
+    const timer = clock.every(WATCH_PERIOD_MS, () => {
+      if (this.watching) this.#openWhatCan();
+      else timer.cancel();
+    });
+    this.#scope.add(() => timer.cancel());
   }
 
   /** Calls back once, when `ready`. */
@@ -102,38 +124,78 @@ export class WorkloadProxy {
     else this.#onReady.push(callback);
   }
 
+  takenOver(): boolean {
+    const { netns } = this.pod;
+    return this.#openPorts().every((port) => listenersOn(netns, port) > 1);
+  }
+
+  /** Closes the listeners, asks peers to take new tunnels elsewhere; what runs goes on under policies and certificates as before. */
+  leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    for (const listener of this.#plain) listener.stop();
+    this.#hbone?.stop();
+    this.live.drain();
+  }
+
+  force(reason: string): void {
+    const hint = NODE_ERRORS.NODE_CLOSED;
+    this.live.abortAll(new MeshError('NODE_CLOSED', reason, { side: 'self', hint }));
+  }
+
   stop(reason: string): void {
     this.#scope.dispose();
-    this.#hbone?.stop();
+    this.leave();
     this.#onReady = [];
-    const hint = NODE_ERRORS.NODE_CLOSED;
-    this.#live.abortAll(new MeshError('NODE_CLOSED', reason, { side: 'self', hint }));
+    this.force(reason);
     this.#context.usages.close(this.#usage);
     if (this.pod.netns !== undefined) this.#context.pool.release(this.pod.netns);
   }
 
+  get #ports() {
+    return this.#options.ports ?? ISTIO_PORTS;
+  }
+
+  #openPorts(): number[] {
+    const { outbound, plaintext, hbone } = this.#ports;
+    return [
+      ...(this.#plain.length > 0 ? [outbound, plaintext] : []),
+      ...(this.#hbone === undefined ? [] : [hbone]),
+    ];
+  }
+
+  #othersListen(): boolean {
+    const { outbound } = this.#ports;
+    return outbound !== 0 && listenersOn(this.pod.netns, outbound) > 0;
+  }
+
   #followIdentity(): Disposer {
     const { identities, pool } = this.#context;
-    const known = identities.get(this.principal);
-    if (known !== undefined) this.#serveHbone(known);
+    this.#openWhatCan();
     return identities.onRotate((principal, identity) => {
       if (principal !== this.principal) return;
-      this.#serveHbone(identity);
+      if (this.#hbone === undefined) this.#openWhatCan();
+      else if (!this.#left) this.#hbone.replaceIdentity(identity);
       pool.retire(principal);
     });
   }
 
-  #serveHbone(identity: TlsIdentity): void {
-    if (this.#scope.disposed) return;
-    if (this.#hbone !== undefined) {
-      this.#hbone.replaceIdentity(identity);
-      return;
-    }
+  /** Everything at once where another generation serves: half of us would take connections and hold them up. */
+  #openWhatCan(): void {
+    if (this.#left || this.#scope.disposed) return;
+    const { identities, state, log } = this.#context;
+    const { namespace, name } = this.pod;
+    const identity = identities.get(this.principal);
     try {
+      if (this.watching) {
+        const known = state.current.podNamed(namespace, name) !== undefined;
+        if (!(known && identity !== undefined) && this.#othersListen()) return;
+        this.#openPlain();
+      }
+      if (identity === undefined || this.#hbone !== undefined) return;
       this.#hbone = this.#listenHbone(identity);
     } catch (error) {
-      const pod = `${this.pod.namespace}/${this.pod.name}`;
-      this.#context.log.error('cannot open the HBONE listener', { pod, error: messageOf(error) });
+      log.error('cannot listen', { pod: `${namespace}/${name}`, error: messageOf(error) });
       return;
     }
     const callbacks = this.#onReady;
@@ -141,33 +203,55 @@ export class WorkloadProxy {
     for (const callback of callbacks) callback();
   }
 
+  #openPlain(): void {
+    const { network } = this.#context;
+    const { outbound, plaintext } = this.#ports;
+    const deps = this.#deps();
+    const usage = this.#usage;
+    const place = this.#place();
+    const first = network.listen({ ...place, port: outbound, gate: usage.outbound }, (connection) =>
+      acceptOutbound(deps, connection),
+    );
+    try {
+      const second = network.listen(
+        { ...place, port: plaintext, gate: usage.inbound },
+        (connection) => acceptPlaintext(deps, connection),
+      );
+      this.#plain = [first, second];
+    } catch (error) {
+      first.stop();
+      throw error;
+    }
+  }
+
   #listenHbone(identity: TlsIdentity): TlsListener {
     const { network, telemetry, revocations } = this.#context;
-    const { listenAddress, ports = ISTIO_PORTS } = this.#options;
-    const usage = this.#usage;
-    const deps = { context: this.#context, pod: this.pod, usage, live: this.#live };
+    const { hbone: port } = this.#ports;
+    const deps = this.#deps();
+    const destination = { address: this.#options.listenAddress, port };
     return network.listenTls(
       {
-        gate: usage.inbound,
-        address: listenAddress,
-        port: ports.hbone,
-        namespace: this.pod.netns,
-        mark: PROXY_MARK,
-        reusePort: true,
+        ...this.#place(),
+        port,
+        gate: this.#usage.inbound,
         identity,
         clientCertificate: 'require',
         alpn: [HBONE_ALPN],
         judgePeer: revocations && judgeWith(revocations),
         onRefused: (error, source) =>
-          telemetry.failedEarly({
-            direction: 'inbound',
-            source,
-            destination: { address: listenAddress, port: ports.hbone },
-            error,
-          }),
+          telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
       },
       (connection) => acceptHbone(deps, connection),
     );
+  }
+
+  #deps() {
+    return { context: this.#context, pod: this.pod, usage: this.#usage, live: this.live };
+  }
+
+  #place() {
+    const { listenAddress: address } = this.#options;
+    return { address, namespace: this.pod.netns, mark: PROXY_MARK, reusePort: true };
   }
 }
 

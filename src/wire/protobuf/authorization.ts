@@ -18,10 +18,10 @@ const Scope = enumeration('Scope', ['GLOBAL', 'NAMESPACE', 'WORKLOAD_SELECTOR'])
 const Action = enumeration('Action', ['ALLOW', 'DENY']);
 
 export const StringMatchMessage = message('istio.security.StringMatch', {
-  exact: optional(1, string),
-  prefix: optional(2, string),
-  suffix: optional(3, string),
-  presence: optional(4, Empty),
+  exact: optional(1, string, 'match_type'),
+  prefix: optional(2, string, 'match_type'),
+  suffix: optional(3, string, 'match_type'),
+  presence: optional(4, Empty, 'match_type'),
 });
 export type StringMatchMessage = MessageType<typeof StringMatchMessage>;
 

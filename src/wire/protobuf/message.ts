@@ -25,6 +25,8 @@ interface FieldOf<T> {
   readonly number: number;
   readonly kind: 'single' | 'optional' | 'repeated' | 'map';
   readonly codec: Codec<unknown>;
+  /** Of its members at most one is set: the last one read. */
+  readonly oneof: string | undefined;
   /** Never set; carries the type. */
   readonly type?: T;
 }
@@ -120,16 +122,20 @@ export function enumeration<const T extends string>(
 
 /** proto3 singular scalar or enum: written when it differs from the default. */
 export function field<T>(number: number, codec: Codec<T>): FieldOf<T> {
-  return { number, kind: 'single', codec: codec as Codec<unknown> };
+  return { number, kind: 'single', codec: codec as Codec<unknown>, oneof: undefined };
 }
 
-/** Singular message, explicit presence, or member of a oneof: written when it is there. */
-export function optional<T>(number: number, codec: Codec<T>): FieldOf<T | undefined> {
-  return { number, kind: 'optional', codec: codec as Codec<unknown> };
+/** Singular message, explicit presence, or member of the named oneof: written when it is there. */
+export function optional<T>(
+  number: number,
+  codec: Codec<T>,
+  oneof?: string,
+): FieldOf<T | undefined> {
+  return { number, kind: 'optional', codec: codec as Codec<unknown>, oneof };
 }
 
 export function repeated<T>(number: number, codec: Codec<T>): FieldOf<T[]> {
-  return { number, kind: 'repeated', codec: codec as Codec<unknown> };
+  return { number, kind: 'repeated', codec: codec as Codec<unknown>, oneof: undefined };
 }
 
 /** `map<string, T>`. */
@@ -144,7 +150,7 @@ export function map<T>(number: number, codec: Codec<T>): FieldOf<Map<string, T>>
       return { key, value: value ?? absent() };
     },
   };
-  return { number, kind: 'map', codec: reading };
+  return { number, kind: 'map', codec: reading, oneof: undefined };
 }
 
 /** For messages that contain themselves. */
@@ -161,6 +167,8 @@ export function lazy<T>(get: () => MessageCodec<T>): Codec<T> {
 interface Slot extends FieldOf<unknown> {
   readonly name: string;
   readonly packable: boolean;
+  /** The other members of its oneof. */
+  readonly rivals: readonly string[];
 }
 
 type Bag = Record<string, unknown>;
@@ -175,6 +183,7 @@ export function message<F extends Fields>(typeName: string, fields: F): MessageC
       ...spec,
       name,
       packable: spec.kind === 'repeated' && spec.codec.wireType !== WireType.LengthDelimited,
+      rivals: rivalsOf(fields, name),
     }))
     .sort((left, right) => left.number - right.number);
   const byNumber = new Map(slots.map((slot) => [slot.number, slot]));
@@ -232,6 +241,13 @@ export function message<F extends Fields>(typeName: string, fields: F): MessageC
   };
 }
 
+function rivalsOf(fields: Fields, name: string): string[] {
+  const { oneof } = fields[name];
+  if (oneof === undefined) return [];
+  const members = Object.keys(fields).filter((each) => fields[each].oneof === oneof);
+  return members.filter((each) => each !== name);
+}
+
 function initial(slot: Slot): unknown {
   if (slot.kind === 'repeated') return [];
   if (slot.kind === 'map') return new Map();
@@ -262,7 +278,10 @@ function readSlot(reader: BinaryReader, slot: Slot, wireType: WireType, target: 
     const entry = read as MapEntry;
     if (entry.value !== undefined)
       (value[name] as Map<string, unknown>).set(entry.key, entry.value);
-  } else value[name] = read;
+  } else {
+    for (const rival of slot.rivals) value[rival] = undefined;
+    value[name] = read;
+  }
 }
 
 function writeSlot(writer: BinaryWriter, slot: Slot, value: unknown): void {

@@ -53,15 +53,16 @@ const ListValue: MessageCodec<{ values: StructValue[] }> = message('google.proto
 });
 
 const Value: MessageCodec<StructValue> = message('google.protobuf.Value', {
-  null_value: optional(1, int32),
-  number_value: optional(2, double),
-  string_value: optional(3, string),
-  bool_value: optional(4, bool),
+  null_value: optional(1, int32, 'kind'),
+  number_value: optional(2, double, 'kind'),
+  string_value: optional(3, string, 'kind'),
+  bool_value: optional(4, bool, 'kind'),
   struct_value: optional(
     5,
     lazy(() => Struct),
+    'kind',
   ),
-  list_value: optional(6, ListValue),
+  list_value: optional(6, ListValue, 'kind'),
 });
 
 export const Struct: MessageCodec<Struct> = message('google.protobuf.Struct', {

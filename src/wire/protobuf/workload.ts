@@ -63,8 +63,8 @@ const NamespacedHostname = message('istio.workload.NamespacedHostname', {
 });
 
 export const GatewayAddress = message('istio.workload.GatewayAddress', {
-  hostname: optional(1, NamespacedHostname),
-  address: optional(2, NetworkAddress),
+  hostname: optional(1, NamespacedHostname, 'destination'),
+  address: optional(2, NetworkAddress, 'destination'),
   hbone_mtls_port: field(3, uint32),
 });
 export type GatewayAddress = MessageType<typeof GatewayAddress>;
@@ -150,6 +150,6 @@ export const WorkloadMessage = message('istio.workload.Workload', {
 export type WorkloadMessage = MessageType<typeof WorkloadMessage>;
 
 export const AddressMessage = message('istio.workload.Address', {
-  workload: optional(1, WorkloadMessage),
-  service: optional(2, ServiceMessage),
+  workload: optional(1, WorkloadMessage, 'type'),
+  service: optional(2, ServiceMessage, 'type'),
 });

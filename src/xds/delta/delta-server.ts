@@ -14,7 +14,10 @@ import { Any } from '#wire/protobuf/well-known.ts';
 import { ON_DEMAND_NAMES_MAX } from '../limits.ts';
 
 export interface ServedResource {
+  /** Changes with the content. */
   readonly version: string;
+  /** What the client is told of it; '' for types that Istio sends without versions. */
+  readonly shownVersion: string;
   readonly bytes: Uint8Array;
   readonly aliases: readonly string[];
 }
@@ -97,6 +100,8 @@ export class DeltaServer {
   respond(view: ResourceView, nonce: string): DeltaDiscoveryResponse | undefined {
     if (!this.due) return undefined;
     const response = DeltaDiscoveryResponse.create({ type_url: this.typeUrl, nonce });
+    // Whoever asks again for what it was sent wants to see it again, by whatever key.
+    for (const name of resolved(view, this.#pendingKeys)) this.#known.delete(name);
     const candidates = this.#candidates(view);
     for (const name of candidates) this.#consider(name, view, response);
     this.#reportMissing(view, response);
@@ -124,34 +129,45 @@ export class DeltaServer {
 
   #subscribe(request: DeltaDiscoveryRequest): 'ok' | 'refused' {
     const { resource_names_subscribe: add, resource_names_unsubscribe: drop } = request;
+    const first = this.#first;
     if (this.#asked.size + add.length > ON_DEMAND_NAMES_MAX) return 'refused';
-    if (this.#first) {
+    if (first) {
       this.#first = false;
       this.#full = true;
       this.#mustAnswer = true;
-      for (const [name, version] of request.initial_resource_versions) {
-        this.#known.set(name, version);
-      }
       // An empty list in the first request means everything (xDS: legacy wildcard).
       this.#wildcard = add.length === 0;
     }
     for (const key of add) {
+      this.#mustAnswer = true;
       if (key === '*') {
         if (!this.#wildcard) this.#full = true;
         this.#wildcard = true;
-        this.#mustAnswer = true;
       } else {
         this.#asked.add(key);
         this.#pendingKeys.add(key);
-        // Asking again for what was sent already is a request to see it again.
-        this.#known.delete(key);
-        this.#mustAnswer = true;
       }
     }
     for (const key of drop) {
       if (key === '*') this.#wildcard = false;
       else this.#asked.delete(key);
       if (!this.#wildcard && key !== '*') this.#known.delete(key);
+    }
+    return first ? this.#retain(request.initial_resource_versions) : 'ok';
+  }
+
+  /** What a returning client holds. On demand it is subscribed to that again, without saying so (as istiod does). */
+  #retain(versions: ReadonlyMap<string, string>): 'ok' | 'refused' {
+    if (!this.#wildcard && versions.size > ON_DEMAND_NAMES_MAX) return 'refused';
+    for (const [name, version] of versions) {
+      if (this.#wildcard) {
+        this.#known.set(name, version);
+        continue;
+      }
+      this.#asked.add(name);
+      // Without a version it was asked for on the stream before, and the answer did not arrive.
+      if (version === '') this.#pendingKeys.add(name);
+      else this.#known.set(name, version);
     }
     return 'ok';
   }
@@ -177,7 +193,7 @@ export class DeltaServer {
     response.resources.push(
       Resource.create({
         name,
-        version: resource.version,
+        version: resource.shownVersion,
         resource: Any.create({ type_url: this.typeUrl, value: resource.bytes }),
         aliases: this.#wildcard ? [] : [...resource.aliases],
       }),

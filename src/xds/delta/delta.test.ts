@@ -25,7 +25,12 @@ class World implements ResourceView {
     const value = this.values.get(name);
     if (value === undefined) return undefined;
     const bytes = new TextEncoder().encode(value);
-    return { version: `v-${value}`, bytes, aliases: this.aliases.get(name) ?? [] };
+    return {
+      version: `v-${value}`,
+      shownVersion: `v-${value}`,
+      bytes,
+      aliases: this.aliases.get(name) ?? [],
+    };
   }
 
   resolve(key: string) {
@@ -141,6 +146,52 @@ describe('DeltaServer', () => {
       sent: ['w1@v-2', 'w9@v-1'],
       removed: [],
     });
+    // Asked for by a key that leads to what was sent before: whoever waits for it is not left waiting.
+    server.onRequest(request({ response_nonce: 'n3', resource_names_subscribe: ['/198.18.0.1'] }));
+    expect(summary(server.respond(world, 'n4'))).toEqual({ sent: ['w1@v-2'], removed: [] });
+  });
+
+  test('a returning on-demand client is subscribed to what it holds, and its open questions are answered', () => {
+    const world = new World();
+    world.values.set('held', '1').set('stale', '2').set('asked', '1').set('other', '1');
+    world.aliases.set('asked', ['/198.18.0.1']);
+    const server = new DeltaServer(TYPE);
+    server.onRequest(
+      request({
+        resource_names_subscribe: ['*'],
+        resource_names_unsubscribe: ['*'],
+        initial_resource_versions: new Map([
+          ['held', 'v-1'],
+          ['stale', 'v-1'],
+          ['gone', 'v-1'],
+          ['/198.18.0.1', ''],
+          ['/198.18.0.9', ''],
+        ]),
+      }),
+    );
+    expect(summary(server.respond(world, 'n1'))).toEqual({
+      sent: ['stale@v-2', 'asked@v-1'],
+      removed: ['gone', '/198.18.0.9'],
+    });
+    server.onRequest(request({ response_nonce: 'n1' }));
+    world.values.set('held', '2');
+    server.onChange(['held']);
+    expect(summary(server.respond(world, 'n2'))?.sent).toEqual(['held@v-2']);
+  });
+
+  test('refuses more names on demand than a stream may have, also those that it claims to hold', () => {
+    const many = Array.from({ length: 100_001 }, (_, index) => String(index));
+    const first = { resource_names_subscribe: ['*'], resource_names_unsubscribe: ['*'] };
+    expect(new DeltaServer(TYPE).onRequest(request({ resource_names_subscribe: many }))).toBe(
+      'refused',
+    );
+    const initial_resource_versions = new Map(many.map((name) => [name, '']));
+    expect(new DeltaServer(TYPE).onRequest(request({ ...first, initial_resource_versions }))).toBe(
+      'refused',
+    );
+    expect(new DeltaServer(TYPE).onRequest(request({ initial_resource_versions }))).toBe(
+      'subscribed',
+    );
   });
 });
 

@@ -74,6 +74,7 @@ class AddressReject extends Error {}
 
 export const ADDRESS: ResourceType<AddressValue> = {
   typeUrl: 'type.googleapis.com/istio.workload.Address',
+  versioned: true,
   name: (value) => (value.kind === 'workload' ? value.workload.uid : serviceKey(value.service)),
   encode(value) {
     return AddressMessage.encode(
@@ -86,27 +87,42 @@ export const ADDRESS: ResourceType<AddressValue> = {
     const address = AddressMessage.decode(bytes);
     if (typeof address === 'string') return { reason: address };
     const { workload, service } = address;
-    try {
-      if (workload !== undefined) {
-        return { value: { kind: 'workload', workload: decodeWorkload(workload) } };
-      }
-      if (service !== undefined) {
-        return { value: { kind: 'service', service: decodeService(service) } };
-      }
-    } catch (error) {
-      if (error instanceof AddressReject) return { reason: error.message };
-      throw error;
+    if (workload !== undefined) {
+      return accepted(() => ({ kind: 'workload' as const, workload: decodeWorkload(workload) }));
+    }
+    if (service !== undefined) {
+      return accepted(() => ({ kind: 'service' as const, service: decodeService(service) }));
     }
     return { reason: 'neither a workload nor a service' };
   },
   aliases(value) {
-    if (value.kind === 'workload') {
-      const { network, addresses } = value.workload;
-      return addresses.map((address) => `${network}/${address}`);
-    }
+    if (value.kind === 'workload') return WORKLOAD.aliases(value.workload);
     return value.service.addresses.map(({ network, address }) => `${network}/${address}`);
   },
 };
+
+/** For clients older than Address: workloads only, under the same names. */
+export const WORKLOAD: ResourceType<Workload> = {
+  typeUrl: 'type.googleapis.com/istio.workload.Workload',
+  versioned: true,
+  name: ({ uid }) => uid,
+  encode: (workload) => WorkloadMessage.encode(encodeWorkload(workload)),
+  decode(bytes): Decoded<Workload> {
+    const wire = WorkloadMessage.decode(bytes);
+    if (typeof wire === 'string') return { reason: wire };
+    return accepted(() => decodeWorkload(wire));
+  },
+  aliases: ({ network, addresses }) => addresses.map((address) => `${network}/${address}`),
+};
+
+function accepted<T>(read: () => T): Decoded<T> {
+  try {
+    return { value: read() };
+  } catch (error) {
+    if (error instanceof AddressReject) return { reason: error.message };
+    throw error;
+  }
+}
 
 function encodeWorkload(workload: Workload): WorkloadMessage {
   const keys = [...workload.services.keys()].sort();
@@ -142,10 +158,20 @@ function encodeWorkload(workload: Workload): WorkloadMessage {
         },
       ]),
     ),
+    application_tunnel: encodeTunnel(workload.applicationTunnel),
+    network_gateway: encodeGateway(workload.networkGateway),
     locality: hasLocality(workload) ? { ...workload.locality } : undefined,
     network_mode: workload.hostNetwork ? 'HOST_NETWORK' : 'STANDARD',
     capacity: workload.capacity === 1 ? undefined : { value: workload.capacity },
   });
+}
+
+function encodeTunnel(tunnel: Workload['applicationTunnel']) {
+  if (tunnel === undefined) return undefined;
+  return {
+    protocol: tunnel.protocol === 'proxy' ? ('PROXY' as const) : ('NONE' as const),
+    port: tunnel.port,
+  };
 }
 
 function hasLocality({ locality }: Workload): boolean {
@@ -180,6 +206,8 @@ function decodeWorkload(wire: WorkloadMessage): Workload {
     hostname: wire.hostname,
     capacity: wire.capacity?.value ?? 1,
     waypoint: decodeGateway(wire.waypoint),
+    ...(wire.application_tunnel && { applicationTunnel: decodeTunnel(wire.application_tunnel) }),
+    ...(wire.network_gateway && { networkGateway: decodeGateway(wire.network_gateway) }),
     services: new Map(
       [...wire.services].map(([key, list]) => [
         key,
@@ -191,6 +219,10 @@ function decodeWorkload(wire: WorkloadMessage): Workload {
     ),
     authorizationPolicies: wire.authorization_policies,
   };
+}
+
+function decodeTunnel({ protocol, port }: NonNullable<WorkloadMessage['application_tunnel']>) {
+  return { protocol: protocol === 'PROXY' ? ('proxy' as const) : ('none' as const), port };
 }
 
 function encodeService(service: Service): ServiceMessage {
@@ -214,6 +246,11 @@ function encodeService(service: Service): ServiceMessage {
     canonical: service.canonical,
     visibility: VISIBILITIES[service.visibility],
     ip_families: IP_FAMILIES[service.ipFamilies],
+    ingress_use_waypoint: service.ingressUseWaypoint === true,
+    weighted_waypoints: (service.weightedWaypoints ?? []).map(({ destination, weight }) => ({
+      destination: encodeGateway(destination),
+      weight,
+    })),
   });
 }
 
@@ -239,6 +276,21 @@ function decodeService(wire: ServiceMessage): Service {
     canonical: wire.canonical,
     visibility: known(VISIBILITY_OF, wire.visibility),
     ipFamilies: known(IP_FAMILIES_OF, wire.ip_families),
+    ...optionsOf(wire),
+  };
+}
+
+/** What is left out when it is at its default. */
+function optionsOf(wire: ServiceMessage) {
+  const { ingress_use_waypoint, weighted_waypoints } = wire;
+  return {
+    ...(ingress_use_waypoint && { ingressUseWaypoint: true }),
+    ...(weighted_waypoints.length > 0 && {
+      weightedWaypoints: weighted_waypoints.map(({ destination, weight }) => {
+        if (destination === undefined) throw new AddressReject('weighted waypoint without address');
+        return { destination: gatewayOf(destination), weight };
+      }),
+    }),
   };
 }
 
@@ -276,7 +328,10 @@ function encodeGateway(gateway: GatewayAddress | undefined): GatewayMessage | un
 }
 
 function decodeGateway(wire: GatewayMessage | undefined): GatewayAddress | undefined {
-  if (wire === undefined) return undefined;
+  return wire === undefined ? undefined : gatewayOf(wire);
+}
+
+function gatewayOf(wire: GatewayMessage): GatewayAddress {
   const hbonePort = wire.hbone_mtls_port;
   if (wire.hostname !== undefined) return { service: wire.hostname, hbonePort };
   if (wire.address === undefined) throw new AddressReject('gateway without destination');

@@ -8,6 +8,7 @@ const ACTIONS: ReadonlySet<unknown> = new Set(['forward', 'redirect', 'respond']
 
 export const ROUTE_TABLE: ResourceType<RouteTable> = {
   typeUrl: 'type.googleapis.com/tulle.v1.RouteTable',
+  versioned: true,
   name: serviceKey,
   encode: encodeJson,
   decode(bytes): Decoded<RouteTable> {

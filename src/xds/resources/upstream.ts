@@ -13,6 +13,7 @@ const BALANCERS: ReadonlySet<unknown> = new Set([
 
 export const UPSTREAM: ResourceType<Upstream> = {
   typeUrl: 'type.googleapis.com/tulle.v1.Upstream',
+  versioned: true,
   name: serviceKey,
   encode: encodeJson,
   decode(bytes): Decoded<Upstream> {

@@ -1,0 +1,95 @@
+/**
+ * What one pod has open now, in both directions: proxied connections, and the HBONE connections that peers hold to it.
+ * Closes what a policy change or a revocation no longer allows, and everything when the pod or the time to drain is over.
+ */
+import { MeshError } from '#base/errors.ts';
+import type { H2Connection } from '#http/h2/connection.ts';
+import type { JudgePeer } from '#net/network.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import { type AccessFacts, denialOf } from '../inbound/decide.ts';
+import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
+import type { Session } from './session.ts';
+
+export class LiveTraffic {
+  /** Undefined until it is decided. */
+  readonly #inbound = new Map<Session, AccessFacts | undefined>();
+  readonly #outbound = new Set<Session>();
+  /** HBONE connections with the chain that their peer proved. */
+  readonly #peers = new Map<H2Connection, readonly Uint8Array[]>();
+  #draining = false;
+
+  get inbound(): number {
+    return this.#inbound.size;
+  }
+
+  get outbound(): number {
+    return this.#outbound.size;
+  }
+
+  /** HBONE connections of peers, with tunnels or without. */
+  get peers(): number {
+    return this.#peers.size;
+  }
+
+  /** Proxied connections of both directions. */
+  get sessions(): number {
+    return this.#inbound.size + this.#outbound.size;
+  }
+
+  addInbound(session: Session, access?: AccessFacts): void {
+    if (!session.over) this.#inbound.set(session, access);
+  }
+
+  addOutbound(session: Session): void {
+    this.#outbound.add(session);
+  }
+
+  remove(session: Session): void {
+    this.#inbound.delete(session);
+    this.#outbound.delete(session);
+  }
+
+  /** One that comes while we drain (its handshake was under way) serves what its peer has sent already. */
+  addPeer(connection: H2Connection, chain: readonly Uint8Array[]): void {
+    this.#peers.set(connection, chain);
+    if (this.#draining) connection.drain();
+  }
+
+  removePeer(connection: H2Connection): void {
+    this.#peers.delete(connection);
+  }
+
+  /** Asks the peers to go elsewhere with new tunnels; what runs finishes. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of [...this.#peers.keys()]) connection.drain();
+  }
+
+  judgeAgain(judge: JudgePeer): void {
+    for (const [connection, chain] of [...this.#peers]) {
+      const error = judge(chain);
+      if (error !== undefined) connection.banish(error);
+    }
+  }
+
+  recheck(snapshot: MeshSnapshot): void {
+    for (const [session, access] of [...this.#inbound]) {
+      if (access === undefined) continue;
+      // Its policies may have changed with the workload itself.
+      const local = snapshot.workloads.get(access.local.uid) ?? access.local;
+      const denial = denialOf(snapshot, { ...access, local });
+      if (denial === undefined) continue;
+      const message = `connection closed due to policy change: ${denial.reason}`;
+      const hint = NODE_ERRORS.NODE_POLICY_CHANGED;
+      const decidedBy = denial.policy;
+      session.abort(
+        new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint, decidedBy }),
+      );
+    }
+  }
+
+  abortAll(error: MeshError): void {
+    for (const session of [...this.#inbound.keys(), ...this.#outbound]) session.abort(error);
+    for (const connection of [...this.#peers.keys()]) connection.close();
+  }
+}
