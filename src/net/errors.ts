@@ -15,5 +15,6 @@ export const NET_ERRORS = {
     'does the network namespace still exist, and is this process root (CAP_SYS_ADMIN)?',
   NET_NETLINK:
     'is this process root (CAP_NET_ADMIN), and does its seccomp profile allow netlink sockets?',
+  NET_DATAGRAM: 'is there a route to the address, and does a firewall drop UDP to this port?',
   NET_SOCKET: 'raise the limit of open files (ulimit -n) or the privileges of this process',
 } as const;

@@ -1,5 +1,5 @@
 /**
- * TCP sockets made by system call, for what Bun cannot ask for: another namespace, SO_MARK before the SYN,
+ * TCP and UDP sockets made by system call, for what Bun cannot ask for: another namespace, SO_MARK before the SYN,
  * a foreign source address, the original destination. The descriptor is handed to Bun afterwards, which owns
  * and closes it from then on.
  */
@@ -7,6 +7,7 @@
 import { MeshError } from '#base/errors.ts';
 import { isIpv6 } from '#base/ip.ts';
 import type { SocketAddress } from '../connection.ts';
+import type { DatagramOptions } from '../datagram.ts';
 import { NET_ERRORS } from '../errors.ts';
 import {
   KEEPALIVE_INTERVAL_SECONDS,
@@ -56,6 +57,40 @@ export function openConnection(options: ConnectOptions): number {
     if (code !== abi.EINPROGRESS) throw failed(fd, 'NET_CONNECT_FAILED', what, code);
   }
   return fd;
+}
+
+/** A UDP socket that takes what anybody sends to the address. */
+export function openBoundDatagrams(options: DatagramOptions): number {
+  const what = `receive on ${options.address}:${options.port}`;
+  const { fd, family } = openDatagrams(options, what);
+  if (options.reusePort) setOption(fd, abi.SOL_SOCKET, abi.SO_REUSEPORT, 1);
+  if (family === abi.AF_INET6) setOption(fd, abi.SOL_IPV6, abi.IPV6_V6ONLY, 1);
+  const name = encodeSocketName(options, family);
+  if (libc().bind(fd, ptr(name), name.length) !== 0) throw failed(fd, 'NET_LISTEN_FAILED', what);
+  return fd;
+}
+
+/** A UDP socket with one peer; udp(7): the kernel drops what others send and reports ICMP errors. */
+export function openConnectedDatagrams(options: DatagramOptions): number {
+  const what = `send to ${options.address}:${options.port}`;
+  const { fd, family } = openDatagrams(options, what);
+  const name = encodeSocketName(options, family);
+  if (libc().connect(fd, ptr(name), name.length) !== 0) throw failed(fd, 'NET_DATAGRAM', what);
+  return fd;
+}
+
+export function sendDatagram(fd: number, bytes: Uint8Array): boolean {
+  return Number(libc().send(fd, ptr(bytes), bytes.length, 0)) === bytes.length;
+}
+
+function openDatagrams(options: DatagramOptions, what: string): { fd: number; family: number } {
+  const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
+  const fd = within(options.namespace, () =>
+    libc().socket(family, abi.SOCK_DGRAM | abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC, 0),
+  );
+  if (fd < 0) throw failed(-1, 'NET_SOCKET', what);
+  if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
+  return { fd, family };
 }
 
 /** ip(7) IP_TRANSPARENT + IP_FREEBIND: bind to an address that is not ours; the port stays free. */

@@ -60,12 +60,15 @@ export class MeshSnapshot {
   serviceNamed(
     hostname: string,
     clientNamespace: string,
-    usable: (service: Service) => boolean = () => true,
+    {
+      preferredNamespace,
+      usable = () => true,
+    }: { preferredNamespace?: string; usable?: (service: Service) => boolean } = {},
   ): Service | undefined {
     const candidates = this.#servicesByHostname
       .get(hostname.toLowerCase())
       ?.filter((service) => isVisibleTo(service, clientNamespace) && usable(service));
-    return candidates && best(candidates, clientNamespace);
+    return candidates && best(candidates, clientNamespace, preferredNamespace);
   }
 
   endpointsOf(key: ServiceKey): readonly Workload[] {
@@ -107,10 +110,15 @@ export class MeshSnapshot {
   }
 }
 
-function best(candidates: readonly Service[], clientNamespace: string): Service | undefined {
+function best(
+  candidates: readonly Service[],
+  clientNamespace: string,
+  preferredNamespace?: string,
+): Service | undefined {
   return (
     candidates.find((service) => service.namespace === clientNamespace) ??
     candidates.find((service) => service.canonical) ??
+    candidates.find((service) => service.namespace === preferredNamespace) ??
     candidates[0]
   );
 }

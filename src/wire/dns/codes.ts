@@ -23,7 +23,35 @@ export const RCODE = {
   nameError: 3,
   notImplemented: 4,
   refused: 5,
+  /** RFC 6891 §9: an EDNS version that is not known; needs an OPT record. */
+  badVersion: 16,
 } as const;
+
+/** How types are written: https://www.iana.org/assignments/dns-parameters, those in use. */
+export const TYPE_NAMES: Readonly<Record<number, string>> = {
+  1: 'a',
+  2: 'ns',
+  5: 'cname',
+  6: 'soa',
+  12: 'ptr',
+  15: 'mx',
+  16: 'txt',
+  28: 'aaaa',
+  33: 'srv',
+  35: 'naptr',
+  41: 'opt',
+  43: 'ds',
+  46: 'rrsig',
+  47: 'nsec',
+  48: 'dnskey',
+  52: 'tlsa',
+  64: 'svcb',
+  65: 'https',
+  251: 'ixfr',
+  252: 'axfr',
+  255: 'any',
+  257: 'caa',
+};
 
 export const OPCODE_QUERY = 0;
 

@@ -51,12 +51,20 @@ const message: fc.Arbitrary<DnsMessage> = fc.record({
   truncated: fc.constant(false),
   recursionDesired: fc.boolean(),
   recursionAvailable: fc.boolean(),
+  checkingDisabled: fc.boolean(),
   rcode: fc.integer({ min: 0, max: 15 }),
   questions: fc.array(fc.record({ name, type: u16, class: u16 }), { maxLength: 2 }),
   answers: fc.array(record, { maxLength: 5 }),
   authorities: fc.array(record, { maxLength: 2 }),
   additionals: fc.array(record, { maxLength: 2 }),
-  edns: fc.option(fc.record({ payloadBytes: u16, dnssecOk: fc.boolean() }), { nil: undefined }),
+  edns: fc.option(
+    fc.record({
+      version: fc.integer({ min: 0, max: 255 }),
+      payloadBytes: u16,
+      dnssecOk: fc.boolean(),
+    }),
+    { nil: undefined },
+  ),
 });
 
 describe('DNS messages', () => {
@@ -66,6 +74,13 @@ describe('DNS messages', () => {
         expect(decodeMessage(encodeMessage(whole, 65535))).toEqual(whole);
       }),
     );
+  });
+
+  test('a code above 15 is split between header and OPT record', () => {
+    const edns = { version: 0, payloadBytes: 1232, dnssecOk: false };
+    const wire = encodeMessage({ ...queryFor(1, 'a', TYPE.A), rcode: RCODE.badVersion, edns }, 512);
+    expect(wire[3] & 0xf).toBe(0);
+    expect((decodeMessage(wire) as DnsMessage).rcode).toBe(16);
   });
 
   test('AAAA addresses keep their bytes', () => {

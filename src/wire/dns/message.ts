@@ -32,6 +32,7 @@ export interface ResourceRecord {
 }
 
 export interface Edns {
+  version: number;
   payloadBytes: number;
   dnssecOk: boolean;
 }
@@ -44,6 +45,8 @@ export interface DnsMessage {
   truncated: boolean;
   recursionDesired: boolean;
   recursionAvailable: boolean;
+  checkingDisabled: boolean;
+  /** With EDNS up to 12 bits: the upper eight are in the OPT record (RFC 6891 §6.1.3). */
   rcode: number;
   questions: Question[];
   answers: ResourceRecord[];
@@ -68,6 +71,7 @@ export function decodeMessage(bytes: Uint8Array): DnsMessage | number {
     truncated: (flags & 0x0200) !== 0,
     recursionDesired: (flags & 0x0100) !== 0,
     recursionAvailable: (flags & 0x0080) !== 0,
+    checkingDisabled: (flags & 0x0010) !== 0,
     rcode: flags & 0xf,
     questions: [],
     answers: [],
@@ -116,7 +120,12 @@ function decodeRecord(
   if (type === TYPE.OPT && section === message.additionals) {
     // RFC 6891 §6.1.1: more than one OPT is a format error.
     if (message.edns !== undefined) return DNS_REASON.duplicateOpt;
-    message.edns = { payloadBytes: recordClass, dnssecOk: (ttlSeconds & 0x8000) !== 0 };
+    message.edns = {
+      version: bytes[head + 5],
+      payloadBytes: recordClass,
+      dnssecOk: (ttlSeconds & 0x8000) !== 0,
+    };
+    message.rcode |= bytes[head + 4] << 4;
     cursor.offset = end;
     return 0;
   }
@@ -229,7 +238,9 @@ export function encodeMessage(message: DnsMessage, bytesMax: number): Uint8Array
   }
   if (message.edns !== undefined) {
     out.push(0);
-    push16(out, TYPE.OPT, message.edns.payloadBytes, 0, message.edns.dnssecOk ? 0x8000 : 0, 0);
+    const { version, payloadBytes, dnssecOk } = message.edns;
+    const extended = ((message.rcode >> 4) << 8) | version;
+    push16(out, TYPE.OPT, payloadBytes, extended, dnssecOk ? 0x8000 : 0, 0);
     counts[3]++;
   }
   const bytes = Uint8Array.from(out);
@@ -247,6 +258,7 @@ function flagsOf(message: DnsMessage, truncated: boolean): number {
     (truncated ? 0x0200 : 0) |
     (message.recursionDesired ? 0x0100 : 0) |
     (message.recursionAvailable ? 0x0080 : 0) |
+    (message.checkingDisabled ? 0x0010 : 0) |
     (message.rcode & 0xf)
   );
 }
@@ -301,7 +313,7 @@ function encodeValue(out: number[], record: ResourceRecord, table: NameTable): n
   }
 }
 
-/** An empty answer to a query: same id, question and RD, EDNS mirrored. */
+/** An empty answer to a query: same id, question, RD and CD (RFC 4035 §3.1.6), EDNS version 0 with the DO bit mirrored. */
 export function answerTo(
   query: DnsMessage,
   options: { rcode: number; authoritative: boolean; payloadBytes: number },
@@ -319,7 +331,7 @@ export function answerTo(
     edns:
       query.edns === undefined
         ? undefined
-        : { payloadBytes: options.payloadBytes, dnssecOk: query.edns.dnssecOk },
+        : { version: 0, payloadBytes: options.payloadBytes, dnssecOk: query.edns.dnssecOk },
   };
 }
 
@@ -333,6 +345,7 @@ export function queryFor(id: number, name: string, type: number): DnsMessage {
     truncated: false,
     recursionDesired: true,
     recursionAvailable: false,
+    checkingDisabled: false,
     rcode: 0,
     questions: [{ name, type, class: CLASS_IN }],
     answers: [],
