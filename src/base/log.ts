@@ -32,6 +32,7 @@ export class LogLevels {
   readonly #initial: string;
   #text: string;
   #ranks: ReadonlyMap<string, number>;
+  readonly #callbacks: ((text: string) => void)[] = [];
 
   /** `text` is one that `parse` takes. */
   constructor(text: string) {
@@ -50,7 +51,13 @@ export class LogLevels {
     if (ranks === undefined) return false;
     this.#ranks = ranks;
     this.#text = text;
+    for (const callback of this.#callbacks) callback(text);
     return true;
+  }
+
+  /** After each change; for what follows the levels in another thread. */
+  onChange(callback: (text: string) => void): void {
+    this.#callbacks.push(callback);
   }
 
   reset(): void {

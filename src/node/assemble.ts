@@ -15,8 +15,9 @@ import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
 import { MeshState } from './state/mesh-state.ts';
 import { NodeTelemetry } from './telemetry.ts';
-import { openFilesMax, type PodLimits, podLimitsFor } from './usage/pod-limits.ts';
+import { openFilesMax, type PodLimits, podLimitsFor, shareOf } from './usage/pod-limits.ts';
 import { Usages } from './usage/usages.ts';
+import { WorkerGroup } from './worker/worker-group.ts';
 import type { NodeContext } from './workload/context.ts';
 
 export interface Assembly {
@@ -36,6 +37,8 @@ export interface AssemblyOptions {
   podLimits?: Partial<PodLimits>;
   /** Revocation lists, followed as the file changes. */
   crlFile?: string;
+  /** Data workers besides this thread. */
+  workers?: number;
   /** Takes access log text; false when it is full. */
   write?: (text: string) => boolean;
 }
@@ -55,8 +58,8 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     { clock, registry, log: accessLog, levels: options.levels },
     { format: options.logFormat },
   );
-  const { identities, log, crlFile } = options;
-  const limits = podLimitsFor(openFilesMax(), options.podLimits);
+  const { identities, log, crlFile, workers = 0 } = options;
+  const limits = shareOf(podLimitsFor(openFilesMax(), options.podLimits), 1 + workers);
   const usages = new Usages({ clock, registry, log }, limits);
   const revocations = crlFile === undefined ? undefined : followCrlFile(crlFile, { clock, log });
   const judgePeer: JudgePeer | undefined =
@@ -75,6 +78,20 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     usages,
     trustDomain: options.trustDomain,
     revocations,
+    workers: undefined,
   };
+  if (workers > 0) {
+    const { trustDomain, logFormat, levels } = options;
+    const start = {
+      trustDomain,
+      logFormat,
+      levels: String(levels ?? 'info'),
+      podLimits: limits,
+      crlFile,
+    };
+    context.workers = new WorkerGroup({ ...context, accessLog }, workers, start);
+    const group = context.workers;
+    levels?.onChange((text) => group.setLevels(text));
+  }
   return { context, registry, accessLog };
 }

@@ -19,5 +19,7 @@ export const NODE_ERRORS = {
   NODE_CAPTURE: 'kubectl describe pod, and the log of the node proxy on its node',
   NODE_LIMIT:
     'the pod reached a limit of the node proxy: `tulle proxy connections` shows what it holds, `tulle role node --help` the flags that raise it',
+  NODE_WORKER_DIED:
+    'a bug in the proxy: report the stack trace in the log; --workers 0 runs without data workers',
   NODE_CLOSED: 'the pod is gone or the proxy is shutting down',
 } as const;

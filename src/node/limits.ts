@@ -18,6 +18,10 @@ export const CAPTURE_RETRY_INITIAL_MS = 50;
 export const CAPTURE_RETRY_CAP_MS = 5_000;
 /** Series of edges that nobody uses are dropped this often. */
 export const METRIC_SWEEP_MS = 60_000;
+/** A data worker that has not said what it counted by then is left out of this scrape: it is stuck or overloaded. */
+export const WORKER_REPORT_TIMEOUT_MS = 1_000;
+/** Data workers at most, whatever the CPU limit says: beyond, the node has other bottlenecks. */
+export const WORKERS_MAX = 16;
 /** Cached metric handles; an edge is one pair of workloads, service and outcome. */
 export const EDGES_MAX = 20_000;
 

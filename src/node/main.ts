@@ -48,7 +48,7 @@ export async function runNode(argv: string[]): Promise<void> {
 }
 
 async function startStatic(options: NodeOptions, log: Logger): Promise<() => void> {
-  const { logFormat, logLevels: levels, podLimits, crlFile } = options;
+  const { logFormat, logLevels: levels, podLimits, crlFile, workers } = options;
   const staticFile = options.staticFile ?? '';
   const node = await startStaticFile(staticFile, {
     log,
@@ -56,6 +56,7 @@ async function startStatic(options: NodeOptions, log: Logger): Promise<() => voi
     levels,
     podLimits,
     crlFile,
+    workers,
   });
   const { nodeName } = options;
   const waiting = () => node.proxies.find((proxy) => !proxy.ready)?.pod.name;
@@ -83,7 +84,7 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
   const endpoint = { address: xdsAddress, rootFile, tokenFile, clusterId };
   const signer = createCaClient(clock, { endpoint, impersonate: true });
   const identities = createSvidStore({ clock, random, log: log.child('identity'), signer });
-  const { logFormat, logLevels: levels, podLimits, crlFile } = options;
+  const { logFormat, logLevels: levels, podLimits, crlFile, workers } = options;
   const assembly = assembleNode({
     log,
     identities,
@@ -92,6 +93,7 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
     levels,
     podLimits,
     crlFile,
+    workers,
   });
   const { context } = assembly;
   const xds = startXdsClient(
@@ -122,6 +124,7 @@ function startMeshNode(options: NodeOptions, log: Logger): () => void {
     identities.stop();
     context.pool.close();
     context.revocations?.stop();
+    context.workers?.stop();
     assembly.accessLog.flush();
   };
 }

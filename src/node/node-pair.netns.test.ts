@@ -8,76 +8,30 @@ import { systemClock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
-import { formatPrincipal } from '#model/identity/spiffe.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import type { Connection } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 import { Redirection } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
-import { createTestCa } from '#test/support/certificates.ts';
 import { missingFor } from '#test/support/lab.ts';
-import { completeService, completeWorkload } from './config/static-file.ts';
-import type { MeshAddress } from './state/mesh-snapshot.ts';
+import {
+  APP_PORT,
+  CLIENT_IP,
+  makePodPair,
+  type PodPair,
+  PRODUCT,
+  pairAddresses,
+  pairMesh,
+  SERVER_IP,
+  VIP,
+  WEB,
+} from '#test/support/pod-pair.ts';
 import { type StaticNode, startStaticNode } from './static-node.ts';
 
-const CLIENT_IP = '198.18.250.2';
-const SERVER_IP = '198.18.250.3';
-const VIP = '198.18.251.1';
-const APP_PORT = 8080;
 const MARK = 0x539;
-const TRUST_DOMAIN = 'cluster.local';
-const WEB = formatPrincipal({
-  trustDomain: TRUST_DOMAIN,
-  namespace: 'shop',
-  serviceAccount: 'web',
-});
-const PRODUCT = formatPrincipal({
-  trustDomain: TRUST_DOMAIN,
-  namespace: 'shop',
-  serviceAccount: 'product',
-});
 
 const skip = missingFor({ programs: ['ip', 'nft'], root: true }) !== undefined;
-
-const suffix = `${process.pid}`;
-const CLIENT_NS = `tulle-test-c${suffix}`;
-const SERVER_NS = `tulle-test-s${suffix}`;
-const pathOf = (name: string) => `/run/netns/${name}`;
-
-function ip(...args: string[]): void {
-  const done = Bun.spawnSync(['ip', ...args], { stderr: 'pipe' });
-  if (!done.success) throw new Error(`ip ${args.join(' ')}: ${done.stderr}`);
-}
-
-function makePods(): void {
-  for (const name of [CLIENT_NS, SERVER_NS]) {
-    ip('netns', 'add', name);
-    ip('-n', name, 'link', 'set', 'lo', 'up');
-  }
-  ip(
-    '-n',
-    CLIENT_NS,
-    'link',
-    'add',
-    'eth0',
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth0',
-    'netns',
-    SERVER_NS,
-  );
-  for (const [name, address, gateway] of [
-    [CLIENT_NS, CLIENT_IP, SERVER_IP],
-    [SERVER_NS, SERVER_IP, CLIENT_IP],
-  ]) {
-    ip('-n', name, 'address', 'add', `${address}/24`, 'dev', 'eth0');
-    ip('-n', name, 'link', 'set', 'eth0', 'up');
-    ip('-n', name, 'route', 'add', 'default', 'via', gateway);
-  }
-}
 
 const EMPTY_MATCH: AuthorizationMatch = {
   namespaces: [],
@@ -111,43 +65,6 @@ const DENY_WEB = deny('deny-web', {
   principals: [{ kind: 'exact', value: 'cluster.local/ns/shop/sa/web' }],
 });
 
-function addresses(): MeshAddress[] {
-  const web = completeWorkload(
-    {
-      name: 'web',
-      namespace: 'shop',
-      serviceAccount: 'web',
-      addresses: [CLIENT_IP],
-      protocol: 'hbone',
-    },
-    TRUST_DOMAIN,
-  );
-  const product = completeWorkload(
-    {
-      name: 'product',
-      namespace: 'shop',
-      serviceAccount: 'product',
-      addresses: [SERVER_IP],
-      protocol: 'hbone',
-      services: {
-        'shop/product.shop.svc.cluster.local': [{ servicePort: 80, targetPort: APP_PORT }],
-      },
-    },
-    TRUST_DOMAIN,
-  );
-  const service = completeService({
-    name: 'product',
-    namespace: 'shop',
-    addresses: [{ network: '', address: VIP }],
-    ports: [{ servicePort: 80, targetPort: APP_PORT, appProtocol: 'http' }],
-  });
-  return [
-    { kind: 'workload', workload: web },
-    { kind: 'workload', workload: product },
-    { kind: 'service', service },
-  ];
-}
-
 /** An app end: what it read, and how it ended. */
 interface Seen {
   connection: Connection;
@@ -174,6 +91,7 @@ function watch(connection: Connection, onText: (seen: Seen) => void): Seen {
 
 describe.skipIf(skip)('a pair of captured pods', () => {
   const network = new BunNetwork({ clock: systemClock });
+  let pair: PodPair;
   let client: NetworkNamespace;
   let server: NetworkNamespace;
   let rules: Redirection[] = [];
@@ -182,39 +100,19 @@ describe.skipIf(skip)('a pair of captured pods', () => {
   let accepted: Seen[] = [];
 
   beforeAll(async () => {
-    makePods();
-    client = openNamespace(pathOf(CLIENT_NS));
-    server = openNamespace(pathOf(SERVER_NS));
-    const authority = await createTestCa();
-    const pod = async (name: string, netns: string, principal: string) => ({
-      namespace: 'shop',
-      name,
-      serviceAccount: name,
-      netns: pathOf(netns),
-      listenAddress: '::',
-      certificateFile: '',
-      keyFile: '',
-      rootFile: '',
-      identity: await authority.issue(principal),
-    });
+    pair = makePodPair('pair');
+    client = openNamespace(pair.clientPath);
+    server = openNamespace(pair.serverPath);
     rules = [client, server].map((namespace) => new Redirection(namespace));
     for (const each of rules) each.apply(DEFAULT_RULES);
-    node = startStaticNode(
-      {
-        trustDomain: TRUST_DOMAIN,
-        addresses: addresses(),
-        authorizations: [],
-        pods: [await pod('web', CLIENT_NS, WEB), await pod('product', SERVER_NS, PRODUCT)],
+    node = startStaticNode(await pairMesh(pair), {
+      log: silentLogger,
+      logFormat: 'text',
+      write(text) {
+        logs += text;
+        return true;
       },
-      {
-        log: silentLogger,
-        logFormat: 'text',
-        write(text) {
-          logs += text;
-          return true;
-        },
-      },
-    );
+    });
     // Echoes; `RST` breaks off; after FIN it says goodbye and ends.
     network.listen({ address: '0.0.0.0', port: APP_PORT, namespace: server }, (connection) => {
       const seen = watch(connection, ({ text }) => {
@@ -233,7 +131,7 @@ describe.skipIf(skip)('a pair of captured pods', () => {
   afterAll(() => {
     node?.stop();
     for (const each of rules) each.close();
-    for (const name of [CLIENT_NS, SERVER_NS]) Bun.spawnSync(['ip', 'netns', 'del', name]);
+    pair.remove();
   });
 
   function dial(address: string, port: number, mark?: number): Promise<Seen> {
@@ -257,7 +155,7 @@ describe.skipIf(skip)('a pair of captured pods', () => {
     node.assembly.accessLog.flush();
     logs = '';
     accepted = [];
-    node.replace({ addresses: addresses(), authorizations });
+    node.replace({ addresses: pairAddresses(), authorizations });
   }
 
   async function until(condition: () => boolean): Promise<void> {
@@ -342,7 +240,7 @@ describe.skipIf(skip)('a pair of captured pods', () => {
     const seen = await dial(VIP, 80);
     seen.connection.write(Buffer.from('hi'));
     await until(() => seen.text === 'hi');
-    node.replace({ addresses: addresses(), authorizations: [DENY_WEB] });
+    node.replace({ addresses: pairAddresses(), authorizations: [DENY_WEB] });
     expect((await seen.closed)?.code).toBe('NET_RESET');
     await until(() => logs.includes('closed due to policy change'));
   });

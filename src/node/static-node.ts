@@ -70,6 +70,7 @@ export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): S
       }
       pool.close();
       assembly.context.revocations?.stop();
+      assembly.context.workers?.stop();
       assembly.accessLog.flush();
     },
   };

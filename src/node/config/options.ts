@@ -5,8 +5,10 @@ import { LogLevels } from '#base/log.ts';
 import { DEFAULT_TRUST_DOMAIN } from '#model/identity/spiffe.ts';
 import type { AccessLogFormat } from '../access-log.ts';
 import { NODE_ERRORS } from '../errors.ts';
-import { ADMIN_PORT, METRICS_PORT, READINESS_PORT } from '../limits.ts';
+import { ADMIN_PORT, METRICS_PORT, READINESS_PORT, WORKERS_MAX } from '../limits.ts';
 import type { PodLimits } from '../usage/pod-limits.ts';
+
+import { cpuLimit } from './cpu-limit.ts';
 
 export interface NodeOptions {
   nodeName: string;
@@ -35,6 +37,8 @@ export interface NodeOptions {
   drainDeadlineMs: number | undefined;
   /** Revocation lists (PEM); undefined when none are kept. */
   crlFile: string | undefined;
+  /** Threads that carry traffic besides the main one. */
+  workers: number;
   /** Everything from this file instead of a control plane: tests and benchmarks. */
   staticFile: string | undefined;
 }
@@ -63,6 +67,7 @@ const FLAGS = {
   'readiness-port': { type: 'string' },
   'dns-capture': { type: 'string' },
   'termination-grace-period-seconds': { type: 'string' },
+  workers: { type: 'string' },
   static: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -113,6 +118,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     drainDeadlineMs: drainDeadlineOf(
       values['termination-grace-period-seconds'] ?? env.TERMINATION_GRACE_PERIOD_SECONDS,
     ),
+    workers: workersOf(values.workers ?? env.TULLE_WORKERS),
     staticFile: values.static,
   };
 }
@@ -169,6 +175,16 @@ function portOf(flag: string, text: string | undefined, otherwise: number): numb
     throw usage(`--${flag} ${text}: want a port, 0 for any`);
   }
   return port;
+}
+
+/** Without a CPU limit one loop serves the node: memory first, and who wants more cores says so. */
+function workersOf(text: string | undefined): number {
+  if (text === undefined) return Math.min(WORKERS_MAX, Math.max(0, cpuLimit() - 1));
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0 || count > WORKERS_MAX) {
+    throw usage(`--workers ${text}: want a whole number, 0 to ${WORKERS_MAX}`);
+  }
+  return count;
 }
 
 function oneOf<T extends string>(flag: string, value: string, allowed: readonly T[]): T {

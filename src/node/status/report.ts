@@ -3,6 +3,7 @@ import { rfc3339At } from '#base/clock.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
+import type { NodeContext } from '../workload/context.ts';
 import type { WorkloadProxy } from '../workload/workload-proxy.ts';
 import type { StatusSource } from './servers.ts';
 
@@ -20,8 +21,9 @@ export function statusSource(parts: ReportParts): StatusSource {
   return {
     registry,
     notReady: () => parts.notReady(),
-    status: () => ({
+    status: (reports) => ({
       role: 'node',
+      threads: 1 + reports.length,
       node: parts.nodeName,
       ready: parts.notReady() === undefined,
       notReady: parts.notReady(),
@@ -42,26 +44,14 @@ export function statusSource(parts: ReportParts): StatusSource {
         notBefore: timeOf(notBefore),
         notAfter: timeOf(notAfter),
       })),
-      tunnels: context.pool.status(),
-      connections: context.telemetry.live.size,
+      tunnels: [...context.pool.status(), ...reports.flatMap(({ tunnels }) => tunnels)],
+      connections: reports.reduce(
+        (sum, { connections }) => sum + connections.length,
+        context.telemetry.live.size,
+      ),
     }),
-    connections: () =>
-      [...context.telemetry.live].map((record) => ({
-        direction: record.facts.direction,
-        source: formatHostPort(record.facts.source.address, record.facts.source.port),
-        sourceWorkload: record.facts.sourceWorkload?.uid,
-        sourceIdentity: record.facts.sourceIdentity,
-        destination: formatHostPort(
-          record.facts.destination.address,
-          record.facts.destination.port,
-        ),
-        authority: record.facts.hboneAuthority,
-        service: record.facts.service,
-        destinationWorkload: record.facts.destinationWorkload?.uid,
-        ageMs: Math.round(context.clock.now() - record.startedAt),
-        receivedBytes: record.receivedBytes,
-        sentBytes: record.sentBytes,
-      })),
+    reports: async () => (await context.workers?.reports()) ?? [],
+    connections: () => connectionsOf(context),
     config: () => {
       const { workloads, services, authorizations, version } = context.state.current;
       return {
@@ -75,6 +65,23 @@ export function statusSource(parts: ReportParts): StatusSource {
       };
     },
   };
+}
+
+/** The live connections of this thread. */
+export function connectionsOf(context: NodeContext): object[] {
+  return [...context.telemetry.live].map((record) => ({
+    direction: record.facts.direction,
+    source: formatHostPort(record.facts.source.address, record.facts.source.port),
+    sourceWorkload: record.facts.sourceWorkload?.uid,
+    sourceIdentity: record.facts.sourceIdentity,
+    destination: formatHostPort(record.facts.destination.address, record.facts.destination.port),
+    authority: record.facts.hboneAuthority,
+    service: record.facts.service,
+    destinationWorkload: record.facts.destinationWorkload?.uid,
+    ageMs: Math.round(context.clock.now() - record.startedAt),
+    receivedBytes: record.receivedBytes,
+    sentBytes: record.sentBytes,
+  }));
 }
 
 function snapshotOf(parts: ReportParts): object {

@@ -2,13 +2,17 @@
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { EXPOSITION_CONTENT_TYPE, type MetricRegistry } from '#telemetry/metrics/registry.ts';
+import type { WorkerReport } from '../worker/messages.ts';
 
 export interface StatusSource {
   registry: MetricRegistry;
   /** Undefined when ready, else what is missing. */
   notReady(): string | undefined;
-  status(): object;
-  connections(): object;
+  /** What the data workers count; empty without any. */
+  reports(): Promise<readonly WorkerReport[]>;
+  status(reports: readonly WorkerReport[]): object;
+  /** Those of this thread. */
+  connections(): readonly object[];
   config(): object;
 }
 
@@ -23,10 +27,13 @@ export interface StatusServers {
   stop: Disposer;
 }
 
-type Route = (source: StatusSource) => Response;
+type Route = (source: StatusSource) => Response | Promise<Response>;
 
-const METRICS: Route = ({ registry }) =>
-  new Response(registry.expose(), { headers: { 'content-type': EXPOSITION_CONTENT_TYPE } });
+const METRICS: Route = async (source) => {
+  const samples = (await source.reports()).flatMap((report) => report.samples);
+  const headers = { 'content-type': EXPOSITION_CONTENT_TYPE };
+  return new Response(source.registry.expose(samples), { headers });
+};
 const READY: Route = (source) => {
   const missing = source.notReady();
   return missing === undefined
@@ -36,12 +43,15 @@ const READY: Route = (source) => {
 const PUBLIC: Record<string, Route> = {
   '/metrics': METRICS,
   '/stats/prometheus': METRICS,
-  '/status': (source) => Response.json(source.status()),
+  '/status': async (source) => Response.json(source.status(await source.reports())),
 };
 const ADMIN: Record<string, Route> = {
   ...PUBLIC,
   '/config_dump': (source) => Response.json(source.config()),
-  '/connections': (source) => Response.json(source.connections()),
+  '/connections': async (source) => {
+    const others = (await source.reports()).flatMap((report) => report.connections);
+    return Response.json([...source.connections(), ...others]);
+  },
 };
 
 export function startStatusServers(source: StatusSource, ports: StatusPorts): StatusServers {

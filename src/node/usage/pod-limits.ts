@@ -39,6 +39,20 @@ export function podLimitsFor(openFilesMax: number, chosen: Partial<PodLimits> = 
   };
 }
 
+/** What each of several threads enforces of limits that hold for the process. */
+export function shareOf(whole: PodLimits, threads: number): PodLimits {
+  const share = (value: number) => Math.ceil(value / threads);
+  return {
+    inboundConnectionsMax: share(whole.inboundConnectionsMax),
+    outboundConnectionsMax: share(whole.outboundConnectionsMax),
+    streamsMax: share(whole.streamsMax),
+    pendingConnectsMax: share(whole.pendingConnectsMax),
+    bufferedBytesMax: share(whole.bufferedBytesMax),
+    // Of one HBONE connection, which is one thread's.
+    peerStreamsMax: whole.peerStreamsMax,
+  };
+}
+
 /** Bun has raised the soft limit to the hard one by the time anybody asks. */
 export function openFilesMax(): number {
   const line = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));

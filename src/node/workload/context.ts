@@ -9,6 +9,7 @@ import type { Network, NetworkNamespace } from '#net/network.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import type { NodeTelemetry } from '../telemetry.ts';
 import type { Usages } from '../usage/usages.ts';
+import type { WorkerGroup } from '../worker/worker-group.ts';
 
 export interface NodeContext {
   readonly clock: Clock;
@@ -23,6 +24,8 @@ export interface NodeContext {
   readonly trustDomain: string;
   /** Undefined: nobody keeps revocation lists. */
   readonly revocations: Revocations | undefined;
+  /** Other threads that serve the same pods; undefined: this one serves alone, or is such a thread. */
+  workers: WorkerGroup | undefined;
 }
 
 /** The pod whose traffic a proxy handles. */

@@ -24,6 +24,7 @@ import { WATCH_PERIOD_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
 import { acceptOutbound } from '../outbound/outbound.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
+import type { RemoteProxy } from '../worker/worker-group.ts';
 import type { NodeContext, PodIdentity } from './context.ts';
 import { LiveTraffic } from './live-traffic.ts';
 
@@ -51,6 +52,8 @@ export class WorkloadProxy implements DrainPart {
   /** Of 15001 and 15006. */
   #plain: Listener[] = [];
   #hbone: TlsListener | undefined = undefined;
+  /** The same listeners in the data workers, where there are any. */
+  #remote: RemoteProxy | undefined = undefined;
   #left = false;
   #onReady: (() => void)[] = [];
 
@@ -63,9 +66,9 @@ export class WorkloadProxy implements DrainPart {
     this.principal = formatPrincipal({ ...pod, trustDomain });
   }
 
-  /** Identity and all three listeners are there. */
+  /** Identity and all three listeners are there, in every thread. */
   get ready(): boolean {
-    return this.#hbone !== undefined;
+    return this.#hbone !== undefined && (this.#remote?.ready ?? true);
   }
 
   /** Whether this proxy answers on 15053: look-ups are captured only then. */
@@ -81,12 +84,13 @@ export class WorkloadProxy implements DrainPart {
   get remaining(): number {
     const { inbound, outbound } = this.#usage;
     // What was read may still be on its way when the socket that it came from is closed.
-    return Math.max(inbound.current + outbound.current, this.live.sessions);
+    const own = Math.max(inbound.current + outbound.current, this.live.sessions);
+    return own + (this.#remote?.remaining ?? 0);
   }
 
   /** Opens 15001 and 15006 before it returns, unless another generation has them; throws when it cannot. */
   start(): void {
-    const { identities, state, clock, log, revocations } = this.#context;
+    const { identities, state, clock, log, revocations, workers } = this.#context;
     const { netns } = this.pod;
     const failure = netns && setQueueMigration(netns, true);
     if (failure !== undefined) {
@@ -105,6 +109,8 @@ export class WorkloadProxy implements DrainPart {
         if (this.watching) this.#openWhatCan();
       }),
     );
+    const { pod, principal } = this;
+    this.#remote = workers?.serve({ ...pod, principal }, this.#options, () => this.#announce());
     this.#scope.add(this.#followIdentity());
     if (revocations !== undefined) {
       this.#scope.add(revocations.onChange(() => this.live.judgeAgain(judgeWith(revocations))));
@@ -126,7 +132,8 @@ export class WorkloadProxy implements DrainPart {
 
   takenOver(): boolean {
     const { netns } = this.pod;
-    return this.#openPorts().every((port) => listenersOn(netns, port) > 1);
+    const own = 1 + (this.#context.workers?.count ?? 0);
+    return this.#openPorts().every((port) => listenersOn(netns, port) > own);
   }
 
   /** Closes the listeners, asks peers to take new tunnels elsewhere; what runs goes on under policies and certificates as before. */
@@ -135,10 +142,12 @@ export class WorkloadProxy implements DrainPart {
     this.#left = true;
     for (const listener of this.#plain) listener.stop();
     this.#hbone?.stop();
+    this.#remote?.leave();
     this.live.drain();
   }
 
   force(reason: string): void {
+    this.#remote?.force(reason);
     const hint = NODE_ERRORS.NODE_CLOSED;
     this.live.abortAll(new MeshError('NODE_CLOSED', reason, { side: 'self', hint }));
   }
@@ -148,6 +157,7 @@ export class WorkloadProxy implements DrainPart {
     this.leave();
     this.#onReady = [];
     this.force(reason);
+    this.#remote?.stop(reason);
     this.#context.usages.close(this.#usage);
     if (this.pod.netns !== undefined) this.#context.pool.release(this.pod.netns);
   }
@@ -198,6 +208,11 @@ export class WorkloadProxy implements DrainPart {
       log.error('cannot listen', { pod: `${namespace}/${name}`, error: messageOf(error) });
       return;
     }
+    this.#announce();
+  }
+
+  #announce(): void {
+    if (!this.ready) return;
     const callbacks = this.#onReady;
     this.#onReady = [];
     for (const callback of callbacks) callback();

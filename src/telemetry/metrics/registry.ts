@@ -7,6 +7,7 @@ import { assert } from '#base/assert.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { SERIES_PER_METRIC_MAX, STALE_SWEEPS } from '../limits.ts';
 import { renderFamily, renderLabels } from './exposition.ts';
+import { addSamples, type MetricSample, sampleOf } from './samples.ts';
 import { Counter, Gauge, Histogram, type SeriesState } from './series.ts';
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -78,6 +79,23 @@ export class Family<S extends SeriesState> {
     }
   }
 
+  /** This family with the samples of other threads added, for one exposition. */
+  plus(samples: readonly MetricSample[]): Family<SeriesState> {
+    const { name, help, labels, type } = this;
+    const make = (text: string, values: readonly string[]) => this.#make(text, values);
+    const total = new Family<SeriesState>(type, { name, help, labels }, make);
+    const byKey = Map.groupBy(samples, ({ values }) => values.join('\u0000'));
+    for (const [key, series] of this.series) {
+      total.series.set(key, addSamples(series, byKey.get(key) ?? []));
+    }
+    for (const [key, others] of byKey) {
+      if (total.series.has(key)) continue;
+      const { values } = others[0];
+      total.series.set(key, addSamples(make(renderLabels(labels, values), values), others));
+    }
+    return total;
+  }
+
   #overflow(): S {
     this.overflows += 1;
     const values = this.labels.map(() => OVERFLOW_VALUE);
@@ -119,13 +137,23 @@ export class MetricRegistry {
     for (const family of this.#families.values()) family.sweep();
   }
 
-  /** Prometheus text exposition format 0.0.4. */
-  expose(): string {
+  /** Everything as plain values, for the thread that answers the scrape. */
+  samples(): MetricSample[] {
     for (const collect of this.#collectors) collect();
+    return [...this.#families.values()].flatMap((family) =>
+      [...family.series.values()].map((series) => sampleOf(family.name, series)),
+    );
+  }
+
+  /** Prometheus text exposition format 0.0.4; `others` are the samples of this process's other threads. */
+  expose(others: readonly MetricSample[] = []): string {
+    for (const collect of this.#collectors) collect();
+    const byName = Map.groupBy(others, ({ name }) => name);
     let text = '';
     let overflowed = '';
     for (const family of this.#families.values()) {
-      text += renderFamily(family);
+      const added = byName.get(family.name);
+      text += renderFamily(added === undefined ? family : family.plus(added));
       if (family.overflows > 0) {
         overflowed += `tulle_metric_overflows_total{metric="${family.name}"} ${family.overflows}\n`;
       }

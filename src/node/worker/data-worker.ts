@@ -1,0 +1,156 @@
+/**
+ * A data worker: a thread with an event loop of its own that listens on the ports of every captured pod (SO_REUSEPORT)
+ * and proxies what the kernel gives it. It decides by the same functions on a snapshot of its own; discovery,
+ * certificates, capture and the status ports stay in the main thread (worker-group.ts).
+ */
+import { systemClock } from '#base/clock.ts';
+import { DRAIN_CHECK_MS } from '#base/drain.ts';
+import { messageOf } from '#base/errors.ts';
+import { createLogger, LogLevels } from '#base/log.ts';
+import { closeDescriptor } from '#net/netns/raw-socket.ts';
+import type { NetworkNamespace } from '#net/network.ts';
+import { type Assembly, assembleNode } from '../assemble.ts';
+import { MeshSnapshot } from '../state/mesh-snapshot.ts';
+import { ChangedMesh } from '../state/snapshot-change.ts';
+import { connectionsOf } from '../status/report.ts';
+import { WorkloadProxy } from '../workload/workload-proxy.ts';
+import type { FromWorker, ServedPod, ToWorker, WorkerReport, WorkerStart } from './messages.ts';
+import { RelayedIdentities } from './relayed-identities.ts';
+
+interface Served {
+  readonly proxy: WorkloadProxy;
+  readonly netns: NetworkNamespace | undefined;
+}
+
+class DataWorker {
+  readonly #identities = new RelayedIdentities(systemClock);
+  readonly #mesh = new ChangedMesh();
+  readonly #served = new Map<string, Served>();
+  readonly #assembly: Assembly;
+  readonly #levels: LogLevels;
+  readonly #send: (message: FromWorker) => void;
+
+  constructor(start: WorkerStart, send: (message: FromWorker) => void) {
+    this.#send = send;
+    const { trustDomain, logFormat: format, podLimits, crlFile } = start;
+    this.#levels = new LogLevels(start.levels);
+    const level = this.#levels;
+    this.#assembly = assembleNode({
+      log: createLogger('node', { clock: systemClock, level, format }),
+      identities: this.#identities,
+      trustDomain,
+      logFormat: format,
+      levels: level,
+      podLimits,
+      crlFile,
+      write(text) {
+        send({ kind: 'log', text });
+        return true;
+      },
+    });
+  }
+
+  take(message: Exclude<ToWorker, { kind: 'start' }>): void {
+    switch (message.kind) {
+      case 'change': {
+        const { change } = message;
+        this.#mesh.apply(change);
+        const { version } = change;
+        const addresses = this.#mesh.addresses();
+        const { authorizations } = this.#mesh;
+        const { state } = this.#assembly.context;
+        state.replace(new MeshSnapshot({ version, addresses, authorizations }));
+        return;
+      }
+      case 'identity':
+        this.#identities.set(message.identity);
+        return;
+      case 'serve':
+        if (message.identity !== undefined) this.#identities.set(message.identity);
+        this.#serve(message);
+        return;
+      case 'levels':
+        this.#levels.set(message.levels);
+        return;
+      case 'leave':
+        this.#leave(message.uid);
+        return;
+      case 'force':
+        this.#served.get(message.uid)?.proxy.force(message.reason);
+        return;
+      case 'stop':
+        this.#stop(message.uid, message.reason);
+        return;
+      case 'report':
+        this.#send({ kind: 'report', id: message.id, report: this.#report() });
+    }
+  }
+
+  #serve({ pod, options }: Extract<ToWorker, { kind: 'serve' }>): void {
+    const netns = namespaceOf(pod);
+    const proxy = new WorkloadProxy(this.#assembly.context, { ...pod, netns }, options);
+    try {
+      proxy.start();
+    } catch (error) {
+      netns?.close();
+      this.#send({ kind: 'failed', uid: pod.uid, message: messageOf(error) });
+      return;
+    }
+    this.#served.set(pod.uid, { proxy, netns });
+    proxy.whenReady(() => this.#send({ kind: 'ready', uid: pod.uid }));
+  }
+
+  #leave(uid: string): void {
+    const proxy = this.#served.get(uid)?.proxy;
+    if (proxy === undefined) return;
+    proxy.leave();
+    const tell = () => {
+      this.#send({ kind: 'remaining', uid, count: proxy.remaining });
+      if (proxy.remaining === 0) timer.cancel();
+    };
+    const timer = systemClock.every(DRAIN_CHECK_MS, tell);
+    tell();
+  }
+
+  #stop(uid: string, reason: string): void {
+    const served = this.#served.get(uid);
+    if (served === undefined) return;
+    this.#served.delete(uid);
+    served.proxy.stop(reason);
+    served.netns?.close();
+    const { principal } = served.proxy;
+    const shared = [...this.#served.values()].some(({ proxy }) => proxy.principal === principal);
+    if (!shared) this.#identities.forget(principal);
+  }
+
+  #report(): WorkerReport {
+    const { context, registry } = this.#assembly;
+    return {
+      samples: registry.samples(),
+      connections: connectionsOf(context),
+      tunnels: context.pool.status(),
+    };
+  }
+}
+
+function namespaceOf({ netns }: ServedPod): NetworkNamespace | undefined {
+  if (netns === undefined) return undefined;
+  let open = true;
+  return {
+    ...netns,
+    close() {
+      if (open) closeDescriptor(netns.fd);
+      open = false;
+    },
+  };
+}
+
+// The global object of a worker thread, as Bun has it; the types at hand are the main thread's.
+declare const self: Worker;
+
+let worker: DataWorker | undefined;
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === 'start') worker = new DataWorker(data.start, (message) => postMessage(message));
+  else worker?.take(data);
+};

@@ -1,0 +1,63 @@
+/**
+ * What the main thread of a node proxy and its data workers say to each other. Everything is copied on the way
+ * (structured clone); only file descriptors are shared, since they belong to the process.
+ */
+import type { Principal } from '#model/identity/spiffe.ts';
+import type { TlsIdentity } from '#net/connection.ts';
+import type { MetricSample } from '#telemetry/metrics/samples.ts';
+import type { AccessLogFormat } from '../access-log.ts';
+import type { SnapshotChange } from '../state/snapshot-change.ts';
+import type { PodLimits } from '../usage/pod-limits.ts';
+import type { ProxyOptions } from '../workload/workload-proxy.ts';
+
+export interface WorkerStart {
+  readonly trustDomain: string;
+  /** As `LogLevels` reads them. */
+  readonly levels: string;
+  readonly logFormat: AccessLogFormat;
+  readonly crlFile: string | undefined;
+  /** This thread's share. */
+  readonly podLimits: PodLimits;
+}
+
+export interface RelayedIdentity {
+  readonly principal: Principal;
+  readonly identity: TlsIdentity;
+  /** Wall time from which it is no longer given out; undefined: never. */
+  readonly expiresAt: number | undefined;
+}
+
+export interface ServedPod {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly serviceAccount: string;
+  /** The worker owns the descriptor; undefined: the proxy's own namespace. */
+  readonly netns: { readonly fd: number; readonly inode: number } | undefined;
+}
+
+export type ToWorker =
+  | { kind: 'start'; start: WorkerStart }
+  | { kind: 'change'; change: SnapshotChange }
+  | { kind: 'identity'; identity: RelayedIdentity }
+  | { kind: 'serve'; pod: ServedPod; options: ProxyOptions; identity: RelayedIdentity | undefined }
+  | { kind: 'levels'; levels: string }
+  /** Takes nothing new; then says how many run, until none do. */
+  | { kind: 'leave'; uid: string }
+  | { kind: 'force'; uid: string; reason: string }
+  | { kind: 'stop'; uid: string; reason: string }
+  | { kind: 'report'; id: number };
+
+/** What a worker adds to the metrics and to the admin answers. */
+export interface WorkerReport {
+  readonly samples: readonly MetricSample[];
+  readonly connections: readonly object[];
+  readonly tunnels: readonly object[];
+}
+
+export type FromWorker =
+  | { kind: 'ready'; uid: string }
+  | { kind: 'failed'; uid: string; message: string }
+  | { kind: 'remaining'; uid: string; count: number }
+  | { kind: 'log'; text: string }
+  | { kind: 'report'; id: number; report: WorkerReport };
