@@ -5,7 +5,7 @@
 import { formatPrincipal } from '#model/identity/spiffe.ts';
 import { completeService, completeWorkload, type StaticMesh } from '#node/config/static-file.ts';
 import type { MeshAddress } from '#node/state/mesh-snapshot.ts';
-import { createTestCa } from './certificates.ts';
+import { createTestCa, type TestCa } from './certificates.ts';
 
 export const CLIENT_IP = '198.18.250.2';
 export const SERVER_IP = '198.18.250.3';
@@ -67,9 +67,9 @@ function ip(...args: string[]): void {
   if (!done.success) throw new Error(`ip ${args.join(' ')}: ${done.stderr}`);
 }
 
-/** Both pods on one node proxy, with certificates of a CA made for it; no policies. */
-export async function pairMesh(pair: PodPair): Promise<StaticMesh> {
-  const authority = await createTestCa();
+/** Both pods on one node proxy, with certificates of that CA; no policies. */
+export async function pairMesh(pair: PodPair, ca?: TestCa): Promise<StaticMesh> {
+  const authority = ca ?? (await createTestCa());
   const pod = async (name: string, netns: string, principal: typeof WEB) => ({
     namespace: 'shop',
     name,
