@@ -7,7 +7,7 @@ import type { Workload } from '#model/workload/workload.ts';
 export interface Baggage {
   readonly clusterId: string;
   readonly namespace: string;
-  readonly workloadType: string;
+  readonly workloadType: Workload['workloadType'] | '';
   readonly workloadName: string;
   readonly canonicalName: string;
   readonly canonicalRevision: string;
@@ -15,7 +15,7 @@ export interface Baggage {
   readonly zone: string;
 }
 
-const WORKLOAD_TYPES = ['deployment', 'cronjob', 'pod', 'job'];
+const WORKLOAD_TYPES = ['deployment', 'cronjob', 'pod', 'job'] as const;
 const EMPTY: Baggage = {
   clusterId: '',
   namespace: '',
@@ -45,7 +45,7 @@ export function encodeBaggage(workload: Workload): string {
 
 /** Unknown keys are skipped; absent ones are empty strings. */
 export function parseBaggage(text: string): Baggage {
-  const found: { -readonly [Key in keyof Baggage]: string } = { ...EMPTY };
+  const found: { -readonly [Key in keyof Baggage]: Baggage[Key] } = { ...EMPTY };
   for (const pair of text.split(',')) {
     const equals = pair.indexOf('=');
     if (equals <= 0) continue;
@@ -58,8 +58,8 @@ export function parseBaggage(text: string): Baggage {
     else if (key === 'cloud.region') found.region = value;
     else if (key === 'cloud.availability_zone') found.zone = value;
     else {
-      const type = /^k8s\.([a-z]+)\.name$/.exec(key)?.[1] ?? '';
-      if (!WORKLOAD_TYPES.includes(type)) continue;
+      const type = WORKLOAD_TYPES.find((each) => key === `k8s.${each}.name`);
+      if (type === undefined) continue;
       found.workloadType = type;
       found.workloadName = value;
     }

@@ -11,6 +11,7 @@ import { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { exposeBuild } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { AccessLogFormat } from './access-log.ts';
+import { DescribedSources } from './inbound/described-sources.ts';
 import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
 import { MeshState } from './state/mesh-state.ts';
@@ -76,6 +77,7 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     pool,
     telemetry,
     usages,
+    sources: new DescribedSources(),
     trustDomain: options.trustDomain,
     revocations,
     workers: undefined,

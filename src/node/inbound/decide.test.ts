@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'bun:test';
+import { MeshError } from '#base/errors.ts';
 import { parsePrincipal } from '#model/identity/spiffe.ts';
+import type { Workload } from '#model/workload/workload.ts';
 import { completeService, completeWorkload } from '../config/static-file.ts';
+import { responseOf } from '../respond.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
-import { decidePlaintext, decideTunnel, denialOf } from './decide.ts';
+import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
 
 const local = completeWorkload(
   {
@@ -56,6 +59,19 @@ const snapshot = new MeshSnapshot({
     {
       kind: 'service',
       service: completeService({
+        name: 'dual',
+        namespace: 'shop',
+        addresses: [
+          { network: 'other', address: '198.19.0.7' },
+          { network: '', address: '2001:2::8' },
+          { network: '', address: '198.19.0.8' },
+        ],
+        ports: [{ servicePort: 80, targetPort: 8080, appProtocol: 'http' }],
+      }),
+    },
+    {
+      kind: 'service',
+      service: completeService({
         name: 'behind',
         namespace: 'shop',
         addresses: [{ network: '', address: '198.19.0.4' }],
@@ -64,6 +80,11 @@ const snapshot = new MeshSnapshot({
     },
   ],
 });
+
+/** What the peer is told. */
+function answerTo({ code, reason }: Extract<InboundVerdict, { kind: 'refuse' }>): number {
+  return responseOf(new MeshError(code, reason, { side: 'downstream', hint: 'none' })).status;
+}
 
 describe('decideTunnel', () => {
   const rows: { title: string; authority: string; want: object }[] = [
@@ -107,9 +128,9 @@ describe('decideTunnel', () => {
   ];
   for (const { title, authority, want } of rows) {
     test(`${title}: ${authority}`, () => {
-      expect(
-        decideTunnel(snapshot, { local, localAddress: '198.18.2.2', authority }),
-      ).toMatchObject(want);
+      const verdict = decideTunnel(snapshot, { local, localAddress: '198.18.2.2', authority });
+      expect(verdict).toMatchObject(want);
+      if (verdict.kind === 'refuse') expect(answerTo(verdict)).toBe(verdict.status);
     });
   }
 });
@@ -132,4 +153,70 @@ test('denialOf: STRICT refuses who proved nothing with 401 and the name of the p
   });
   const sourcePrincipal = parsePrincipal('spiffe://cluster.local/ns/shop/sa/web');
   expect(denialOf(snapshot, { ...access, sourcePrincipal })).toBeUndefined();
+});
+
+describe('decideTunnel of a workload with an application tunnel', () => {
+  const rows: {
+    title: string;
+    tunnel: Workload['applicationTunnel'];
+    authority: string;
+    want: object;
+  }[] = [
+    {
+      title: 'PROXY on a port of its own: any address is for the app to judge',
+      tunnel: { protocol: 'proxy', port: 15088 },
+      authority: '198.19.0.99:80',
+      want: {
+        kind: 'connect',
+        upstream: { address: '198.18.2.2', port: 15088 },
+        announce: { address: '198.19.0.99', port: 80 },
+      },
+    },
+    {
+      title: "PROXY without a port: the tunnel's own",
+      tunnel: { protocol: 'proxy', port: 0 },
+      authority: '198.18.2.2:9000',
+      want: {
+        kind: 'connect',
+        upstream: { address: '198.18.2.2', port: 9000 },
+        announce: { address: '198.18.2.2', port: 9000 },
+      },
+    },
+    {
+      title: 'PROXY for a name: an address of the service of this network, IPv4 first',
+      tunnel: { protocol: 'proxy', port: 15088 },
+      authority: 'dual.shop.svc.cluster.local:80',
+      want: { kind: 'connect', announce: { address: '198.19.0.8', port: 80 } },
+    },
+    {
+      title: 'PROXY for a name without address',
+      tunnel: { protocol: 'proxy', port: 15088 },
+      authority: 'product.shop.svc.cluster.local:80',
+      want: { kind: 'refuse', status: 503, code: 'NODE_NO_UPSTREAM' },
+    },
+    {
+      title: 'no protocol: only the port is another',
+      tunnel: { protocol: 'none', port: 8081 },
+      authority: '198.18.2.2:9000',
+      want: { kind: 'connect', upstream: { address: '198.18.2.2', port: 8081 } },
+    },
+    {
+      title: "the proxy's own port, before the tunnel's port replaces it",
+      tunnel: { protocol: 'proxy', port: 15088 },
+      authority: '198.18.2.2:15008',
+      want: { kind: 'refuse', status: 503, code: 'NODE_LOOP' },
+    },
+  ];
+  for (const { title, tunnel, authority, want } of rows) {
+    test(title, () => {
+      const verdict = decideTunnel(snapshot, {
+        local: { ...local, applicationTunnel: tunnel },
+        localAddress: '198.18.2.2',
+        authority,
+      });
+      expect(verdict).toMatchObject(want);
+      if (tunnel?.protocol === 'none') expect(verdict).not.toHaveProperty('announce');
+      if (verdict.kind === 'refuse') expect(answerTo(verdict)).toBe(verdict.status);
+    });
+  }
 });

@@ -2,10 +2,10 @@
  * Which app address an incoming tunnel or plaintext connection may reach, and whether policy lets it. Pure;
  * facts/steps are ztunnel's (src/proxy/inbound.rs). Every refusal carries the HTTP status a tunnel gets.
  */
-import { formatHostPort } from '#base/ip.ts';
+import { formatHostPort, isIpv6 } from '#base/ip.ts';
 import { parseAuthority } from '#hbone/authority.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
-import { type GatewayAddress, serviceKey } from '#model/service/service.ts';
+import { type GatewayAddress, type Service, serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import { evaluateL4 } from '#policy/l4/evaluate-l4.ts';
@@ -15,7 +15,13 @@ import { targetPortOf } from '../outbound/pick-endpoint.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
 
 export type InboundVerdict =
-  | { readonly kind: 'connect'; readonly upstream: SocketAddress; readonly reason: string }
+  | {
+      readonly kind: 'connect';
+      readonly upstream: SocketAddress;
+      readonly reason: string;
+      /** The app reads a PROXY header that names this destination, and listens on loopback. */
+      readonly announce?: SocketAddress;
+    }
   | {
       readonly kind: 'refuse';
       readonly status: 400 | 401 | 503;
@@ -39,12 +45,16 @@ export function decideTunnel(snapshot: MeshSnapshot, facts: TunnelFacts): Inboun
   if (authority === undefined)
     return bad(`authority ${JSON.stringify(facts.authority)} has no host and port`);
   if (authority.kind === 'hostname') return decideHostname(snapshot, facts, authority);
+  const asked = { address: authority.address, port: authority.port };
   const ours =
-    authority.address === localAddress || servesAsWaypoint(snapshot, local, authority.address);
+    authority.address === localAddress ||
+    // Its app reads in the PROXY header where the client wanted to go, and judges that itself.
+    local.applicationTunnel !== undefined ||
+    servesAsWaypoint(snapshot, local, authority.address);
   if (!ours) {
     return bad(`authority ${facts.authority} is not the address ${localAddress} it arrived on`);
   }
-  return connectTo({ address: localAddress, port: authority.port }, `authority ${facts.authority}`);
+  return connectTo(facts, { port: authority.port, asked });
 }
 
 function decideHostname(
@@ -52,14 +62,41 @@ function decideHostname(
   facts: TunnelFacts,
   authority: { hostname: string; port: number },
 ): InboundVerdict {
-  const { local, localAddress } = facts;
+  const { local } = facts;
   const service = snapshot.serviceNamed(authority.hostname, local.namespace);
   const port = service === undefined ? 0 : targetPortOf(service, local, authority.port);
-  if (port === 0) {
+  if (service === undefined || port === 0) {
     const reason = `this workload serves no port ${authority.port} of ${authority.hostname}`;
-    return { kind: 'refuse', status: 503, code: 'NODE_BAD_TUNNEL', reason };
+    return { kind: 'refuse', status: 503, code: 'NODE_NO_UPSTREAM', reason };
   }
-  return connectTo({ address: localAddress, port }, `${authority.hostname}:${authority.port}`);
+  const address = addressFor(service, local.network);
+  const asked = address === undefined ? undefined : { address, port: authority.port };
+  return connectTo(facts, { port, asked });
+}
+
+/** A PROXY header holds no names: one of the service's addresses stands for it, of this network, IPv4 first. */
+function addressFor({ addresses }: Service, network: string): string | undefined {
+  const here = addresses.filter((each) => each.network === network);
+  const found = here.find(({ address }) => !isIpv6(address)) ?? here[0] ?? addresses[0];
+  return found?.address;
+}
+
+function connectTo(
+  { local, localAddress, authority }: TunnelFacts,
+  target: { port: number; asked: SocketAddress | undefined },
+): InboundVerdict {
+  const reason = `authority ${authority}`;
+  // Judged before the tunnel's own port replaces it, as ztunnel does.
+  const looped = loopOf({ address: localAddress, port: target.port });
+  if (looped !== undefined) return looped;
+  const tunnel = local.applicationTunnel;
+  const upstream = { address: localAddress, port: tunnel?.port || target.port };
+  if (tunnel?.protocol !== 'proxy') return { kind: 'connect', upstream, reason };
+  if (target.asked !== undefined) {
+    return { kind: 'connect', upstream, reason, announce: target.asked };
+  }
+  const missing = `${authority} has no address for the PROXY header`;
+  return { kind: 'refuse', status: 503, code: 'NODE_NO_UPSTREAM', reason: missing };
 }
 
 /** A captured waypoint gets tunnels for the services and workloads that name it. */
@@ -77,15 +114,14 @@ function names(gateway: GatewayAddress, local: Workload): boolean {
 
 /** The original destination of a plaintext connection, as captured. */
 export function decidePlaintext(original: SocketAddress): InboundVerdict {
-  return connectTo(original, 'plaintext to its original destination');
+  const reason = 'plaintext to its original destination';
+  return loopOf(original) ?? { kind: 'connect', upstream: original, reason };
 }
 
-function connectTo(upstream: SocketAddress, reason: string): InboundVerdict {
-  if (ILLEGAL_PORTS.includes(upstream.port)) {
-    const loop = `recursive call to ${formatHostPort(upstream.address, upstream.port)}`;
-    return { kind: 'refuse', status: 503, code: 'NODE_LOOP', reason: loop };
-  }
-  return { kind: 'connect', upstream, reason };
+function loopOf(upstream: SocketAddress): InboundVerdict | undefined {
+  if (!ILLEGAL_PORTS.includes(upstream.port)) return undefined;
+  const reason = `recursive call to ${formatHostPort(upstream.address, upstream.port)}`;
+  return { kind: 'refuse', status: 503, code: 'NODE_LOOP', reason };
 }
 
 function bad(reason: string): InboundVerdict {

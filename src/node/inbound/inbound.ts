@@ -1,6 +1,7 @@
 /** Connections to the app of one pod: tunnels on 15008 and captured plaintext on 15006. */
 
 import { MeshError } from '#base/errors.ts';
+import { isIpv6 } from '#base/ip.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
 import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
@@ -13,6 +14,7 @@ import type {
   SocketAddress,
   TlsConnection,
 } from '#net/connection.ts';
+import { encodeProxyHeader, TLV_SPIFFE_URI } from '#wire/proxy-protocol/header.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
@@ -24,6 +26,7 @@ import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
 import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
+import type { SourceFacts } from './described-sources.ts';
 
 export interface InboundDeps {
   context: NodeContext;
@@ -87,13 +90,17 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
   withLocal(deps, session, (workload) => {
     local = workload;
     const { authority } = tunnel.head;
+    const described = {
+      baggage: tunnel.head.getAll('baggage'),
+      forwardedNetwork: tunnel.head.get('x-forwarded-network'),
+    };
     const localAddress = ends.destination.address;
     const verdict = decideTunnel(context.state.current, {
       local: workload,
       localAddress,
       authority,
     });
-    proceed(deps, session, { ...ends, local: workload, authority, verdict });
+    proceed(deps, session, { ...ends, local: workload, authority, described, verdict });
   });
 }
 
@@ -129,6 +136,7 @@ export function acceptPlaintext(
       peer: undefined,
       local,
       authority: undefined,
+      described: { baggage: undefined, forwardedNetwork: undefined },
       verdict,
     });
   });
@@ -154,6 +162,8 @@ interface Incoming {
   peer: Principal | undefined;
   local: Workload;
   authority: string | undefined;
+  /** What the peer says of itself. */
+  described: Pick<SourceFacts, 'baggage' | 'forwardedNetwork'>;
   verdict: InboundVerdict;
 }
 
@@ -185,18 +195,31 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
     return;
   }
   session.record = context.telemetry.begin(facts);
-  const { upstream } = verdict;
+  const announced = verdict.announce && headerFor(source, verdict.announce, peer);
+  session.preamble = announced;
+  const upstream = announced === undefined ? verdict.upstream : onLoopback(verdict.upstream);
+  // The app sees who really calls. A pod that calls itself has that address already.
+  const spoofed = announced === undefined && source.address !== upstream.address;
   context.network.connect(
     {
       ...upstream,
       namespace: pod.netns,
       mark: PROXY_MARK,
-      // The app sees who really calls. A pod that calls itself has that address already.
-      sourceAddress: source.address === upstream.address ? undefined : source.address,
+      sourceAddress: spoofed ? source.address : undefined,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
     session,
   );
+}
+
+function headerFor(source: SocketAddress, destination: SocketAddress, peer: Principal | undefined) {
+  const tlvs = peer === undefined ? [] : [{ type: TLV_SPIFFE_URI, value: peer }];
+  return encodeProxyHeader({ source, destination, tlvs });
+}
+
+/** What reads PROXY headers must be reachable through us only: it listens on loopback (ztunnel src/proxy/inbound.rs). */
+function onLoopback({ address, port }: SocketAddress): SocketAddress {
+  return { address: isIpv6(address) ? '::1' : '127.0.0.1', port };
 }
 
 function refusal(verdict: Extract<InboundVerdict, { kind: 'refuse' }>): MeshError {
@@ -209,7 +232,12 @@ function factsOf(context: NodeContext, incoming: Incoming) {
   return {
     direction: 'inbound' as const,
     source,
-    sourceWorkload: context.state.current.workloadAt(local.network, source.address),
+    sourceWorkload: context.sources.find(context.state.current, {
+      ...incoming.described,
+      local,
+      address: source.address,
+      principal: peer,
+    }),
     sourceIdentity: peer,
     destination: incoming.destination,
     hboneAuthority: incoming.authority,

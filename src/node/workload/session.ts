@@ -35,6 +35,8 @@ const GONE: ConnectionHandler = {
 export class Session implements ConnectHandler<Connection> {
   /** Set when the destination is decided. */
   record: ConnectionRecord | undefined = undefined;
+  /** Goes to the upstream before anything else; not counted. */
+  preamble: Uint8Array | undefined = undefined;
   readonly #downstream: Connection;
   readonly #hooks: SessionHooks;
   readonly #usage: SessionUsage;
@@ -70,6 +72,8 @@ export class Session implements ConnectHandler<Connection> {
       upstream.reset();
       return GONE;
     }
+    // A socket that is just open takes so little whole, or it is broken and says so itself.
+    if (this.preamble !== undefined) upstream.write(this.preamble);
     const pipe = new Pipe(this.#downstream, upstream, {
       counters: this.record,
       account: this.#usage,
