@@ -36,6 +36,8 @@ export const HELP = `tulle role control: configuration, certificates and telemet
   --root-namespace NAME     (default istio-system)
   --trust-domain NAME       (default cluster.local)
   --cluster-id NAME         (default Kubernetes)
+  --unenforced-policy deny|ignore
+                            traffic that a policy is about and no proxy can judge (default deny)
   --log-level LEVEL         debug, info, warn or error (default info)
 `;
 
@@ -49,6 +51,7 @@ const FLAGS = {
   'root-namespace': { type: 'string', default: DEFAULT_MESH.rootNamespace },
   'trust-domain': { type: 'string', default: DEFAULT_MESH.trustDomain },
   'cluster-id': { type: 'string', default: DEFAULT_MESH.clusterId },
+  'unenforced-policy': { type: 'string', default: DEFAULT_MESH.unenforcedPolicy },
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', default: false },
 } as const;
@@ -63,6 +66,9 @@ export function parseControlOptions(
   const level = values['log-level'];
   if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error')
     throw usage(`--log-level ${level} is none of debug, info, warn, error`);
+  const unenforcedPolicy = values['unenforced-policy'];
+  if (unenforcedPolicy !== 'deny' && unenforcedPolicy !== 'ignore')
+    throw usage(`--unenforced-policy ${unenforcedPolicy} is neither deny nor ignore`);
   const consoleListen = values['console-listen'];
   return {
     kubeconfig: values.kubeconfig,
@@ -78,6 +84,7 @@ export function parseControlOptions(
       rootNamespace: values['root-namespace'],
       trustDomain: values['trust-domain'],
       clusterId: values['cluster-id'],
+      unenforcedPolicy,
     },
   };
 }

@@ -80,6 +80,22 @@ describe('routing', () => {
     expect(body).toContain('the weights of VirtualService shop/p, route r sum to 0');
   });
 
+  test('a policy that cannot be judged here is 403 and named, at the service and at the destination', async () => {
+    const denied = {
+      policy: 'AuthorizationPolicy shop/only',
+      reason: 'shop/only cannot be judged',
+    };
+    const mesh = rig();
+    mesh.configure(CANARY_ROUTES, [upstream({ denied })]);
+    const behind = await mesh.get();
+    mesh.configure(CANARY_ROUTES, [upstream()], { denied });
+    const before = await mesh.get();
+    for (const { status, body } of [behind, before])
+      expect([status, body]).toEqual([403, 'RBAC: access denied: shop/only cannot be judged\n']);
+    expect(mesh.seen.length).toBe(0);
+    expect(mesh.log).toContain('403 - rbac_access_denied_matched_policy');
+  });
+
   test('redirect and direct response are answered here', async () => {
     const mesh = rig([
       route('r', [], { action: { kind: 'redirect', status: 302, authority: 'other' } }),

@@ -299,12 +299,16 @@ export class WaypointRig {
     });
   }
 
-  configure(routes: readonly Route[], upstreams: readonly Upstream[] = [upstream()]): void {
+  configure(
+    routes: readonly Route[],
+    upstreams: readonly Upstream[] = [upstream()],
+    part: Partial<RouteTable> = {},
+  ): void {
     const found = new Map(
       upstreams.map((entry) => [`${entry.namespace}/${entry.hostname}`, entry]),
     );
     this.engine.configure({
-      tables: [[`shop/${HOST}`, table(routes)]],
+      tables: [[`shop/${HOST}`, { ...table(routes), ...part }]],
       upstream: (key) => found.get(key),
     });
   }

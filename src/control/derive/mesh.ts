@@ -8,6 +8,8 @@ export interface MeshSettings {
   readonly trustDomain: string;
   readonly rootNamespace: string;
   readonly network: string;
+  /** Fate of traffic that a policy is about and no proxy on its way can judge; `ignore` is Istio's. */
+  readonly unenforcedPolicy: 'deny' | 'ignore';
 }
 
 export const DEFAULT_MESH: MeshSettings = {
@@ -16,6 +18,7 @@ export const DEFAULT_MESH: MeshSettings = {
   trustDomain: 'cluster.local',
   rootNamespace: 'istio-system',
   network: '',
+  unenforcedPolicy: 'deny',
 };
 
 export const LABEL = {
@@ -33,6 +36,8 @@ export const ANNOTATION = {
   redirection: 'ambient.istio.io/redirection',
   trafficDistribution: 'networking.istio.io/traffic-distribution',
   dryRun: 'istio.io/dry-run',
+  /** `deny` or `ignore`: what happens to traffic that no proxy can judge by this policy. */
+  unenforcedPolicy: 'tulle.dev/unenforced-policy',
 } as const;
 
 /** Every label of the selector is on the object. An empty selector selects nothing here: callers decide. */

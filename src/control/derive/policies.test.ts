@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test';
-import type { AuthorizationPolicySpec, AuthorizationRuleSpec } from './authorization.ts';
-import { deriveAuthorization, NO_MATCH, stringMatch } from './authorization.ts';
+import type { AuthorizationPolicySpec } from './authorization.ts';
+import { deriveAuthorization, exceptFrom } from './authorization.ts';
+import type { AuthorizationRuleSpec } from './convert-rule.ts';
+import { NO_MATCH, stringMatch } from './convert-rule.ts';
 import type { PeerAuthenticationSpec } from './peer-authentication.ts';
 import { convertPeerAuthentication, peerAuthenticationKeys } from './peer-authentication.ts';
 
-const ROOT = { rootNamespace: 'istio-system' };
+const ROOT = { rootNamespace: 'istio-system', unenforcedPolicy: 'deny' } as const;
 
 function policy(spec: AuthorizationPolicySpec, metadata: object = {}) {
   const object = { metadata: { name: 'p', namespace: 'shop', ...metadata }, spec };
@@ -12,7 +14,8 @@ function policy(spec: AuthorizationPolicySpec, metadata: object = {}) {
 }
 
 function clausesOf(rule: AuthorizationRuleSpec, action = 'ALLOW') {
-  return policy({ action, rules: [rule] }).value?.authorization.rules.map(({ clauses }) => clauses);
+  const { authorization, unjudged } = policy({ action, rules: [rule] }).value ?? {};
+  return (unjudged ?? authorization)?.rules.map(({ clauses }) => clauses);
 }
 
 describe('deriveAuthorization', () => {
@@ -101,16 +104,49 @@ describe('deriveAuthorization', () => {
       [[[port80]]],
     ],
     [
-      'DENY with paths alone never matches',
+      'DENY with paths alone denies everything',
       'DENY',
       { to: [{ operation: { paths: ['/x'] } }] },
-      [[[NO_MATCH]]],
+      [[]],
     ],
     [
-      'DENY with an HTTP condition never matches',
+      'DENY of paths or a port denies everything: the path is unknown',
       'DENY',
-      { when: [{ key: 'request.headers[a]', values: ['b'] }] },
-      [[[NO_MATCH]]],
+      { to: [{ operation: { paths: ['/x'] } }, { operation: { ports: ['80'] } }] },
+      [[]],
+    ],
+    [
+      'DENY with an HTTP condition keeps the rest',
+      'DENY',
+      { from: [{ source }], when: [{ key: 'request.headers[a]', values: ['b'] }] },
+      [[[onlyPrincipal]]],
+    ],
+    [
+      'a trust domain is the beginning of a principal',
+      'DENY',
+      { from: [{ source: { notTrustDomains: ['td', '*'] } }] },
+      [
+        [
+          [
+            {
+              ...NO_MATCH,
+              notPrincipals: [{ kind: 'prefix', value: 'td/' }, { kind: 'presence' }],
+            },
+          ],
+        ],
+      ],
+    ],
+    [
+      'a pattern of trust domains cannot be seen: ALLOW allows nothing',
+      'ALLOW',
+      { when: [{ key: 'source.trustDomain', values: ['a*b'] }] },
+      [],
+    ],
+    [
+      'service accounts as a condition',
+      'ALLOW',
+      { when: [{ key: 'source.serviceAccount', values: ['web'] }] },
+      [[[{ ...NO_MATCH, serviceAccounts: [{ namespace: 'shop', serviceAccount: 'web' }] }]]],
     ],
   ];
   test.each(ROWS)('%s', (_title, action, rule, want) => {
@@ -123,30 +159,103 @@ describe('deriveAuthorization', () => {
     [{ selector: { matchLabels: { app: 'a' } } }, 'istio-system', 'workload-selector'],
     [{ selector: { matchLabels: {} } }, 'shop', 'namespace'],
   ])('%p in %p has the scope %p', (spec, namespace, want) => {
-    expect(policy(spec, { namespace }).value?.authorization.scope).toBe(want as 'global');
+    expect(policy(spec, { namespace }).value?.authorization?.scope).toBe(want as 'global');
   });
 
   test('without rules ALLOW denies everything: no rule ever matches', () => {
     expect(policy({}).value?.authorization).toMatchObject({ action: 'allow', rules: [] });
   });
 
-  const REFUSED: [string, AuthorizationPolicySpec, object, string][] = [
-    ['targetRefs', { targetRefs: [{}] }, {}, 'error'],
-    ['CUSTOM', { action: 'CUSTOM' }, {}, 'error'],
-    ['a dry run', { rules: [{}] }, { annotations: { 'istio.io/dry-run': 'true' } }, 'info'],
+  const paths: AuthorizationRuleSpec = { to: [{ operation: { paths: ['/x'] } }] };
+  const ports: AuthorizationRuleSpec = { to: [{ operation: { ports: ['80'] } }] };
+  const split = (spec: AuthorizationPolicySpec, metadata: object = {}) => {
+    const { authorization, unjudged } = policy(spec, metadata).value ?? {};
+    return [authorization, unjudged].map(
+      (part) => part && [part.name, part.action, part.rules.length, part.dryRun],
+    );
+  };
+  const IGNORE = { annotations: { 'tulle.dev/unenforced-policy': 'ignore' } };
+  const SPLIT: [string, AuthorizationPolicySpec, object, unknown[]][] = [
     [
-      'a bad range',
-      { rules: [{ from: [{ source: { ipBlocks: ['10.0.0.0/33'] } }] }] },
+      'DENY: rules that need HTTP stand apart from the others',
+      { action: 'DENY', rules: [paths, ports] },
       {},
-      'error',
+      [
+        ['p', 'deny', 1, false],
+        ['tulle_needs_waypoint_p', 'deny', 1, false],
+      ],
     ],
-    ['a bad address', { rules: [{ from: [{ source: { notIpBlocks: ['host'] } }] }] }, {}, 'error'],
-    ['a bad port', { rules: [{ to: [{ operation: { ports: ['http'] } }] }] }, {}, 'error'],
+    [
+      'CUSTOM: only its provider may allow, and only a waypoint asks it',
+      { action: 'CUSTOM', rules: [ports] },
+      {},
+      [undefined, ['tulle_needs_waypoint_p', 'deny', 1, false]],
+    ],
+    ['AUDIT decides nothing', { action: 'AUDIT', rules: [ports] }, {}, [undefined, undefined]],
+    [
+      'ALLOW keeps the rules that need no HTTP',
+      { rules: [paths, ports] },
+      {},
+      [['p', 'allow', 1, false], undefined],
+    ],
+    [
+      'targetRefs',
+      { targetRefs: [{ kind: 'Gateway', name: 'w' }], rules: [ports] },
+      {},
+      [undefined, undefined],
+    ],
+    [
+      'ignored as Istio ignores it: DENY by paths never matches',
+      { action: 'DENY', rules: [paths, ports] },
+      IGNORE,
+      [['p', 'deny', 2, false], undefined],
+    ],
+    [
+      'ignored as Istio ignores it: CUSTOM',
+      { action: 'CUSTOM', rules: [ports] },
+      IGNORE,
+      [undefined, undefined],
+    ],
+    [
+      'a dry run is sent as one',
+      { action: 'DENY', rules: [ports] },
+      { annotations: { 'istio.io/dry-run': 'true' } },
+      [['p', 'deny', 1, true], undefined],
+    ],
   ];
-  test.each(REFUSED)('does not take over %s, and says so', (_title, spec, metadata, level) => {
-    const { value, findings } = policy(spec, metadata);
-    expect(value).toBeUndefined();
-    expect(findings[0].level).toBe(level as 'error');
+  test.each(SPLIT)('%s', (_title, spec, metadata, want) => {
+    expect(split(spec, metadata) as unknown[]).toEqual(want);
+  });
+
+  test('an ignored DENY by paths becomes the empty match that never holds', () => {
+    const { value } = policy({ action: 'DENY', rules: [paths] }, IGNORE);
+    expect(value?.authorization?.rules).toEqual([{ clauses: [[NO_MATCH]] }]);
+  });
+
+  test('exceptFrom lets through what a waypoint has judged', () => {
+    const { value } = policy({ action: 'DENY', rules: [paths] });
+    const unjudged = value?.unjudged;
+    if (unjudged === undefined) throw new Error('nothing is left to judge');
+    const notPrincipals = [{ kind: 'exact', value: 'td/ns/shop/sa/waypoint' }];
+    expect(exceptFrom(unjudged, ['td/ns/shop/sa/waypoint']).rules).toEqual([
+      { clauses: [[{ ...NO_MATCH, notPrincipals: notPrincipals as never }]] },
+    ]);
+    expect(exceptFrom(unjudged, [])).toBe(unjudged);
+  });
+
+  const UNREADABLE: [string, AuthorizationRuleSpec][] = [
+    ['a bad range', { from: [{ source: { ipBlocks: ['10.0.0.0/33', '10.0.0.1'] } }] }],
+    ['a bad address', { from: [{ source: { notIpBlocks: ['host'] } }] }],
+    ['a bad port', { to: [{ operation: { ports: ['http'] } }] }],
+  ];
+  test.each(UNREADABLE)('%s is refused; with nothing older in force it denies more', (_t, rule) => {
+    for (const action of ['ALLOW', 'DENY']) {
+      const { value, fallback, findings } = policy({ action, rules: [rule] });
+      expect(value).toBeUndefined();
+      expect(findings[0].level).toBe('error');
+      const rules = action === 'DENY' ? [{ clauses: [] }] : [];
+      expect(fallback?.authorization).toMatchObject({ action: action.toLowerCase(), rules });
+    }
   });
 });
 

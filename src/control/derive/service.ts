@@ -24,6 +24,7 @@ export interface Membership {
 }
 
 export interface BoundService {
+  readonly kind: 'Service' | 'ServiceEntry';
   readonly service: Service;
   readonly membership: Membership;
   /** `namespace/name` of the waypoint in force. */
@@ -49,6 +50,7 @@ export function deriveService(
   const ports = (spec.ports ?? []).filter((port) => (port.protocol ?? 'TCP') === 'TCP');
   const clusterIps = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP]);
   return {
+    kind: 'Service',
     service: {
       name,
       namespace,
@@ -172,6 +174,7 @@ export function deriveServiceEntry(
       ipFamilies: 'automatic',
     };
     const bound: BoundService = {
+      kind: 'ServiceEntry',
       service,
       membership: {
         selector: spec.workloadSelector?.labels,

@@ -18,6 +18,7 @@ export interface Waypoint {
   /** `namespace/name` of the Gateway. */
   readonly key: string;
   readonly namespace: string;
+  readonly className: string;
   /** Undefined until the Gateway has an address. */
   readonly address: GatewayAddress | undefined;
   readonly trafficType: TrafficType;
@@ -47,6 +48,7 @@ export function deriveWaypoint(gateway: Gateway, gatewayClass?: KubeObject): Way
   return {
     key: keyOf(gateway),
     namespace: namespaceOf(gateway),
+    className: gateway.spec.gatewayClassName,
     address: addressOf(gateway),
     trafficType: isTrafficType(label) ? label : 'service',
     allowed: { from: namespaces?.from ?? 'Same', selector: namespaces?.selector },

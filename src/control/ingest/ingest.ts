@@ -21,6 +21,7 @@ export const INGESTED: Record<keyof MeshSources, ResourceRef> = {
   serviceEntries: RESOURCES.serviceEntries,
   workloadEntries: RESOURCES.workloadEntries,
   authorizationPolicies: RESOURCES.authorizationPolicies,
+  requestAuthentications: RESOURCES.requestAuthentications,
   peerAuthentications: RESOURCES.peerAuthentications,
   gatewayClasses: RESOURCES.gatewayClasses,
   gateways: RESOURCES.gateways,

@@ -24,24 +24,23 @@ import type { KubeObject } from '#kube/client/kube-client.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { RouteTable, Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
-import { serviceKey } from '#model/service/service.ts';
+import { neededWaypoint, serviceKey } from '#model/service/service.ts';
 import type { AuthorizationPolicyObject } from '../derive/authorization.ts';
-import { deriveAuthorization } from '../derive/authorization.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
-import { namespaceOf, selectsAll } from '../derive/mesh.ts';
+import { LABEL, namespaceOf } from '../derive/mesh.ts';
 import type { PeerAuthenticationObject } from '../derive/peer-authentication.ts';
-import {
-  convertPeerAuthentication,
-  peerAuthenticationKeys,
-  staticStrict,
-} from '../derive/peer-authentication.ts';
+import { targetKeysOf } from '../derive/policy-target.ts';
+import type { RequestAuthenticationObject } from '../derive/request-authentication.ts';
 import type { BoundService, ServiceEntryObject } from '../derive/service.ts';
 import { deriveService, deriveServiceEntry } from '../derive/service.ts';
+import type { WaypointBinding } from '../derive/waypoint.ts';
 import { bindWaypoint, deriveWaypoint } from '../derive/waypoint.ts';
 import type { WorkloadEntryObject } from '../derive/workload.ts';
 import { deriveInlineEndpoints, derivePod, deriveWorkloadEntry } from '../derive/workload.ts';
 import type { AddressValue } from '../push/resource-source.ts';
 import { keepLastGood } from './last-good.ts';
+import type { PolicyCollections, ServedBy } from './policy-graph.ts';
+import { authorizationCollections, denialBy, policyCollections } from './policy-graph.ts';
 
 export interface MeshSources {
   readonly namespaces: SourceCollection<Kinds.Namespace>;
@@ -52,6 +51,7 @@ export interface MeshSources {
   readonly workloadEntries: SourceCollection<WorkloadEntryObject>;
   readonly authorizationPolicies: SourceCollection<KubeObject & AuthorizationPolicyObject>;
   readonly peerAuthentications: SourceCollection<KubeObject & PeerAuthenticationObject>;
+  readonly requestAuthentications: SourceCollection<KubeObject & RequestAuthenticationObject>;
   readonly gatewayClasses: SourceCollection<KubeObject>;
   readonly gateways: SourceCollection<Kinds.Gateway>;
   readonly virtualServices: SourceCollection<KubeObject & VirtualServiceObject>;
@@ -83,10 +83,13 @@ const WILDCARD = '*';
 
 export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
   const sources = createSources(graph);
-  const services = serviceCollections(graph, mesh, sources);
-  const security = securityCollections(graph, mesh, sources);
+  const policies = policyCollections(graph, mesh, sources);
+  const services = serviceCollections(graph, mesh, { sources, policies });
+  const { derived } = policies;
+  const { served } = services;
+  const security = authorizationCollections(graph, mesh, { sources, derived, served });
   const workloads = workloadCollections(graph, mesh, { sources, services, security });
-  const l7 = routeCollections(graph, mesh, { sources, services, workloads });
+  const l7 = routeCollections(graph, mesh, { sources, policies, services, security, workloads });
   const addresses = graph.join<AddressValue>('addresses', [
     graph.map('addresses.workloads', workloads, ({ workload }) => ({ kind: 'workload', workload })),
     graph.map('addresses.services', services.bound, ({ service }) => ({
@@ -102,7 +105,7 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
     authorizations: security.authorizations,
     routeTables: l7.routeTables,
     upstreams: l7.upstreams,
-    findings: () => [...security.findings(), ...l7.findings()],
+    findings: () => [...policies.findings(), ...l7.findings()],
   };
 }
 
@@ -116,6 +119,7 @@ function createSources(graph: Graph): MeshSources {
     workloadEntries: graph.source('workloadEntries'),
     authorizationPolicies: graph.source('authorizationPolicies'),
     peerAuthentications: graph.source('peerAuthentications'),
+    requestAuthentications: graph.source('requestAuthentications'),
     gatewayClasses: graph.source('gatewayClasses'),
     gateways: graph.source('gateways'),
     virtualServices: graph.source('virtualServices'),
@@ -123,7 +127,12 @@ function createSources(graph: Graph): MeshSources {
   };
 }
 
-function serviceCollections(graph: Graph, mesh: MeshSettings, sources: MeshSources) {
+function serviceCollections(
+  graph: Graph,
+  mesh: MeshSettings,
+  from: { sources: MeshSources; policies: PolicyCollections },
+) {
+  const { sources, policies } = from;
   const waypoints = graph.map('waypoints', sources.gateways, (gateway, reads) =>
     deriveWaypoint(gateway, reads.get(sources.gatewayClasses, gateway.spec.gatewayClassName)),
   );
@@ -134,81 +143,67 @@ function serviceCollections(graph: Graph, mesh: MeshSettings, sources: MeshSourc
       for: kind,
       waypoint: (key) => reads.get(waypoints, key),
     });
+  /** A policy for a service that no waypoint serves: its traffic waits for one. */
+  const bindService = (object: KubeObject, reads: Reads, kind: BoundService['kind']) => {
+    const binding = bind(object, reads, 'service');
+    if (binding.waypoint !== undefined || object.metadata.labels?.[LABEL.gatewayManaged])
+      return binding;
+    const { name } = object.metadata;
+    const keys = targetKeysOf(
+      { kind, namespace: namespaceOf(object), name },
+      undefined,
+      mesh.rootNamespace,
+    );
+    const needing = keys
+      .flatMap((key) => reads.lookup(policies.byTarget, key))
+      .find(({ unenforced }) => unenforced === 'deny');
+    if (needing === undefined) return binding;
+    const message = `${needing.kind} ${needing.namespace}/${needing.name} needs a waypoint, and the service has none; traffic is refused until it has: tulle waypoint apply -n ${namespaceOf(object)}`;
+    return {
+      waypoint: neededWaypoint(needing),
+      key: undefined,
+      condition: { status: 'False', reason: 'PolicyNeedsWaypoint', message },
+    } satisfies WaypointBinding;
+  };
   const kube = graph.flatMap('services.kube', sources.services, (object, reads) => {
     const namespace = reads.get(sources.namespaces, namespaceOf(object));
-    const binding = bind(object, reads, 'service');
+    const binding = bindService(object, reads, 'Service');
     const bound = deriveService(object, { mesh, namespace, binding });
     return bound === undefined ? [] : [[serviceKey(bound.service), bound]];
   });
   const entries = graph.flatMap('services.entries', sources.serviceEntries, (object, reads) =>
-    deriveServiceEntry(object, { mesh, binding: bind(object, reads, 'service') }),
+    deriveServiceEntry(object, { mesh, binding: bindService(object, reads, 'ServiceEntry') }),
   );
   const bound = graph.join('services.bound', [kube, entries]);
   const byNamespace = graph.index('services.byNamespace', bound, ({ service }) => [
     service.namespace,
   ]);
   const byHostname = graph.index('services.byHostname', bound, ({ service }) => [service.hostname]);
-  return { bind, bound, byNamespace, byHostname };
+  const podBindings = graph.map('pods.bindings', sources.pods, (pod, reads) => {
+    const { waypoint, key } = bind(pod, reads, 'workload');
+    return waypoint && { waypoint, waypointKey: key, namespace: namespaceOf(pod) };
+  });
+  const served = graph.join<ServedBy>('waypoints.served', [
+    servedBy(graph, 'services', bound, ({ service }) => service.namespace),
+    servedBy(graph, 'pods', podBindings, ({ namespace }) => namespace),
+  ]);
+  return { bind, bound, byNamespace, byHostname, podBindings, waypoints, served };
 }
 
-function securityCollections(graph: Graph, mesh: MeshSettings, sources: MeshSources) {
-  const { rootNamespace } = mesh;
-  const { kept, good } = keepLastGood(
-    graph,
-    'authorizationPolicies.derived',
-    sources.authorizationPolicies,
-    (object) => deriveAuthorization(object, { rootNamespace }),
-  );
-  const bySelector = graph.index(
-    'authorizations.bySelector',
-    good,
-    ({ authorization, selector }) => (selector === undefined ? [] : [authorization.namespace]),
-  );
-  const peerByNamespace = graph.index(
-    'peers.byNamespace',
-    sources.peerAuthentications,
-    (object) => [namespaceOf(object)],
-  );
-  const peersFor = (namespace: string, reads: Reads) =>
-    namespace === rootNamespace
-      ? reads.lookup(peerByNamespace, rootNamespace)
-      : [
-          ...reads.lookup(peerByNamespace, namespace),
-          ...reads.lookup(peerByNamespace, rootNamespace),
-        ];
-  const converted = graph.flatMap(
-    'peers.converted',
-    sources.peerAuthentications,
-    (object, reads) => {
-      const others = peersFor(namespaceOf(object), reads);
-      const fixed = staticStrict(rootNamespace);
-      const own = convertPeerAuthentication(object, others, rootNamespace);
-      return [fixed, ...(own === undefined ? [] : [own])].map(
-        (policy) => [`${policy.namespace}/${policy.name}`, policy] as const,
-      );
-    },
-  );
-  const authorizations = graph.join('authorizations', [
-    graph.map('authorizations.l4', good, ({ authorization }) => authorization),
-    converted,
-  ]);
-  /** Names of the selector policies in force for a workload, sorted. */
-  const policiesFor = (
-    workload: { namespace: string; labels: Readonly<Record<string, string>> | undefined },
-    reads: Reads,
-  ): string[] => {
-    const { namespace, labels } = workload;
-    const candidates = new Set(
-      [namespace, rootNamespace].flatMap((each) => reads.lookup(bySelector, each)),
-    );
-    const names = [...candidates]
-      .filter(({ selector }) => selectsAll(selector, labels))
-      .map(({ authorization }) => `${authorization.namespace}/${authorization.name}`);
-    const peers = peerAuthenticationKeys(workload, peersFor(namespace, reads), rootNamespace);
-    return [...names, ...peers].sort();
-  };
-  const findings = () => [...kept.entries()].flatMap(([, { findings }]) => findings);
-  return { authorizations, policiesFor, findings };
+/** One value for each pair of namespace and waypoint, however many services or pods make it. */
+function servedBy<T extends { readonly waypointKey: string | undefined }>(
+  graph: Graph,
+  name: string,
+  bound: Collection<T>,
+  namespaceIn: (value: T) => string,
+): Collection<ServedBy> {
+  return graph.flatMap(`waypoints.served.${name}`, bound, (value) => {
+    const { waypointKey } = value;
+    const namespace = namespaceIn(value);
+    return waypointKey === undefined
+      ? []
+      : [[`${namespace} ${waypointKey}`, { namespace, waypointKey }]];
+  });
 }
 
 function workloadCollections(
@@ -217,7 +212,7 @@ function workloadCollections(
   from: {
     sources: MeshSources;
     services: ReturnType<typeof serviceCollections>;
-    security: ReturnType<typeof securityCollections>;
+    security: ReturnType<typeof authorizationCollections>;
   },
 ): Collection<LabeledWorkload> {
   const { sources, services, security } = from;
@@ -230,16 +225,17 @@ function workloadCollections(
   ) => ({
     mesh,
     services: reads.lookup(services.byNamespace, namespaceOf(object)),
-    waypoint: services.bind(object, reads, 'workload').waypoint,
     policies: security.policiesFor({ namespace: namespaceOf(object), labels }, reads),
   });
-  const pods = graph.flatMap('workloads.pods', sources.pods, (pod, reads) => {
+  const pods = graph.flatMap('workloads.pods', sources.pods, (pod, reads, key) => {
     const node = reads.get(sources.nodes, pod.spec.nodeName ?? '');
-    return keyed(derivePod(pod, { ...context(pod, pod.metadata.labels, reads), node }));
+    const waypoint = reads.get(services.podBindings, key)?.waypoint;
+    return keyed(derivePod(pod, { ...context(pod, pod.metadata.labels, reads), node, waypoint }));
   });
   const entries = graph.flatMap('workloads.entries', sources.workloadEntries, (entry, reads) => {
     const labels = { ...entry.metadata.labels, ...entry.spec?.labels };
-    return keyed(deriveWorkloadEntry(entry, context(entry, labels, reads)));
+    const { waypoint } = services.bind(entry, reads, 'workload');
+    return keyed(deriveWorkloadEntry(entry, { ...context(entry, labels, reads), waypoint }));
   });
   const inline = graph.flatMap('workloads.inline', sources.serviceEntries, (entry, reads) => {
     const keys = (entry.spec?.hosts ?? []).map((host) => `${namespaceOf(entry)}/${host}`);
@@ -254,11 +250,13 @@ function routeCollections(
   mesh: MeshSettings,
   from: {
     sources: MeshSources;
+    policies: PolicyCollections;
     services: ReturnType<typeof serviceCollections>;
+    security: ReturnType<typeof authorizationCollections>;
     workloads: Collection<LabeledWorkload>;
   },
 ) {
-  const { sources, services, workloads } = from;
+  const { sources, services, security, workloads } = from;
   const hostKey = (host: string) => (host.startsWith('*') ? WILDCARD : host);
   const virtual = keepLastGood(
     graph,
@@ -278,8 +276,8 @@ function routeCollections(
   const rulesByHost = graph.index('destinationRules.byHost', rules.good, ({ host }) => [
     hostKey(host),
   ]);
-  const policies = graph.map(
-    'policies',
+  const shapes = graph.map(
+    'destinationPolicies',
     services.bound,
     ({ service }, reads): DestinationPolicies => {
       const candidates: CompiledDestinationRule[] = [
@@ -303,10 +301,19 @@ function routeCollections(
       resolve: (hostname, namespace) =>
         preferred(reads.lookup(services.byHostname, hostname), namespace)?.service,
       subsets: (target) =>
-        new Set(reads.get(policies, serviceKey(target))?.subsets.map(({ name }) => name)),
+        new Set(reads.get(shapes, serviceKey(target))?.subsets.map(({ name }) => name)),
       proxyNamespace: waypointKey.split('/', 1)[0],
     });
-    return { table, waypointKey, upstreams: upstreamsOf(table), findings };
+    const { kind } = bound;
+    const className = reads.get(services.waypoints, waypointKey)?.className;
+    const waypoint = className === undefined ? undefined : { key: waypointKey, className };
+    const denied = denialBy(
+      targetKeysOf({ ...service, kind }, waypoint, mesh.rootNamespace).flatMap((key) =>
+        reads.lookup(from.policies.byTarget, key),
+      ),
+    );
+    const upstreams = upstreamsOf(table);
+    return { table: denied ? { ...table, denied } : table, waypointKey, upstreams, findings };
   });
   const references = graph.index('routeTables.byUpstream', routeTables, (bound) => bound.upstreams);
   const members = graph.index('workloads.byService', workloads, ({ workload }) => [
@@ -314,8 +321,13 @@ function routeCollections(
   ]);
   const upstreams = graph.map('upstreams', services.bound, ({ service }, reads, key) => {
     if (reads.lookup(references, key).length === 0) return undefined;
-    const shaped = reads.get(policies, key);
-    return shaped && buildUpstream(service, shaped, reads.lookup(members, key));
+    const shaped = reads.get(shapes, key);
+    if (shaped === undefined) return undefined;
+    const endpoints = reads.lookup(members, key);
+    const upstream = buildUpstream(service, shaped, endpoints);
+    const workloadsOf = endpoints.map(({ workload }) => workload);
+    const denied = denialBy(security.unjudgedBy(workloadsOf, reads));
+    return denied ? { ...upstream, denied } : upstream;
   });
   const findings = () =>
     [virtual.kept, rules.kept, routeTables].flatMap(

@@ -43,5 +43,6 @@ export const RESOURCES = {
   serviceEntries: ref(NETWORKING, 'v1', 'serviceentries', 'ServiceEntry'),
   workloadEntries: ref(NETWORKING, 'v1', 'workloadentries', 'WorkloadEntry'),
   authorizationPolicies: ref(SECURITY, 'v1', 'authorizationpolicies', 'AuthorizationPolicy'),
+  requestAuthentications: ref(SECURITY, 'v1', 'requestauthentications', 'RequestAuthentication'),
   peerAuthentications: ref(SECURITY, 'v1', 'peerauthentications', 'PeerAuthentication'),
 } as const;

@@ -40,6 +40,12 @@ export interface Authorization {
   readonly dryRun: boolean;
 }
 
+/**
+ * Begins the name of the part of an AuthorizationPolicy that needs HTTP to be judged: a deny for connections that come
+ * past no waypoint. The underscore keeps it apart from every Kubernetes name.
+ */
+export const NEEDS_WAYPOINT_PREFIX = 'tulle_needs_waypoint_';
+
 /** Every decision carries the rule that made it. */
 export interface Verdict {
   readonly allow: boolean;

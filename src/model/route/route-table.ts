@@ -53,6 +53,13 @@ export interface RouteDestination {
   readonly broken?: { readonly status: number; readonly flag: string; readonly reason: string };
 }
 
+/** A policy that the waypoint is bound by and cannot judge: all its traffic is refused (403), with the reason. */
+export interface PolicyDenial {
+  /** `AuthorizationPolicy shop/only-get`. */
+  readonly policy: string;
+  readonly reason: string;
+}
+
 export interface RetryPolicy {
   /** Retries after the first try; 0 disables. */
   readonly attempts: number;
@@ -102,6 +109,7 @@ export interface RouteTable {
     /** Never empty for HTTP ports: without a VirtualService one default route forwards to the service. */
     readonly routes: readonly Route[];
   }[];
+  readonly denied?: PolicyDenial;
 }
 
 export interface Endpoint {
@@ -174,4 +182,5 @@ export interface Upstream {
   /** DestinationRule that shaped it. */
   readonly provenance?: Provenance;
   readonly endpoints: readonly Endpoint[];
+  readonly denied?: PolicyDenial;
 }

@@ -66,3 +66,27 @@ export function isVisibleTo(service: Service, clientNamespace: string): boolean 
 export function serviceKey(service: { namespace: string; hostname: string }): ServiceKey {
   return `${service.namespace}/${service.hostname}`;
 }
+
+const NEEDED_WAYPOINT = '.needs-a-waypoint.invalid';
+
+/**
+ * Stands in for the waypoint that a policy needs and its service has not: nothing ever serves it, so every node proxy
+ * refuses the service's traffic, and can say for which policy.
+ */
+export function neededWaypoint(policy: {
+  kind: string;
+  namespace: string;
+  name: string;
+}): GatewayAddress {
+  const hostname = `${policy.name}.${policy.kind.toLowerCase()}${NEEDED_WAYPOINT}`;
+  return { service: { namespace: policy.namespace, hostname }, hbonePort: 15008 };
+}
+
+/** `authorizationpolicy shop/only-get` when the gateway stands in for one that the policy needs. */
+export function policyInNeed(gateway: GatewayAddress): string | undefined {
+  const { hostname, namespace } = gateway.service ?? { hostname: '', namespace: '' };
+  if (!hostname.endsWith(NEEDED_WAYPOINT)) return undefined;
+  const named = hostname.slice(0, -NEEDED_WAYPOINT.length);
+  const dot = named.lastIndexOf('.');
+  return `${named.slice(dot + 1)} ${namespace}/${named.slice(0, dot)}`;
+}

@@ -4,15 +4,24 @@
  */
 import { formatHostPort, isIpv6 } from '#base/ip.ts';
 import { parseAuthority } from '#hbone/authority.ts';
-import type { Principal } from '#model/identity/spiffe.ts';
+import { type Principal, parseIdentity } from '#model/identity/spiffe.ts';
 import { type GatewayAddress, type Service, serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
-import { evaluateL4 } from '#policy/l4/evaluate-l4.ts';
+import { evaluateL4, type L4Verdict } from '#policy/l4/evaluate-l4.ts';
 import type { NODE_ERRORS } from '../errors.ts';
 import { ILLEGAL_PORTS } from '../limits.ts';
 import { targetPortOf } from '../outbound/pick-endpoint.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
+
+export interface Refusal {
+  readonly kind: 'refuse';
+  readonly status: 400 | 401 | 503;
+  readonly code: keyof typeof NODE_ERRORS;
+  readonly reason: string;
+  /** The policy that decided, when it was policy; of several the first. */
+  readonly policy?: string;
+}
 
 export type InboundVerdict =
   | {
@@ -22,14 +31,7 @@ export type InboundVerdict =
       /** The app reads a PROXY header that names this destination, and listens on loopback. */
       readonly announce?: SocketAddress;
     }
-  | {
-      readonly kind: 'refuse';
-      readonly status: 400 | 401 | 503;
-      readonly code: keyof typeof NODE_ERRORS;
-      readonly reason: string;
-      /** The policy that decided, when one alone did. */
-      readonly policy?: string;
-    };
+  | Refusal;
 
 export interface TunnelFacts {
   readonly local: Workload;
@@ -136,17 +138,30 @@ export interface AccessFacts {
 }
 
 /** Undefined when allowed. 401, not 403, as ztunnel answers. */
-export function denialOf(
-  snapshot: MeshSnapshot,
-  facts: AccessFacts,
-): Extract<InboundVerdict, { kind: 'refuse' }> | undefined {
-  const verdict = evaluateL4(snapshot.authorizationsOf(facts.local), {
+export function denialOf(snapshot: MeshSnapshot, facts: AccessFacts): Refusal | undefined {
+  return refusalBy(accessVerdict(snapshot, facts));
+}
+
+export function refusalBy({ allow, reason, policy }: L4Verdict): Refusal | undefined {
+  if (allow) return undefined;
+  return { kind: 'refuse', status: 401, code: 'NODE_POLICY', reason, policy };
+}
+
+/** Also says what policies in dry run would have done. */
+export function accessVerdict(snapshot: MeshSnapshot, facts: AccessFacts): L4Verdict {
+  return evaluateL4(snapshot.authorizationsOf(facts.local), {
     sourceIp: facts.sourceIp,
     sourcePrincipal: facts.sourcePrincipal,
     destinationIp: facts.upstream.address,
     destinationPort: facts.upstream.port,
   });
-  if (verdict.allow) return undefined;
-  const { reason, policy } = verdict;
-  return { kind: 'refuse', status: 401, code: 'NODE_POLICY', reason, policy };
+}
+
+/** A peer that was admitted by a trust domain which is no longer its destination's. */
+export function foreignPeer(facts: AccessFacts): Refusal | undefined {
+  const peer = facts.sourcePrincipal && parseIdentity(facts.sourcePrincipal);
+  const { trustDomain } = facts.local;
+  if (peer === undefined || peer.trustDomain === trustDomain) return undefined;
+  const reason = `the peer is of the trust domain ${peer.trustDomain}, the workload now of ${trustDomain}`;
+  return { kind: 'refuse', status: 401, code: 'NODE_POLICY', reason };
 }

@@ -25,7 +25,14 @@ import { limitError, type PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
-import { decidePlaintext, decideTunnel, denialOf, type InboundVerdict } from './decide.ts';
+import {
+  accessVerdict,
+  decidePlaintext,
+  decideTunnel,
+  type InboundVerdict,
+  type Refusal,
+  refusalBy,
+} from './decide.ts';
 import type { SourceFacts } from './described-sources.ts';
 
 export interface InboundDeps {
@@ -172,7 +179,7 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
   const { context, pod, live } = deps;
   const { verdict, source, local, peer } = incoming;
   const facts = factsOf(context, incoming);
-  const refuse = (why: Extract<InboundVerdict, { kind: 'refuse' }>) => {
+  const refuse = (why: Refusal) => {
     const error = refusal(why);
     session.record = context.telemetry.refuse(facts, error);
     session.refuse(error);
@@ -189,7 +196,9 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
   };
   // Known before the check: a policy that changes from here on finds it.
   live.addInbound(session, access);
-  const denial = denialOf(context.state.current, access);
+  const judged = accessVerdict(context.state.current, access);
+  for (const note of judged.dryRun) logDryRun(context, incoming, note);
+  const denial = refusalBy(judged);
   if (denial !== undefined) {
     refuse(denial);
     return;
@@ -222,7 +231,14 @@ function onLoopback({ address, port }: SocketAddress): SocketAddress {
   return { address: isIpv6(address) ? '::1' : '127.0.0.1', port };
 }
 
-function refusal(verdict: Extract<InboundVerdict, { kind: 'refuse' }>): MeshError {
+/** Only policies in dry run make such lines: trying them out is what they are for. */
+function logDryRun(context: NodeContext, incoming: Incoming, note: string): void {
+  const { source, local, peer } = incoming;
+  const destination = `${local.namespace}/${local.name}`;
+  context.log.info(note, { source: source.address, principal: peer, destination });
+}
+
+function refusal(verdict: Refusal): MeshError {
   const { code, reason, policy: decidedBy } = verdict;
   return new MeshError(code, reason, { side: 'downstream', hint: NODE_ERRORS[code], decidedBy });
 }

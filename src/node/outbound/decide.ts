@@ -7,7 +7,12 @@ import { formatHostPort, isIpv6, isLoopback } from '#base/ip.ts';
 import type { Random } from '#base/random.ts';
 import { HBONE_PORT } from '#hbone/limits.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
-import { type GatewayAddress, type Service, serviceKey } from '#model/service/service.ts';
+import {
+  type GatewayAddress,
+  policyInNeed,
+  type Service,
+  serviceKey,
+} from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { NODE_ERRORS } from '../errors.ts';
@@ -162,7 +167,11 @@ function toWaypoint(
     : (gateway.address?.address ?? 'unknown');
   const found = waypointEndpoint(snapshot, request, random);
   if (found === undefined) {
-    const reason = `waypoint ${name} has no healthy endpoint`;
+    const policy = policyInNeed(gateway);
+    const reason =
+      policy === undefined
+        ? `waypoint ${name} has no healthy endpoint`
+        : `${policy} needs a waypoint to judge traffic of ${service?.hostname}, which has none: tulle waypoint apply -n ${service?.namespace}, or annotate the policy with tulle.dev/unenforced-policy=ignore`;
     return { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY', service, reason };
   }
   const { workload, targetPort, waypointService } = found;

@@ -5,7 +5,8 @@
 import type { Authorization } from '#model/authorization/authorization.ts';
 import { isVisibleTo, type Service, type ServiceKey, serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
-import { selectAuthorizations } from '#policy/l4/evaluate-l4.ts';
+import { PolicyIndex } from '#policy/l4/policy-index.ts';
+import { RangeIndex } from './range-index.ts';
 
 export type MeshAddress =
   | { readonly kind: 'workload'; readonly workload: Workload }
@@ -14,15 +15,17 @@ export type MeshAddress =
 export interface SnapshotInput {
   readonly version: number;
   readonly addresses: Iterable<MeshAddress>;
-  readonly authorizations: Iterable<Authorization>;
+  /** An index is taken over as it is: equal policies are then known to be equal without a look at them. */
+  readonly authorizations: Iterable<Authorization> | PolicyIndex;
 }
 
 export class MeshSnapshot {
   readonly version: number;
   readonly workloads: ReadonlyMap<string, Workload>;
   readonly services: ReadonlyMap<ServiceKey, Service>;
-  readonly authorizations: readonly Authorization[];
+  readonly policies: PolicyIndex;
   readonly #workloadsByAddress = new Map<string, Workload>();
+  readonly #ranges = new RangeIndex();
   readonly #servicesByAddress = new Map<string, Service[]>();
   /** Keys in lower case; `*.b.c` is a key like any other. */
   readonly #servicesByHostname = new Map<string, Service[]>();
@@ -40,9 +43,15 @@ export class MeshSnapshot {
     this.version = input.version;
     this.workloads = workloads;
     this.services = services;
-    this.authorizations = [...input.authorizations];
+    const { authorizations } = input;
+    this.policies =
+      authorizations instanceof PolicyIndex ? authorizations : new PolicyIndex(authorizations);
     for (const workload of workloads.values()) this.#indexWorkload(workload);
     for (const service of services.values()) this.#indexService(service);
+  }
+
+  get authorizations(): readonly Authorization[] {
+    return this.policies.all;
   }
 
   workloadAt(network: string, address: string): Workload | undefined {
@@ -51,9 +60,11 @@ export class MeshSnapshot {
 
   /** Several services may claim one address: own namespace, then canonical, then first (ztunnel src/state.rs). */
   serviceAt(network: string, address: string, clientNamespace: string): Service | undefined {
-    const candidates = this.#servicesByAddress.get(`${network}/${address}`);
-    if (candidates === undefined) return undefined;
-    return best(candidates, clientNamespace);
+    const candidates = this.#servicesByAddress
+      .get(`${network}/${address}`)
+      ?.filter((service) => isVisibleTo(service, clientNamespace));
+    const exact = candidates && best(candidates, clientNamespace);
+    return exact ?? this.#ranges.find(network, address, clientNamespace);
   }
 
   /** The service of exactly this hostname, among those that the client may see and `usable` lets through. */
@@ -83,7 +94,7 @@ export class MeshSnapshot {
   authorizationsOf(workload: Workload): readonly Authorization[] {
     let selected = this.#authorizationsOf.get(workload.uid);
     if (selected === undefined) {
-      selected = selectAuthorizations(this.authorizations, workload);
+      selected = this.policies.policiesOf(workload);
       this.#authorizationsOf.set(workload.uid, selected);
     }
     return selected;
@@ -104,8 +115,10 @@ export class MeshSnapshot {
 
   #indexService(service: Service): void {
     append(this.#servicesByHostname, service.hostname.toLowerCase(), service);
-    for (const { network, address } of service.addresses) {
-      append(this.#servicesByAddress, `${network}/${address}`, service);
+    for (const each of service.addresses) {
+      const { network, address } = each;
+      if (!this.#ranges.add(service, each))
+        append(this.#servicesByAddress, `${network}/${address}`, service);
     }
   }
 }

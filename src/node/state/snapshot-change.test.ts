@@ -38,7 +38,7 @@ test('ChangedMesh holds the last snapshot after any sequence of changes', () => 
       const copy = new MeshSnapshot({
         version: 1,
         addresses: mesh.addresses(),
-        authorizations: mesh.authorizations,
+        authorizations: mesh.policies,
       });
       const keys = (map: ReadonlyMap<string, unknown>) => [...map.keys()].sort();
       expect(keys(copy.workloads)).toEqual(keys(previous.workloads));

@@ -5,6 +5,7 @@
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { Service } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
+import { PolicyIndex } from '#policy/l4/policy-index.ts';
 import type { MeshAddress, MeshSnapshot } from './mesh-snapshot.ts';
 
 export interface ChangeOf<T> {
@@ -45,11 +46,15 @@ export class ChangedMesh {
   readonly #workloads = new Map<string, Workload>();
   readonly #services = new Map<string, Service>();
   readonly #authorizations = new Map<string, Authorization>();
+  #policies = new PolicyIndex([]);
 
   apply(change: SnapshotChange): void {
     applyTo(this.#workloads, change.workloads);
     applyTo(this.#services, change.services);
+    const { changed, removed } = change.authorizations;
+    if (changed.length === 0 && removed.length === 0) return;
     applyTo(this.#authorizations, change.authorizations);
+    this.#policies = new PolicyIndex(this.#authorizations.values());
   }
 
   *addresses(): Generator<MeshAddress> {
@@ -57,8 +62,9 @@ export class ChangedMesh {
     for (const service of this.#services.values()) yield { kind: 'service', service };
   }
 
-  get authorizations(): Iterable<Authorization> {
-    return this.#authorizations.values();
+  /** The same index as long as no policy changes. */
+  get policies(): PolicyIndex {
+    return this.#policies;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Builds snapshots from delta xDS. Several responses of one turn make one snapshot. */
 import type { Clock } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
+import { PolicyIndex } from '#policy/l4/policy-index.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import { ADDRESS } from '#xds/resources/address.ts';
 import { AUTHORIZATION } from '#xds/resources/authorization.ts';
@@ -13,15 +14,17 @@ export function followXds(client: XdsClient, state: MeshState, clock: Clock): Di
   const addresses = client.store(ADDRESS);
   const authorizations = client.store(AUTHORIZATION);
   let scheduled = false;
+  let policies: PolicyIndex | undefined;
   const rebuild = () => {
     scheduled = false;
     // Addresses without their policies would let through what a policy forbids.
     if (!addresses.synced || !authorizations.synced) return;
+    policies ??= new PolicyIndex(valuesOf(authorizations.entries()));
     state.replace(
       new MeshSnapshot({
         version: state.current.version + 1,
         addresses: valuesOf(addresses.entries()),
-        authorizations: valuesOf(authorizations.entries()),
+        authorizations: policies,
       }),
     );
   };
@@ -30,7 +33,13 @@ export function followXds(client: XdsClient, state: MeshState, clock: Clock): Di
     scheduled = true;
     clock.after(0, rebuild);
   };
-  const stops = [addresses.onChange(schedule), authorizations.onChange(schedule)];
+  const stops = [
+    addresses.onChange(schedule),
+    authorizations.onChange(() => {
+      policies = undefined;
+      schedule();
+    }),
+  ];
   schedule();
   return () => {
     for (const stop of stops) stop();

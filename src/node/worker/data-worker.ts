@@ -57,7 +57,7 @@ class DataWorker {
         this.#mesh.apply(change);
         const { version } = change;
         const addresses = this.#mesh.addresses();
-        const { authorizations } = this.#mesh;
+        const authorizations = this.#mesh.policies;
         const { state } = this.#assembly.context;
         state.replace(new MeshSnapshot({ version, addresses, authorizations }));
         return;

@@ -4,9 +4,11 @@
  */
 import { MeshError } from '#base/errors.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
+import type { Workload } from '#model/workload/workload.ts';
 import type { JudgePeer } from '#net/network.ts';
 import { NODE_ERRORS } from '../errors.ts';
-import { type AccessFacts, denialOf } from '../inbound/decide.ts';
+import { type AccessFacts, denialOf, foreignPeer, type Refusal } from '../inbound/decide.ts';
+import { PolicyWatch } from '../inbound/policy-watch.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import type { Session } from './session.ts';
 
@@ -16,6 +18,7 @@ export class LiveTraffic {
   readonly #outbound = new Set<Session>();
   /** HBONE connections with the chain that their peer proved. */
   readonly #peers = new Map<H2Connection, readonly Uint8Array[]>();
+  readonly #watch = new PolicyWatch();
   #draining = false;
 
   get inbound(): number {
@@ -72,24 +75,38 @@ export class LiveTraffic {
     }
   }
 
-  recheck(snapshot: MeshSnapshot): void {
+  /** Returns how many connections were judged anew. */
+  recheck(snapshot: MeshSnapshot): number {
+    const local = this.#localIn(snapshot);
+    if (local === undefined) this.#watch.forget();
+    if (local === undefined || !this.#watch.isChanged(snapshot, local)) return 0;
+    let judged = 0;
     for (const [session, access] of [...this.#inbound]) {
       if (access === undefined) continue;
-      // Its policies may have changed with the workload itself.
-      const local = snapshot.workloads.get(access.local.uid) ?? access.local;
-      const denial = denialOf(snapshot, { ...access, local });
-      if (denial === undefined) continue;
-      const message = `connection closed due to policy change: ${denial.reason}`;
-      const hint = NODE_ERRORS.NODE_POLICY_CHANGED;
-      const decidedBy = denial.policy;
-      session.abort(
-        new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint, decidedBy }),
-      );
+      judged += 1;
+      const now = { ...access, local };
+      const isMoved = access.local.trustDomain !== local.trustDomain;
+      const denial = (isMoved ? foreignPeer(now) : undefined) ?? denialOf(snapshot, now);
+      if (denial !== undefined) session.abort(policyChanged(denial));
     }
+    return judged;
+  }
+
+  /** The pod as it is now, when a connection to it is open; one that is gone from the mesh keeps what it had. */
+  #localIn(snapshot: MeshSnapshot): Workload | undefined {
+    for (const access of this.#inbound.values())
+      if (access !== undefined) return snapshot.workloads.get(access.local.uid) ?? access.local;
+    return undefined;
   }
 
   abortAll(error: MeshError): void {
     for (const session of [...this.#inbound.keys(), ...this.#outbound]) session.abort(error);
     for (const connection of [...this.#peers.keys()]) connection.close();
   }
+}
+
+function policyChanged({ reason, policy: decidedBy }: Refusal): MeshError {
+  const message = `connection closed due to policy change: ${reason}`;
+  const hint = NODE_ERRORS.NODE_POLICY_CHANGED;
+  return new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint, decidedBy });
 }

@@ -16,8 +16,12 @@ export function rangeContains(range: AddressRange, address: Uint8Array): boolean
   if (network === undefined || network.length !== address.length) return false;
   // A mapped IPv4 range is written with an IPv6 prefix length.
   const isMapped = network.length === 4 && range.address.includes(':');
-  const prefix = isMapped ? range.length - 96 : range.length;
-  if (prefix < 0 || prefix > network.length * 8) return false;
+  return prefixContains(network, isMapped ? range.length - 96 : range.length, address);
+}
+
+/** Whether the first `prefix` bits are equal. Another family is never contained. */
+export function prefixContains(network: Uint8Array, prefix: number, address: Uint8Array): boolean {
+  if (network.length !== address.length || prefix < 0 || prefix > network.length * 8) return false;
   const whole = prefix >>> 3;
   for (let index = 0; index < whole; index += 1) {
     if (network[index] !== address[index]) return false;

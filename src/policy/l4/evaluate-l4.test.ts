@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
 import { parseAddress, rangeContains } from './address.ts';
-import { evaluateL4, type L4Connection, selectAuthorizations } from './evaluate-l4.ts';
+import { evaluateL4, type L4Connection } from './evaluate-l4.ts';
+import { PolicyIndex } from './policy-index.ts';
 
 const EMPTY: AuthorizationMatch = {
   namespaces: [],
@@ -55,9 +56,32 @@ describe('evaluateL4 order', () => {
       want: { allow: true, reason: 'no ALLOW policy applies' },
     },
     {
-      title: 'ALLOW policies exist but none matches: deny',
-      policies: [policy('a', 'allow', one({ destinationPorts: [1] }))],
-      want: { allow: false, reason: 'allow policies exist, but none allowed', policy: undefined },
+      title: 'ALLOW policies exist but none matches: deny, and name them',
+      policies: ['a', 'b'].map((name) => policy(name, 'allow', one({ destinationPorts: [1] }))),
+      want: {
+        allow: false,
+        reason: 'allow policies exist, but none allowed: shop/a, shop/b',
+        policy: 'shop/a',
+      },
+    },
+    {
+      title: 'of many ALLOW policies only some are named',
+      policies: [...'abcdefgh'].map((name) => policy(name, 'allow', [])),
+      want: {
+        reason:
+          'allow policies exist, but none allowed: shop/a, shop/b, shop/c, shop/d, shop/e and 3 more',
+      },
+    },
+    {
+      title: 'what only a waypoint can judge is denied under the name of the whole policy',
+      policies: [policy('tulle_needs_waypoint_d', 'deny', everything)],
+      want: {
+        allow: false,
+        policy: 'shop/d',
+        reason: expect.stringContaining(
+          'explicitly denied by: shop/d (only a waypoint can judge it',
+        ) as string,
+      },
     },
     {
       title: 'ALLOW without rules denies all',
@@ -181,7 +205,7 @@ describe('evaluateL4 fields', () => {
   });
 });
 
-describe('selectAuthorizations', () => {
+describe('PolicyIndex', () => {
   test('takes global, same-namespace and named policies only', () => {
     const all = [
       policy('global', 'allow', [], { namespace: 'istio-system', scope: 'global' }),
@@ -191,7 +215,7 @@ describe('selectAuthorizations', () => {
       policy('unnamed', 'allow', [], { scope: 'workload-selector' }),
     ];
     const workload = { namespace: 'shop', authorizationPolicies: ['shop/named', 'shop/unknown'] };
-    expect(selectAuthorizations(all, workload).map((entry) => entry.name)).toEqual([
+    expect(new PolicyIndex(all).policiesOf(workload).map((entry) => entry.name)).toEqual([
       'global',
       'mine',
       'named',
@@ -245,6 +269,17 @@ describe('evaluateL4 properties', () => {
           .sort((a, b) => a.key - b.key)
           .map(({ entry }) => entry);
         expect(evaluateL4(shuffled, tls).allow).toBe(evaluateL4(policies, tls).allow);
+      }),
+    );
+  });
+
+  test('every denial names a policy of those given, and says so in its reason', () => {
+    fc.assert(
+      fc.property(fc.array(anyPolicy, { maxLength: 6 }), (policies) => {
+        const verdict = evaluateL4(policies, tls);
+        if (verdict.allow) return;
+        expect(verdict.policy).toBe('shop/p');
+        expect(verdict.reason).toContain('shop/p');
       }),
     );
   });

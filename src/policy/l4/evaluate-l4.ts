@@ -3,13 +3,14 @@
  * allow, then any matching ALLOW, else deny. Pure; the same function answers `why` and the proxies. Dry-run
  * policies never change the verdict: what they would have done is reported beside it.
  */
-import type {
-  AddressRange,
-  Authorization,
-  AuthorizationMatch,
-  ServiceAccountMatch,
-  StringMatch,
-  Verdict,
+import {
+  type AddressRange,
+  type Authorization,
+  type AuthorizationMatch,
+  NEEDS_WAYPOINT_PREFIX,
+  type ServiceAccountMatch,
+  type StringMatch,
+  type Verdict,
 } from '#model/authorization/authorization.ts';
 import { type Identity, parseIdentity } from '#model/identity/spiffe.ts';
 import { parseAddress, rangeContains } from './address.ts';
@@ -31,25 +32,10 @@ export interface L4Verdict extends Verdict {
 
 const SCHEME = 'spiffe://';
 const NOTHING: readonly string[] = [];
+/** Of many ALLOW policies that did not allow, so many are named in a log line. */
+const ALLOW_NAMES_MAX = 5;
 
-/** The policies that apply to a workload, in the order given: global, its namespace's, and those it names. */
-export function selectAuthorizations(
-  all: Iterable<Authorization>,
-  workload: { readonly namespace: string; readonly authorizationPolicies: readonly string[] },
-): Authorization[] {
-  const selected: Authorization[] = [];
-  for (const policy of all) {
-    const applies =
-      policy.scope === 'global' ||
-      (policy.scope === 'namespace' && policy.namespace === workload.namespace) ||
-      (policy.scope === 'workload-selector' &&
-        workload.authorizationPolicies.includes(nameOf(policy)));
-    if (applies) selected.push(policy);
-  }
-  return selected;
-}
-
-/** `authorizations` are those that apply to the destination workload (see `selectAuthorizations`). */
+/** `authorizations` are those that apply to the destination workload (see policy-index.ts). */
 export function evaluateL4(
   authorizations: readonly Authorization[],
   connection: L4Connection,
@@ -59,37 +45,63 @@ export function evaluateL4(
   }
   const facts = factsOf(connection);
   const dryRun = dryRunNotes(authorizations, facts);
-  let allowPolicies = 0;
+  let hasAllow = false;
   for (const policy of authorizations) {
     if (policy.dryRun) continue;
-    if (policy.action === 'allow') allowPolicies += 1;
+    if (policy.action === 'allow') hasAllow = true;
     else if (matchesPolicy(policy, facts)) {
-      const policyName = nameOf(policy);
-      const reason = `explicitly denied by: ${policyName}${originOf(policy)}`;
-      return { allow: false, reason, policy: policyName, dryRun };
+      const { object, note } = originOf(policy);
+      const reason = `explicitly denied by: ${object}${note}`;
+      return { allow: false, reason, policy: object, dryRun };
     }
   }
-  if (allowPolicies === 0) {
+  if (!hasAllow) {
     return { allow: true, reason: 'no ALLOW policy applies', policy: undefined, dryRun };
   }
   const allowedBy = authorizations.find(
     (policy) => policy.action === 'allow' && !policy.dryRun && matchesPolicy(policy, facts),
   );
   if (allowedBy === undefined) {
-    const reason = 'allow policies exist, but none allowed';
-    return { allow: false, reason, policy: undefined, dryRun };
+    return { allow: false, ...noneAllowed(authorizations), dryRun };
   }
   const policyName = nameOf(allowedBy);
   return { allow: true, reason: `allowed by: ${policyName}`, policy: policyName, dryRun };
 }
 
-/** A policy that a PeerAuthentication became is named so that its owner finds the object. */
-function originOf({ name, namespace }: Authorization): string {
+function noneAllowed(authorizations: readonly Authorization[]): Pick<Verdict, 'reason' | 'policy'> {
+  const names: string[] = [];
+  for (const policy of authorizations)
+    if (policy.action === 'allow' && !policy.dryRun) names.push(nameOf(policy));
+  const shown = names.slice(0, ALLOW_NAMES_MAX).join(', ');
+  const others =
+    names.length > ALLOW_NAMES_MAX ? ` and ${names.length - ALLOW_NAMES_MAX} more` : '';
+  return {
+    reason: `allow policies exist, but none allowed: ${shown}${others}`,
+    policy: names[0],
+  };
+}
+
+const STATIC_STRICT = 'istio_converted_static_strict';
+const CONVERTED_PREFIX = 'converted_peer_authentication_';
+
+/** The object behind a policy: what was made of another kind, or of a part of one, leads its owner to the whole. */
+function originOf(policy: Authorization): { object: string; note: string } {
+  const { name, namespace } = policy;
   const demand = 'which demands mutual TLS';
-  if (name === 'istio_converted_static_strict') return ` (a STRICT PeerAuthentication, ${demand})`;
-  const converted = 'converted_peer_authentication_';
-  if (!name.startsWith(converted)) return '';
-  return ` (PeerAuthentication ${namespace}/${name.slice(converted.length)}, ${demand})`;
+  if (name === STATIC_STRICT)
+    return { object: nameOf(policy), note: ` (a STRICT PeerAuthentication, ${demand})` };
+  if (name.startsWith(CONVERTED_PREFIX)) {
+    const object = `${namespace}/${name.slice(CONVERTED_PREFIX.length)}`;
+    return { object: nameOf(policy), note: ` (PeerAuthentication ${object}, ${demand})` };
+  }
+  if (!name.startsWith(NEEDS_WAYPOINT_PREFIX)) return { object: nameOf(policy), note: '' };
+  const object = `${namespace}/${name.slice(NEEDS_WAYPOINT_PREFIX.length)}`;
+  // Sound for a root policy too: the waypoint belongs where the destination is.
+  const remedy = `tulle waypoint apply -n NAMESPACE, or annotate the policy with tulle.dev/unenforced-policy=ignore`;
+  return {
+    object,
+    note: ` (only a waypoint can judge it, and the connection came past none: ${remedy})`,
+  };
 }
 
 interface Facts {

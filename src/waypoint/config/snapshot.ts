@@ -85,6 +85,7 @@ export function compileSnapshot<C extends PoolConnection>(
     byHost.set(table.hostname, service);
     for (const address of table.addresses) byHost.set(address, service);
     problems.push(...service.compiled.problems);
+    if (table.denied !== undefined) problems.push(table.denied.reason);
     for (const destination of destinationsOf(service)) {
       const target = resolveTarget(destination.destination, input, store);
       targets.set(destination, target);
@@ -112,6 +113,9 @@ function resolveTarget<C extends PoolConnection>(
   if (broken !== undefined) return { group: undefined, broken };
   const upstream = input.upstream(destination.upstream);
   if (upstream === undefined) return brokenTarget(`host ${host} is not known to the mesh`);
+  const { denied } = upstream;
+  if (denied !== undefined)
+    return { group: undefined, broken: { status: 403, flag: '-', reason: denied.reason } };
   const group = store.resolve(upstream, { subset, port });
   if (group !== undefined) return { group, broken: undefined };
   const { provenance } = upstream;

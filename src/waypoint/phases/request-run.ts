@@ -115,6 +115,11 @@ export class RequestRun extends Deadline implements RequestHandler {
       return;
     }
     this.service = service;
+    const { denied } = service.compiled.table;
+    if (denied !== undefined) {
+      this.#fail('denied', denied.reason);
+      return;
+    }
     const decision = matchRoute(service.compiled, tunnel.port, this.request);
     if (decision.route === undefined) {
       this.#fail('no-route', decision.reason);
@@ -173,7 +178,7 @@ export class RequestRun extends Deadline implements RequestHandler {
     if (target === undefined || target.broken !== undefined) {
       const broken = target?.broken;
       const reason = broken?.reason ?? 'the destination is not configured';
-      this.#fail('broken-destination', reason, broken);
+      this.#fail(broken?.status === 403 ? 'denied' : 'broken-destination', reason, broken);
       return;
     }
     const { group } = target;

@@ -106,6 +106,8 @@ export class TcpRun implements ConnectionHandler {
   #pick(random: Random): { group: HttpGroup; endpoint: HttpEndpoint } | string {
     const { service, tunnel } = this;
     const { snapshot } = this.#engine;
+    const denied = service?.compiled.table.denied;
+    if (denied !== undefined) return denied.reason;
     const route = service?.compiled.ports.get(tunnel.port)?.entries[0]?.route;
     if (route === undefined) return `no route for ${tunnel.host}:${tunnel.port}`;
     const destination = pickDestination(route, random);
