@@ -64,6 +64,12 @@ class Edge {
   }
 }
 
+/** Who ended a connection that failed, and why, by its response flag. */
+const FAILED_BY: Readonly<Record<string, readonly [by: string, reason: string]>> = {
+  DC: ['downstream', 'reset'],
+  UF: ['upstream', 'connect failed'],
+};
+
 export class Recorder {
   readonly #deps: RecorderDeps;
   readonly #http: HttpMetrics;
@@ -106,7 +112,7 @@ export class Recorder {
       closed: tcp.closed.with(values),
       received: tcp.received.with(values),
       sent: tcp.sent.with(values),
-      failed: tcp.failed.with(values),
+      failed: tcp.failed.with([...values, ...(FAILED_BY[flags] ?? ['self', 'refused'])]),
     };
     edge.tcp.set(flags, handles);
     return handles;
