@@ -22,3 +22,8 @@ export const WINDOW_SECONDS_DEFAULT = 30;
 
 /** Edges kept at most: beyond it the idle ones go first. 20,000 is the size the console is built for. */
 export const EDGES_MAX = 20_000;
+
+/** The status of a policy waits for the node proxies' answers: looked for this often, well after a push has gone out. */
+export const ENFORCED_CHECK_MS = 200;
+/** A node proxy that does not answer in 5 s is counted as one that has not got the policy. */
+export const ENFORCED_CHECKS_MAX = 25;

@@ -25,6 +25,8 @@ import { authorityFromSecret } from './ca/root-secret.ts';
 import { tokenReviewer } from './ca/token-review.ts';
 import { startGatewayController } from './controllers/gateway.ts';
 import { startLeaderElection } from './controllers/leader.ts';
+import type { PolicySync } from './controllers/policy-status.ts';
+import { startPolicyStatusController } from './controllers/policy-status.ts';
 import { startRootCertController } from './controllers/root-cert.ts';
 import { startServiceStatusController } from './controllers/service-status.ts';
 import { CONTROL_ERRORS } from './errors.ts';
@@ -41,6 +43,8 @@ import type { ControlOptions } from './options.ts';
 import { HELP, parseControlOptions } from './options.ts';
 import type { DiscoveryPort } from './push/discovery-port.ts';
 import { startDiscoveryPort } from './push/discovery-port.ts';
+import type { ProxySyncState } from './push/proxy-stream.ts';
+import { TYPE_URL } from './push/resource-source.ts';
 
 const LEASE_NAME = 'tulle-control';
 
@@ -120,7 +124,12 @@ export async function startControl(
     { namespace: settings.rootNamespace, name: LEASE_NAME, identity: options.identity },
     () => {
       leading = true;
-      const stop = lead(deps, { options, mesh, authority });
+      const stop = lead(deps, {
+        options,
+        mesh,
+        authority,
+        policySync: () => policySync(streams()),
+      });
       return () => {
         leading = false;
         stop();
@@ -235,14 +244,27 @@ async function waitAgain(
 /** What only one replica does. */
 function lead(
   deps: InformerDeps,
-  from: { options: ControlOptions; mesh: MeshGraph; authority: CertificateAuthority },
+  from: {
+    options: ControlOptions;
+    mesh: MeshGraph;
+    authority: CertificateAuthority;
+    policySync: PolicySync;
+  },
 ): Disposer {
-  const { options, mesh, authority } = from;
+  const { options, mesh, authority, policySync } = from;
   const scope = new Scope();
   scope.add(startRootCertController(deps, () => authority.root));
   scope.add(startGatewayController(deps, { ...options.mesh, image: options.proxyImage }));
   scope.add(startServiceStatusController(deps, mesh.services));
+  scope.add(startPolicyStatusController(deps, mesh.policyStatuses, policySync));
   return () => scope.dispose();
+}
+
+function policySync(proxies: readonly ProxySyncState[]): ReturnType<PolicySync> {
+  const nodes = proxies.filter(({ type }) => type === 'ztunnel');
+  const holds = ({ types }: ProxySyncState) =>
+    types.some(({ typeUrl, state }) => typeUrl === TYPE_URL.authorization && state === 'synced');
+  return { synced: nodes.filter(holds).length, total: nodes.length };
 }
 
 function servingNames(settings: { rootNamespace: string; domain: string }): string[] {

@@ -41,6 +41,8 @@ import type { AddressValue } from '../push/resource-source.ts';
 import { keepLastGood } from './last-good.ts';
 import type { PolicyCollections, ServedBy } from './policy-graph.ts';
 import { authorizationCollections, denialBy, policyCollections } from './policy-graph.ts';
+import type { PolicyStatus } from './policy-status.ts';
+import { policyStatusCollection } from './policy-status.ts';
 
 export interface MeshSources {
   readonly namespaces: SourceCollection<Kinds.Namespace>;
@@ -74,6 +76,7 @@ export interface MeshGraph {
   readonly authorizations: Collection<Authorization>;
   readonly routeTables: Collection<BoundTable>;
   readonly upstreams: Collection<Upstream>;
+  readonly policyStatuses: Collection<PolicyStatus>;
   /** Everything that is wrong with the configuration now. */
   findings(): Finding[];
 }
@@ -90,6 +93,12 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
   const security = authorizationCollections(graph, mesh, { sources, derived, served });
   const workloads = workloadCollections(graph, mesh, { sources, services, security });
   const l7 = routeCollections(graph, mesh, { sources, policies, services, security, workloads });
+  const policyStatuses = policyStatusCollection(graph, mesh, {
+    sources,
+    kept: policies.kept,
+    services: services.bound,
+    waypoints: services.waypoints,
+  });
   const addresses = graph.join<AddressValue>('addresses', [
     graph.map('addresses.workloads', workloads, ({ workload }) => ({ kind: 'workload', workload })),
     graph.map('addresses.services', services.bound, ({ service }) => ({
@@ -105,6 +114,7 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
     authorizations: security.authorizations,
     routeTables: l7.routeTables,
     upstreams: l7.upstreams,
+    policyStatuses,
     findings: () => [...policies.findings(), ...l7.findings()],
   };
 }

@@ -22,6 +22,7 @@ import {
 } from '../derive/peer-authentication.ts';
 import type { BoundPolicy } from '../derive/request-authentication.ts';
 import { bindRequestAuthentication } from '../derive/request-authentication.ts';
+import type { Kept } from './last-good.ts';
 import { keepLastGood } from './last-good.ts';
 import type { MeshSources } from './mesh-graph.ts';
 
@@ -33,6 +34,7 @@ export interface ServedBy {
 }
 
 export interface PolicyCollections {
+  readonly kept: Collection<Kept<DerivedPolicy>>;
   readonly derived: Collection<DerivedPolicy>;
   /** Policies that must be judged by a waypoint, under each of their target keys. */
   readonly byTarget: Index<BoundPolicy>;
@@ -64,7 +66,7 @@ export function policyCollections(
   ]);
   const byTarget = graph.index('policies.byTarget', bound, ({ targets }) => targets);
   const findings = () => [...kept.entries()].flatMap(([, { findings }]) => findings);
-  return { derived: good, byTarget, findings };
+  return { kept, derived: good, byTarget, findings };
 }
 
 /** What waypoints refuse: they cannot judge by policies yet, and traffic never passes one by unjudged. */

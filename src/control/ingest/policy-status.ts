@@ -1,0 +1,99 @@
+/** The conditions of every policy object, as they should stand in its status. Derived last: they tell of everything else. */
+import type { Collection, Reads } from '#collections/collection.ts';
+import type { Graph } from '#collections/graph.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import type { DerivedPolicy } from '../derive/authorization.ts';
+import type { MeshSettings } from '../derive/mesh.ts';
+import { namespaceOf } from '../derive/mesh.ts';
+import type { PolicyCondition, TargetState } from '../derive/policy-status.ts';
+import {
+  authorizationConditions,
+  peerAuthenticationConditions,
+  requestAuthenticationConditions,
+} from '../derive/policy-status.ts';
+import { targetsOf } from '../derive/policy-target.ts';
+import type { BoundService } from '../derive/service.ts';
+import type { Waypoint } from '../derive/waypoint.ts';
+import type { Kept } from './last-good.ts';
+import type { MeshSources } from './mesh-graph.ts';
+
+const POLICY_SOURCES = [
+  'authorizationPolicies',
+  'peerAuthentications',
+  'requestAuthentications',
+] as const;
+
+export interface PolicyStatus {
+  readonly source: (typeof POLICY_SOURCES)[number];
+  readonly namespace: string;
+  readonly name: string;
+  readonly generation: number | undefined;
+  readonly conditions: readonly PolicyCondition[];
+}
+
+export function policyStatusCollection(
+  graph: Graph,
+  mesh: MeshSettings,
+  from: {
+    sources: MeshSources;
+    kept: Collection<Kept<DerivedPolicy>>;
+    services: Collection<BoundService>;
+    waypoints: Collection<Waypoint>;
+  },
+): Collection<PolicyStatus> {
+  const { sources, kept, waypoints } = from;
+  const byObject = graph.index('services.byObject', from.services, ({ kind, service }) => [
+    `${kind}/${service.namespace}/${service.name}`,
+  ]);
+  const stateOf = (target: string, reads: Reads): TargetState => {
+    const [kind, namespace, name] = target.split('/');
+    if (kind === 'Service' || kind === 'ServiceEntry') {
+      const bound = reads.lookup(byObject, target);
+      const served = bound.some(({ waypointKey }) => waypointKey !== undefined);
+      if (bound.length === 0) return { target, state: 'missing' };
+      return { target, state: served ? 'served' : 'unserved' };
+    }
+    const exists =
+      kind === 'Gateway'
+        ? reads.get(waypoints, `${namespace}/${name}`) !== undefined
+        : namespace === mesh.rootNamespace && reads.get(sources.gatewayClasses, name) !== undefined;
+    return { target, state: exists ? 'served' : 'missing' };
+  };
+  const states = (object: KubeObject & { spec?: object }, reads: Reads) =>
+    targetsOf(object.spec ?? {}, namespaceOf(object)).map((target) => stateOf(target, reads));
+  const statusOf =
+    <T extends KubeObject>(
+      source: PolicyStatus['source'],
+      conditionsOf: (object: T, reads: Reads, key: string) => PolicyCondition[],
+    ) =>
+    (object: T, reads: Reads, key: string): [string, PolicyStatus][] => {
+      const { name, generation } = object.metadata;
+      const conditions = conditionsOf(object, reads, key);
+      const namespace = namespaceOf(object);
+      return [[`${source}/${key}`, { source, namespace, name, generation, conditions }]];
+    };
+  return graph.join('policies.status', [
+    graph.flatMap(
+      'policies.status.authorization',
+      sources.authorizationPolicies,
+      statusOf('authorizationPolicies', (object, reads, key) => {
+        const { value, findings = [] } = reads.get(kept, key) ?? {};
+        return authorizationConditions(value, findings, states(object, reads));
+      }),
+    ),
+    graph.flatMap(
+      'policies.status.peer',
+      sources.peerAuthentications,
+      statusOf('peerAuthentications', (object) =>
+        peerAuthenticationConditions(object, mesh.rootNamespace),
+      ),
+    ),
+    graph.flatMap(
+      'policies.status.request',
+      sources.requestAuthentications,
+      statusOf('requestAuthentications', (object, reads) =>
+        requestAuthenticationConditions(object, states(object, reads)),
+      ),
+    ),
+  ]);
+}
