@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock } from '#test/support/fake-clock.ts';
-import { Drain, type DrainOptions, type DrainPart, LAST_CALL_MS } from './drain.ts';
+import {
+  Drain,
+  type DrainOptions,
+  type DrainPart,
+  FORCE_SETTLE_MS,
+  LAST_CALL_MS,
+} from './drain.ts';
 import { createLogger } from './log.ts';
 
 class Part implements DrainPart {
@@ -112,15 +118,17 @@ describe('Drain', () => {
     expect(part.forced).toBe('the proxy is shutting down: 25000 ms after SIGTERM');
     expect(drain.state).toBe('over');
     expect(lines.join('')).toContain('connections=3');
+    clock.advance(FORCE_SETTLE_MS);
     expect(clock.pending).toBe(0);
   });
 
   test('a second signal does not wait', async () => {
     const part = new Part();
     part.remaining = 1;
-    const { drain } = given([part]);
+    const { clock, drain } = given([part]);
     drain.signal('SIGTERM');
     drain.signal('SIGINT');
+    clock.advance(FORCE_SETTLE_MS);
     await drain.over;
     expect(part.forced).toBe('the proxy is shutting down: SIGINT while draining');
   });

@@ -42,6 +42,8 @@ export type DrainState = 'serving' | 'waiting' | 'finishing' | 'over';
 export const DRAIN_CHECK_MS = 100;
 /** What the parts say counts when they have said it this often: two that end together must not leave to each other. */
 export const DRAIN_CONFIRMATIONS = 2;
+/** What is broken off tells its log line in the turns after. */
+export const FORCE_SETTLE_MS = 100;
 /** Kept of the deadline for finishing when nobody took over, at most half of it. */
 export const LAST_CALL_MS = 5_000;
 
@@ -133,7 +135,9 @@ export class Drain {
     const { log } = this.#deps;
     log.warn('connections are cut off', { reason, connections: this.#remaining });
     for (const part of this.#deps.parts()) part.force(`the proxy is shutting down: ${reason}`);
-    this.#finish();
+    this.#state = 'over';
+    this.#timer?.cancel();
+    this.#deps.clock.after(FORCE_SETTLE_MS, this.#end);
   }
 
   #finish(): void {

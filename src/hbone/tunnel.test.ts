@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { systemClock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
+import type { H2Connection } from '#http/h2/connection.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
 import type { Connection, ConnectionHandler, TlsIdentity } from '#net/connection.ts';
 import type { ConnectHandler, Network, TlsConnectOptions } from '#net/network.ts';
@@ -206,6 +207,25 @@ test('retire sends new tunnels to a new connection while the old finishes', asyn
   await world.open();
   expect(world.dials.length).toBe(2);
   old.tunnel.write(Buffer.from('still'));
+  await until(() => world.tunnels[0].recorder.text === 'still');
+  world.pool.close();
+});
+
+test('a server that drains refuses no tunnel: those on their way are served, the next ones go to a new connection', async () => {
+  const world = new TunnelWorld();
+  const before = await world.open();
+  const [server] = world.servers;
+  (server.handler as H2Connection).drain();
+  // The client has not read the GOAWAY yet.
+  const crossing = Array.from({ length: 10 }, () => world.open());
+  await Promise.all(crossing);
+  expect(world.dials.length).toBe(1);
+  await until(() => world.pool.status()[0].streams === 11 && before.recorder.closed === false);
+  await Promise.all(Array.from({ length: 10 }, () => world.open()));
+  expect(world.dials.length).toBe(2);
+  // Not one was tried twice.
+  expect(world.tunnels.length).toBe(21);
+  before.tunnel.write(Buffer.from('still'));
   await until(() => world.tunnels[0].recorder.text === 'still');
   world.pool.close();
 });

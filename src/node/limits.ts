@@ -43,3 +43,7 @@ export const WATCH_PERIOD_MS = 100;
 export const DESCRIBED_SOURCES_MAX = 1_024;
 /** What ztunnel and Envoy write of themselves is below 500 characters; labels are not for essays. */
 export const BAGGAGE_CHARS_MAX = 2_048;
+/** How often a generation without the status ports tries to get them. */
+export const PRESENCE_RETRY_MS = 1_000;
+/** Where nobody says how long we may take to drain, as ztunnel (src/config.rs). */
+export const DRAIN_DEADLINE_MS = 5_000;

@@ -1,13 +1,17 @@
 /**
  * The agent's end of the CNI plugin: `POST /cmdadd` on a unix socket, before the pod's first process starts. 200
  * means captured, or not eligible; any other status makes the plugin fail the pod, so nothing runs uncaptured.
+ *
+ * The socket is made under another name and renamed: a new generation of the agent takes the path over from a running
+ * one, and nobody finds it missing. `POST /yield` asks the running one to give up what both cannot have.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Disposer } from '#base/disposer.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
 import { REDIRECT_ERRORS } from './errors.ts';
+import { YIELD_TIMEOUT_MS } from './ports.ts';
 
 export interface CniAdd {
   podNamespace: string;
@@ -22,41 +26,82 @@ export interface CniAnswer {
   reason: string;
 }
 
+export interface CniHandlers {
+  onAdd(add: CniAdd): Promise<CniAnswer>;
+  onYield(): void;
+}
+
+export interface CniServer {
+  /** Leaves the path alone: it may be another's by now. */
+  stop(): void;
+}
+
 export function startCniServer(
   socketPath: string,
-  log: Logger,
-  onAdd: (add: CniAdd) => Promise<CniAnswer>,
-): Disposer {
-  const answer = async (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url);
-    if (request.method !== 'POST' || pathname !== '/cmdadd') {
-      return Response.json({ error: 'only POST /cmdadd is served' }, { status: 404 });
-    }
-    const add = parseAdd(await request.json().catch(() => undefined));
-    if (add === undefined) {
-      const error = 'want {podNamespace, podName, podUid, netns}, all strings';
-      return Response.json({ error }, { status: 400 });
-    }
-    try {
-      return Response.json(await onAdd(add));
-    } catch (error) {
-      const pod = `${add.podNamespace}/${add.podName}`;
-      log.error('pod not captured', { pod, error: messageOf(error) });
-      const hint = isMeshError(error) ? error.hint : undefined;
-      return Response.json({ error: messageOf(error), hint }, { status: 500 });
-    }
+  { log, random }: { log: Logger; random: Random },
+  handlers: CniHandlers,
+): CniServer {
+  const routes: Record<string, (request: Request) => Promise<Response> | Response> = {
+    '/cmdadd': (request) => answerAdd(request, { log, handlers }),
+    '/yield': () => {
+      handlers.onYield();
+      return Response.json({ yielded: true });
+    },
   };
   try {
     mkdirSync(dirname(socketPath), { recursive: true });
-    rmSync(socketPath, { force: true });
-    const server = Bun.serve({ unix: socketPath, fetch: answer });
-    return () => void server.stop(true);
+    const ownPath = `${socketPath}.${Buffer.from(random.bytes(4)).toString('hex')}`;
+    const server = Bun.serve({
+      unix: ownPath,
+      fetch(request) {
+        const route = routes[new URL(request.url).pathname];
+        if (request.method === 'POST' && route !== undefined) return route(request);
+        const error = 'only POST /cmdadd and /yield are served';
+        return Response.json({ error }, { status: 404 });
+      },
+    });
+    renameSync(ownPath, socketPath);
+    return { stop: () => void server.stop(true) };
   } catch (cause) {
     throw new MeshError('REDIRECT_CNI_SOCKET', `cannot serve ${socketPath}: ${messageOf(cause)}`, {
       side: 'self',
       hint: REDIRECT_ERRORS.REDIRECT_CNI_SOCKET,
       cause,
     });
+  }
+}
+
+/** Undefined when it did; else why not: nobody serves the path, or one that does not know the question. */
+export async function askToYield(socketPath: string): Promise<string | undefined> {
+  try {
+    const answer = await fetch('http://agent/yield', {
+      method: 'POST',
+      unix: socketPath,
+      keepalive: false,
+      signal: AbortSignal.timeout(YIELD_TIMEOUT_MS),
+    });
+    return answer.ok ? undefined : `status ${answer.status}`;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function answerAdd(
+  request: Request,
+  { log, handlers }: { log: Logger; handlers: CniHandlers },
+): Promise<Response> {
+  const add = parseAdd(await request.json().catch(() => undefined));
+  if (add === undefined) {
+    const error = 'want {podNamespace, podName, podUid, netns}, all strings';
+    return Response.json({ error }, { status: 400 });
+  }
+  try {
+    return Response.json(await handlers.onAdd(add));
+  } catch (error) {
+    const pod = `${add.podNamespace}/${add.podName}`;
+    log.error('pod not captured', { pod, error: messageOf(error) });
+    const hint = isMeshError(error) ? error.hint : undefined;
+    return Response.json({ error: messageOf(error), hint }, { status: 500 });
   }
 }
 

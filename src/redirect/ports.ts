@@ -24,3 +24,6 @@ export const PROBE_SOURCE_IPV6 = 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff';
 
 /** Whom the kubelet runs as: others in the node's own namespace are no probes and are captured like everybody. */
 export const KUBELET_UID = 0;
+
+/** An agent that runs answers at once; one that hangs must not keep its successor from starting. */
+export const YIELD_TIMEOUT_MS = 2_000;

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { Backoff } from '#base/backoff.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
+import { setQueueMigration } from '#net/netns/listeners.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 import { ProbeExemptions } from '#redirect/probes.ts';
@@ -137,6 +138,7 @@ export class CaptureAgent {
     const captured = this.#captured.get(uid);
     if (captured === undefined) return;
     captured.redirection.remove();
+    setQueueMigration(captured.netns, false);
     this.forget(uid);
     this.#hooks.onReleased(captured.request);
   }

@@ -81,6 +81,11 @@ ${Object.keys(FLAGS)
 
 type Environment = Record<string, string | undefined>;
 
+export function statusPortsOf(options: NodeOptions) {
+  const { adminPort: admin, metricsPort: metrics, readinessPort: readiness } = options;
+  return { admin, metrics, readiness };
+}
+
 /** Undefined when help was asked for. */
 export function parseNodeOptions(argv: string[], env: Environment): NodeOptions | undefined {
   const values = parseFlags(argv);

@@ -1,5 +1,6 @@
 /** What `/status`, `/connections` and `/config_dump` say. */
 import { rfc3339At } from '#base/clock.ts';
+import type { Drain } from '#base/drain.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
@@ -13,20 +14,23 @@ export interface ReportParts {
   proxies(): readonly WorkloadProxy[];
   /** Undefined for a static node. */
   xds: XdsClient | undefined;
+  drain: Drain;
   notReady(): string | undefined;
 }
 
 export function statusSource(parts: ReportParts): StatusSource {
   const { context, registry } = parts.assembly;
+  const notReady = () => (parts.drain.state === 'serving' ? parts.notReady() : 'draining');
   return {
     registry,
-    notReady: () => parts.notReady(),
+    notReady,
     status: (reports) => ({
       role: 'node',
       threads: 1 + reports.length,
       node: parts.nodeName,
-      ready: parts.notReady() === undefined,
-      notReady: parts.notReady(),
+      ready: notReady() === undefined,
+      notReady: notReady(),
+      drain: parts.drain.state,
       snapshot: snapshotOf(parts),
       xds: parts.xds?.status(),
       workloads: parts.proxies().map((proxy) => ({

@@ -55,18 +55,20 @@ const ADMIN: Record<string, Route> = {
 };
 
 export function startStatusServers(source: StatusSource, ports: StatusPorts): StatusServers {
-  const servers = [
-    serve('127.0.0.1', ports.admin, ADMIN, source),
-    serve('0.0.0.0', ports.metrics, PUBLIC, source),
-    serve('0.0.0.0', ports.readiness, { '/healthz/ready': READY }, source),
-  ];
-  const [admin, metrics, readiness] = servers.map((server) => server.port ?? 0);
-  return {
-    ports: { admin, metrics, readiness },
-    stop() {
-      for (const server of servers) void server.stop(true);
-    },
+  const servers: ReturnType<typeof serve>[] = [];
+  const stop = () => {
+    for (const server of servers) void server.stop(true);
   };
+  try {
+    servers.push(serve('127.0.0.1', ports.admin, ADMIN, source));
+    servers.push(serve('0.0.0.0', ports.metrics, PUBLIC, source));
+    servers.push(serve('0.0.0.0', ports.readiness, { '/healthz/ready': READY }, source));
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  const [admin, metrics, readiness] = servers.map((server) => server.port ?? 0);
+  return { ports: { admin, metrics, readiness }, stop };
 }
 
 function serve(

@@ -1,0 +1,102 @@
+/**
+ * A node proxy is replaced while mixed traffic runs: nothing fails, whichever of the two comes first, the new proxy or the
+ * end of the old. Real processes, namespaces, rules and mutual TLS. Needs root.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { CapturedPair, type Program, SERVICE_IP } from '#test/support/captured-pair.ts';
+import { missingFor } from '#test/support/lab.ts';
+import {
+  failuresOf,
+  parseTraffic,
+  TRAFFIC_LOAD,
+  TRAFFIC_SERVER,
+} from '#test/support/traffic/traffic.ts';
+
+const skip = missingFor({ programs: ['ip', 'nsenter'], root: true }) !== undefined;
+const GRACE = { TERMINATION_GRACE_PERIOD_SECONDS: '60' };
+
+describe.skipIf(skip)('a node proxy that is replaced', () => {
+  let pair: CapturedPair;
+
+  beforeAll(async () => {
+    pair = await CapturedPair.make();
+    pair.start(pair.server.inside(TRAFFIC_SERVER));
+  });
+
+  afterAll(async () => {
+    await pair?.[Symbol.asyncDispose]();
+  });
+
+  const load = (seconds: number): Program =>
+    pair.start(pair.client.inside([...TRAFFIC_LOAD, SERVICE_IP, String(seconds)]));
+
+  const resultOf = async (program: Program) => {
+    await program.exited;
+    return parseTraffic(program.output());
+  };
+
+  test('loses nothing when the new one is there first, nor when the old one is told to go first', async () => {
+    const first = await pair.startNode(GRACE);
+    const traffic = load(5);
+    await traffic.says('running');
+    const second = await pair.startNode(GRACE);
+    first.kill('SIGTERM');
+    await first.says('takes nothing new');
+    second.kill('SIGTERM');
+    await second.says('draining');
+    const third = await pair.startNode(GRACE);
+    await second.says('takes nothing new');
+    const kinds = await resultOf(traffic);
+    expect(failuresOf(kinds)).toEqual([]);
+    for (const { ok } of Object.values(kinds)) expect(ok).toBeGreaterThan(50);
+    // The stream has ended, and with it what the old ones had left.
+    expect(await Promise.all([first.exited, second.exited])).toEqual([0, 0]);
+    expect(second.output()).toContain('drained');
+    third.kill('SIGKILL');
+    await third.exited;
+  }, 30_000);
+
+  test('that is killed leaves what waits at its listeners to the one beside it', async () => {
+    const first = await pair.startNode(GRACE);
+    const second = await pair.startNode(GRACE);
+    // Stopped, it accepts nothing: what the kernel gives it waits.
+    first.kill('SIGSTOP');
+    const traffic = load(1);
+    const atFirst = () => pair.client.run('ss', '-Hltn', 'sport', '=', ':15001').split('\n');
+    while (!atFirst().some((line) => /LISTEN\s+[1-9]/.test(line))) await Bun.sleep(5);
+    first.kill('SIGKILL');
+    const kinds = await resultOf(traffic);
+    expect(failuresOf(kinds)).toEqual([]);
+    second.kill('SIGKILL');
+    await second.exited;
+  }, 30_000);
+
+  test('cuts off what outlives the deadline, with a line for each connection', async () => {
+    const node = await pair.startNode({ TERMINATION_GRACE_PERIOD_SECONDS: '2' });
+    const traffic = load(10);
+    await traffic.says('running');
+    node.kill('SIGTERM');
+    expect(await node.exited).toBe(0);
+    traffic.kill('SIGKILL');
+    const cut = node
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('the proxy is shutting down: 1000 ms after SIGTERM'));
+    // The stream, seen from both its ends.
+    const stream = cut.filter((line) => line.includes(':8082'));
+    expect(stream.length).toBeGreaterThanOrEqual(2);
+    for (const line of stream) expect(line).toContain('closed_by="operator" reason="shutdown"');
+  }, 30_000);
+
+  test('ends at once at a second signal', async () => {
+    const node = await pair.startNode(GRACE);
+    const traffic = load(10);
+    await traffic.says('running');
+    node.kill('SIGTERM');
+    await node.says('draining');
+    node.kill('SIGINT');
+    expect(await node.exited).toBe(0);
+    traffic.kill('SIGKILL');
+    expect(node.output()).toContain('the proxy is shutting down: SIGINT while draining');
+  }, 30_000);
+});
