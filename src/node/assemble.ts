@@ -11,6 +11,7 @@ import { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { exposeBuild } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { AccessLogFormat } from './access-log.ts';
+import { type DnsOptions, dnsContext } from './dns/dns-context.ts';
 import { DescribedSources } from './inbound/described-sources.ts';
 import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
@@ -38,6 +39,8 @@ export interface AssemblyOptions {
   podLimits?: Partial<PodLimits>;
   /** Revocation lists, followed as the file changes. */
   crlFile?: string;
+  /** Of the DNS proxy; the rest is as ztunnel's defaults. */
+  dns?: DnsOptions;
   /** Data workers besides this thread. */
   workers?: number;
   /** Takes access log text; false when it is full. */
@@ -67,12 +70,11 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     revocations && ((chain) => revocations.judge(chain, 'upstream'));
   const pool = new TunnelPool({ network, clock, identities, judgePeer }, { mark: PROXY_MARK });
   revocations?.onChange(() => pool.judgeAgain());
+  const base = { clock, random, log, network, state: new MeshState() };
+  const dns = dnsContext({ ...base, registry, usages }, options.dns);
   const context: NodeContext = {
-    clock,
-    random,
-    log,
-    network,
-    state: new MeshState(),
+    ...base,
+    dns,
     identities,
     pool,
     telemetry,

@@ -3,6 +3,7 @@
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
+import { DNS_PORT } from '#redirect/ports.ts';
 import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { type Assembly, type AssemblyOptions, assembleNode } from './assemble.ts';
@@ -27,10 +28,11 @@ export async function startStaticFile(
   options: StaticNodeOptions,
 ): Promise<StaticNode> {
   const mesh = readStaticMesh(path);
-  for (const pod of mesh.pods) {
-    if (pod.capture && pod.netns !== undefined) redirectOnce(pod.netns, DEFAULT_RULES);
+  const node = startStaticNode(mesh, options);
+  for (const { capture, netns } of mesh.pods) {
+    if (capture && netns !== undefined) redirectOnce(netns, { ...DEFAULT_RULES, dns: true });
   }
-  return startStaticNode(mesh, options);
+  return node;
 }
 
 export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): StaticNode {
@@ -54,6 +56,8 @@ export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): S
     const proxy = new WorkloadProxy(assembly.context, identity, {
       listenAddress: pod.listenAddress,
       ports: pod.ports,
+      // In the proxy's own namespace several pods would share the port.
+      dnsPort: netns === undefined ? undefined : DNS_PORT,
     });
     proxy.start();
     return proxy;

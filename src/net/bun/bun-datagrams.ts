@@ -13,6 +13,7 @@ import type {
 } from '../datagram.ts';
 import { NET_ERRORS } from '../errors.ts';
 import * as raw from '../netns/raw-socket.ts';
+import { crash } from './socket-callbacks.ts';
 
 type BunSocket = Bun.udp.Socket<'buffer'>;
 
@@ -53,7 +54,12 @@ class Adopted {
       fd,
       socket: {
         data: (_socket: BunSocket, bytes: Buffer, port: number, address: string) => {
-          if (!this.#closed) handler.onDatagram(bytes, { address, port });
+          if (this.#closed) return;
+          try {
+            handler.onDatagram(bytes, { address, port });
+          } catch (error) {
+            crash(error);
+          }
         },
         error: (first: unknown, second?: unknown) => fail(second ?? first),
       },

@@ -29,7 +29,7 @@ export const STREAM_CALLBACKS: SocketCallbacks = {
 };
 
 /** Bun hands exceptions of our own callbacks to `error`: those are bugs and must end the process. */
-function crash(error: unknown): void {
+export function crash(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });

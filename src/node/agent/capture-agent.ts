@@ -1,5 +1,5 @@
 /**
- * The pods of this node that are captured. Capturing is: rules, then listeners, then (with certificate and HBONE
+ * The pods of this node that are captured. Capturing is: listeners, then rules, then (with certificate and HBONE
  * listener) the pod is reported captured. Every step may be repeated; one pod has one attempt at a time.
  */
 import { existsSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import { setQueueMigration } from '#net/netns/listeners.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
+import { DNS_PORT } from '#redirect/ports.ts';
 import { ProbeExemptions } from '#redirect/probes.ts';
 import type { Watched } from '#redirect/reconcile.ts';
 import { Redirection } from '#redirect/redirection.ts';
@@ -15,7 +16,7 @@ import type { RuleOptions } from '#redirect/rules.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { CAPTURE_RETRY_CAP_MS, CAPTURE_RETRY_INITIAL_MS } from '../limits.ts';
 import type { NodeContext } from '../workload/context.ts';
-import { WorkloadProxy } from '../workload/workload-proxy.ts';
+import { type ProxyOptions, WorkloadProxy } from '../workload/workload-proxy.ts';
 
 export interface CaptureRequest {
   readonly uid: string;
@@ -158,15 +159,17 @@ export class CaptureAgent {
     if (this.#captured.has(request.uid)) return;
     if (!existsSync(request.netnsPath)) throw noNamespace(request);
     const netns = openNamespace(request.netnsPath);
-    const proxy = new WorkloadProxy(this.#context, { ...request, netns }, listenOptions());
+    const proxy = new WorkloadProxy(this.#context, { ...request, netns }, optionsFor(request));
     const redirection = new Redirection(netns);
     let addresses: string[];
     try {
+      // Before the rules: what they redirect must find somebody.
+      proxy.start();
       redirection.apply(rulesFor(request, proxy));
       addresses = redirection.addresses();
       this.#probes.add(addresses);
-      proxy.start();
     } catch (error) {
+      proxy.stop('the pod cannot be captured');
       redirection.close();
       netns.close();
       throw error;
@@ -198,9 +201,12 @@ function rulesFor({ options }: CaptureRequest, proxy: WorkloadProxy): RuleOption
   return { ...options, dns: options.dns && proxy.servesDns };
 }
 
-/** `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4. */
-function listenOptions(): { listenAddress: string } {
-  return { listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0' };
+function optionsFor({ options }: CaptureRequest): ProxyOptions {
+  return {
+    // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
+    listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
+    dnsPort: options.dns ? DNS_PORT : undefined,
+  };
 }
 
 function noNamespace(request: CaptureRequest): MeshError {

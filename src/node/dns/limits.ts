@@ -6,8 +6,15 @@ export const LOCAL_TTL_SECONDS = 30;
 /** Queries of one pod that wait for an upstream or for discovery. A resolver has two a thread; an app with 128 threads
  * that all look up at once still fits. Each holds up to three descriptors. */
 export const PENDING_QUERIES_PER_POD_MAX = 256;
-/** Of all pods of the node: with the three tries of each below 16,384 descriptors. */
-export const PENDING_QUERIES_MAX = 4096;
+/** Of all pods of the node; each may hold UPSTREAM_TRIES descriptors. */
+const PENDING_QUERIES_MAX = 4096;
+/** At most a quarter of the open files of this process goes to look-ups: what they are for needs the rest. */
+const PENDING_DESCRIPTOR_SHARE = 4;
+
+export function pendingQueriesMax(openFilesMax: number): number {
+  const share = Math.floor(openFilesMax / (UPSTREAM_TRIES * PENDING_DESCRIPTOR_SHARE));
+  return Math.max(1, Math.min(PENDING_QUERIES_MAX, share));
+}
 
 /** As ztunnel (src/dns/server.rs): a TCP client that neither asks nor is owed an answer is closed. */
 export const TCP_IDLE_MS = 5_000;
@@ -23,6 +30,7 @@ export const UPSTREAM_TRY_MS = 1_500;
 export const UPSTREAM_TRIES = 3;
 export const UPSTREAM_DEADLINE_MS = UPSTREAM_TRY_MS * UPSTREAM_TRIES;
 
+export const RESOLV_CONF = '/etc/resolv.conf';
 /** resolv.conf(5) MAXNS. */
 export const NAMESERVERS_MAX = 3;
 /** How often resolv.conf is looked at, when it is needed at all. */

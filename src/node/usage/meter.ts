@@ -6,6 +6,8 @@ export type LimitName =
   | 'outbound-connections'
   | 'streams'
   | 'pending-connects'
+  | 'dns-queries'
+  | 'dns-connections'
   | 'buffered-bytes';
 
 export class Meter implements AcceptGate {

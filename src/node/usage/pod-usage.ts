@@ -4,6 +4,7 @@
  */
 import { MeshError } from '#base/errors.ts';
 import type { BufferAccount } from '#net/pipe/outbox.ts';
+import { PENDING_QUERIES_PER_POD_MAX, TCP_CONNECTIONS_PER_POD_MAX } from '../dns/limits.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { type LimitName, Meter } from './meter.ts';
 import type { PodLimits } from './pod-limits.ts';
@@ -19,6 +20,9 @@ export class PodUsage implements BufferAccount {
   readonly outbound: Meter;
   readonly streams: Meter;
   readonly pending: Meter;
+  /** Look-ups that wait for discovery or for a name server. */
+  readonly dnsQueries: Meter;
+  readonly dnsConnections: Meter;
   readonly limits: PodLimits;
 
   constructor(limits: PodLimits, onLimit: OnLimit) {
@@ -28,10 +32,19 @@ export class PodUsage implements BufferAccount {
     this.outbound = new Meter('outbound-connections', limits.outboundConnectionsMax, onLimit);
     this.streams = new Meter('streams', limits.streamsMax, onLimit);
     this.pending = new Meter('pending-connects', limits.pendingConnectsMax, onLimit);
+    this.dnsQueries = new Meter('dns-queries', PENDING_QUERIES_PER_POD_MAX, onLimit);
+    this.dnsConnections = new Meter('dns-connections', TCP_CONNECTIONS_PER_POD_MAX, onLimit);
   }
 
   get meters(): readonly Meter[] {
-    return [this.inbound, this.outbound, this.streams, this.pending];
+    return [
+      this.inbound,
+      this.outbound,
+      this.streams,
+      this.pending,
+      this.dnsQueries,
+      this.dnsConnections,
+    ];
   }
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { LIMIT_LOG_PERIOD_MS } from '../limits.ts';
-import type { LimitName } from './meter.ts';
+import { type LimitName, Meter } from './meter.ts';
 import type { PodLimits } from './pod-limits.ts';
 import { type OnLimit, PodUsage } from './pod-usage.ts';
 
@@ -56,6 +56,11 @@ export class Usages {
     const usage = new PodUsage(this.limits, this.#reporter(pod));
     this.#open.set(usage, pod);
     return usage;
+  }
+
+  /** A limit that all pods share. */
+  shared(limit: LimitName, max: number): Meter {
+    return new Meter(limit, max, this.#reporter({ namespace: '*', name: '*' }));
   }
 
   close(usage: PodUsage): void {

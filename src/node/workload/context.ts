@@ -6,6 +6,7 @@ import type { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
 import type { Revocations } from '#identity/trust/crl-file.ts';
 import type { Network, NetworkNamespace } from '#net/network.ts';
+import type { DnsContext } from '../dns/dns-context.ts';
 import type { DescribedSources } from '../inbound/described-sources.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import type { NodeTelemetry } from '../telemetry.ts';
@@ -22,6 +23,7 @@ export interface NodeContext {
   readonly pool: TunnelPool;
   readonly telemetry: NodeTelemetry;
   readonly usages: Usages;
+  readonly dns: DnsContext;
   readonly sources: DescribedSources;
   readonly trustDomain: string;
   /** Undefined: nobody keeps revocation lists. */

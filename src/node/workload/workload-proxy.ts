@@ -18,6 +18,7 @@ import type { TlsIdentity } from '#net/connection.ts';
 import { listenersOn, setQueueMigration } from '#net/netns/listeners.ts';
 import type { JudgePeer, Listener, TlsListener } from '#net/network.ts';
 import { INBOUND_HBONE_PORT, INBOUND_PLAINTEXT_PORT, OUTBOUND_PORT } from '#redirect/ports.ts';
+import { DnsProxy } from '../dns/dns-proxy.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { acceptHbone, acceptPlaintext } from '../inbound/inbound.ts';
 import { WATCH_PERIOD_MS } from '../limits.ts';
@@ -33,6 +34,8 @@ export interface ProxyOptions {
   listenAddress: string;
   /** Instead of 15001, 15006 and 15008, where several proxies share one namespace. */
   ports?: { outbound: number; plaintext: number; hbone: number };
+  /** Where look-ups are answered; undefined: they are not. */
+  dnsPort?: number;
 }
 
 const ISTIO_PORTS = {
@@ -52,6 +55,7 @@ export class WorkloadProxy implements DrainPart {
   /** Of 15001 and 15006. */
   #plain: Listener[] = [];
   #hbone: TlsListener | undefined = undefined;
+  #dns: DnsProxy | undefined = undefined;
   /** The same listeners in the data workers, where there are any. */
   #remote: RemoteProxy | undefined = undefined;
   #left = false;
@@ -71,9 +75,9 @@ export class WorkloadProxy implements DrainPart {
     return this.#hbone !== undefined && (this.#remote?.ready ?? true);
   }
 
-  /** Whether this proxy answers on 15053: look-ups are captured only then. */
+  /** Once started somebody answers on 15053, this proxy or its predecessor: look-ups are captured only then. */
   get servesDns(): boolean {
-    return false;
+    return this.#options.dnsPort !== undefined;
   }
 
   /** Another generation serves the pod and this one cannot yet. */
@@ -98,7 +102,8 @@ export class WorkloadProxy implements DrainPart {
       log.warn('connections that wait may be lost when this proxy is replaced', { pod, failure });
     }
     try {
-      if (!this.#othersListen()) this.#openPlain();
+      if (!this.#othersListen(this.#options.dnsPort)) this.#openDns();
+      if (!this.#othersListen(this.#ports.outbound)) this.#openPlain();
     } catch (error) {
       this.stop('its listeners cannot be opened');
       throw error;
@@ -110,7 +115,9 @@ export class WorkloadProxy implements DrainPart {
       }),
     );
     const { pod, principal } = this;
-    this.#remote = workers?.serve({ ...pod, principal }, this.#options, () => this.#announce());
+    // Look-ups are few and small: the main loop has them alone.
+    const shared = { ...this.#options, dnsPort: undefined };
+    this.#remote = workers?.serve({ ...pod, principal }, shared, () => this.#announce());
     this.#scope.add(this.#followIdentity());
     if (revocations !== undefined) {
       this.#scope.add(revocations.onChange(() => this.live.judgeAgain(judgeWith(revocations))));
@@ -142,6 +149,7 @@ export class WorkloadProxy implements DrainPart {
     this.#left = true;
     for (const listener of this.#plain) listener.stop();
     this.#hbone?.stop();
+    this.#dns?.leave();
     this.#remote?.leave();
     this.live.drain();
   }
@@ -157,6 +165,7 @@ export class WorkloadProxy implements DrainPart {
     this.leave();
     this.#onReady = [];
     this.force(reason);
+    this.#dns?.stop();
     this.#remote?.stop(reason);
     this.#context.usages.close(this.#usage);
     if (this.pod.netns !== undefined) this.#context.pool.release(this.pod.netns);
@@ -174,9 +183,8 @@ export class WorkloadProxy implements DrainPart {
     ];
   }
 
-  #othersListen(): boolean {
-    const { outbound } = this.#ports;
-    return outbound !== 0 && listenersOn(this.pod.netns, outbound) > 0;
+  #othersListen(port = 0): boolean {
+    return port !== 0 && listenersOn(this.pod.netns, port) > 0;
   }
 
   #followIdentity(): Disposer {
@@ -199,7 +207,7 @@ export class WorkloadProxy implements DrainPart {
     try {
       if (this.watching) {
         const known = state.current.podNamed(namespace, name) !== undefined;
-        if (!(known && identity !== undefined) && this.#othersListen()) return;
+        if (!(known && identity !== undefined) && this.#othersListen(this.#ports.outbound)) return;
         this.#openPlain();
       }
       if (identity === undefined || this.#hbone !== undefined) return;
@@ -218,8 +226,18 @@ export class WorkloadProxy implements DrainPart {
     for (const callback of callbacks) callback();
   }
 
+  #openDns(): void {
+    const { dnsPort } = this.#options;
+    if (dnsPort === undefined || this.#dns !== undefined) return;
+    const dns = new DnsProxy(this.#context.dns, this.pod, this.#usage);
+    dns.start(dnsPort);
+    this.#dns = dns;
+  }
+
   #openPlain(): void {
     const { network } = this.#context;
+    // First: a predecessor leaves when it sees the others.
+    this.#openDns();
     const { outbound, plaintext } = this.#ports;
     const deps = this.#deps();
     const usage = this.#usage;

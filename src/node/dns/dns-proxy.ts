@@ -1,0 +1,147 @@
+/**
+ * The DNS listeners of one captured pod: UDP and TCP on 15053 of both loopback addresses inside its network namespace,
+ * where the capture rules send what the pod asks of port 53. Answers leave the socket that was asked, so connection
+ * tracking turns their source back into the name server's.
+ */
+import { isMeshError, messageOf } from '#base/errors.ts';
+import { isIpv6 } from '#base/ip.ts';
+import type { Connection, SocketAddress } from '#net/connection.ts';
+import type { BoundDatagrams } from '#net/datagram.ts';
+import { type ConntrackReader, openConntrack } from '#net/netns/conntrack.ts';
+import type { Listener } from '#net/network.ts';
+import { PROXY_MARK } from '../marks.ts';
+import type { PodUsage } from '../usage/pod-usage.ts';
+import type { PodIdentity } from '../workload/context.ts';
+import type { DnsContext } from './dns-context.ts';
+import { PodLookups, type Waiting } from './pod-lookups.ts';
+import { TcpClient } from './tcp-client.ts';
+
+const LOOPBACK = ['127.0.0.1', '::1'];
+
+export class DnsProxy {
+  readonly #context: DnsContext;
+  readonly #pod: PodIdentity;
+  readonly #usage: PodUsage;
+  readonly #lookups: PodLookups;
+  readonly #sockets: BoundDatagrams[] = [];
+  readonly #listeners: Listener[] = [];
+  readonly #clients = new Set<TcpClient>();
+  readonly #waiting = new Set<Waiting>();
+  #conntrack: ConntrackReader | undefined = undefined;
+
+  constructor(context: DnsContext, pod: PodIdentity, usage: PodUsage) {
+    this.#context = context;
+    this.#pod = pod;
+    this.#usage = usage;
+    this.#lookups = new PodLookups(context, pod, usage.dnsQueries);
+  }
+
+  /** The one that was opened, where any was asked for. */
+  get port(): number {
+    return this.#sockets[0]?.port ?? 0;
+  }
+
+  /** Listens before it returns; throws when it cannot. A pod without IPv6 has no `::1`: then IPv4 is all there is. */
+  start(port: number): void {
+    try {
+      this.#conntrack = this.#openConntrack();
+      for (const address of LOOPBACK) {
+        try {
+          this.#listen({ address, port: port || this.port });
+        } catch (error) {
+          if (!isIpv6(address) || !isMeshError(error)) throw error;
+          this.#context.log.debug('no DNS on IPv6', { pod: this.#name, error: error.message });
+        }
+      }
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  /**
+   * No new connections. Datagrams are answered to the end: a successor shares the port, and to close the socket would lose
+   * what waits in it.
+   */
+  leave(): void {
+    for (const listener of this.#listeners.splice(0)) listener.stop();
+  }
+
+  stop(): void {
+    this.leave();
+    for (const socket of this.#sockets.splice(0)) socket.close();
+    for (const client of this.#clients) client.stop();
+    for (const waiting of this.#waiting) waiting.cancel();
+    this.#waiting.clear();
+    this.#conntrack?.close();
+    this.#conntrack = undefined;
+  }
+
+  get #name(): string {
+    return `${this.#pod.namespace}/${this.#pod.name}`;
+  }
+
+  #openConntrack(): ConntrackReader | undefined {
+    try {
+      return openConntrack(this.#pod.netns);
+    } catch (error) {
+      const consequence = 'queries go to the name servers of this proxy';
+      this.#context.log.warn('cannot see which name server a pod asks', {
+        pod: this.#name,
+        consequence,
+        error: messageOf(error),
+      });
+      return undefined;
+    }
+  }
+
+  #listen(place: SocketAddress): void {
+    const { network, datagrams } = this.#context;
+    const shared = { namespace: this.#pod.netns, mark: PROXY_MARK, reusePort: true };
+    const socket: BoundDatagrams = datagrams.bind(
+      { ...place, ...shared },
+      {
+        onDatagram: (bytes, from) => this.#asked(socket, bytes, from),
+        onError: (error) => {
+          this.#context.log.warn('DNS socket', { pod: this.#name, error: error.message });
+        },
+      },
+    );
+    this.#sockets.push(socket);
+    const { port } = socket;
+    const gate = this.#usage.dnsConnections;
+    this.#listeners.push(
+      network.listen({ ...place, ...shared, port, gate }, (connection) => this.#accept(connection)),
+    );
+  }
+
+  #asked(socket: BoundDatagrams, bytes: Uint8Array, from: SocketAddress): void {
+    const receiver = { address: socket.address, port: socket.port };
+    const waiting = this.#lookups.handle(
+      {
+        query: bytes,
+        protocol: 'udp',
+        server: () => this.#conntrack?.originalDestination({ sender: from, receiver }),
+      },
+      {
+        onReply: (reply) => void socket.send(reply, from),
+        onDone: () => {
+          if (waiting !== undefined) this.#waiting.delete(waiting);
+        },
+      },
+    );
+    if (waiting !== undefined) this.#waiting.add(waiting);
+  }
+
+  #accept(connection: Connection): TcpClient {
+    const { network, clock } = this.#context;
+    const original = network.originalDestination(connection);
+    const client = new TcpClient(connection, original, {
+      clock,
+      lookups: this.#lookups,
+      onGone: () => this.#clients.delete(client),
+    });
+    this.#clients.add(client);
+    return client;
+  }
+}
