@@ -13,6 +13,8 @@ export interface IssueOptions {
   validForMs?: number;
   /** A DNS name instead of the URI. */
   dns?: string;
+  /** An IP address instead of the URI. */
+  ip?: string;
 }
 
 export interface TestCa {
@@ -35,6 +37,7 @@ interface Issuer {
 
 function nameOf(uri: string, options: IssueOptions): x509.JsonGeneralName {
   if (options.dns !== undefined) return { type: 'dns', value: options.dns };
+  if (options.ip !== undefined) return { type: 'ip', value: options.ip };
   return { type: 'url', value: uri };
 }
 

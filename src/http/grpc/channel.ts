@@ -1,20 +1,26 @@
 /**
- * A gRPC connection of a proxy to the control plane: TLS to a named server, bearer token. The root file is read
- * once a channel, the token file at every call, since both rotate underneath. Messages are bytes here; their
- * meaning is the caller's. Used by the xDS client and the CA client.
+ * A gRPC connection of a proxy to the control plane: HTTP/2 over TLS to a named server, bearer token. The root file is
+ * read once a channel, the token file at every call, since both rotate underneath. Connects at the first call and
+ * again at the next one after it broke. Messages are bytes here; their meaning is the caller's (xDS, the CA).
  */
+import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
-import * as grpc from '@grpc/grpc-js';
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
+import { parseHostPort, parseIp } from '#base/ip.ts';
+import { BunNetwork } from '#net/bun/bun-network.ts';
+import type { ConnectionHandler, TlsConnection } from '#net/connection.ts';
+import { judgeByAddress } from '#net/tls/peer-address.ts';
+import { MessageHead } from '../dispatch/message-head.ts';
+import { H2ClientConnection } from '../h2/client.ts';
+import { ClientCall } from './client-call.ts';
 import {
   CALL_TIMEOUT_MS,
   KEEPALIVE_TIME_MS,
   KEEPALIVE_TIMEOUT_MS,
-  RECEIVE_BYTES_MAX,
   WINDOW_BYTES,
 } from './limits.ts';
-import { errorOfStatus } from './status.ts';
+import { GRPC_STATUS } from './status.ts';
 
 export interface ControlEndpoint {
   /** `host:port`. */
@@ -45,53 +51,142 @@ export interface GrpcChannel {
   unary(method: string, request: Uint8Array): Promise<Uint8Array>;
   /** Content of the root file that this channel trusts. */
   readonly roots: string;
+  /** Takes no more calls; those that run finish. */
   close(): void;
 }
 
-const asBuffer = (bytes: Uint8Array) =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const asBytes = (buffer: Buffer): Uint8Array => buffer;
+const H2_OPTIONS = {
+  streamWindowBytes: WINDOW_BYTES,
+  connectionWindowBytes: WINDOW_BYTES,
+  keepAlive: { intervalMs: KEEPALIVE_TIME_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
+};
 
 /** Throws a MeshError when the root file cannot be read. Does not connect yet. */
 export function openChannel(clock: Clock, endpoint: ControlEndpoint): GrpcChannel {
-  const roots = readRoots(endpoint.rootFile);
-  const client = new grpc.Client(
-    endpoint.address,
-    grpc.credentials.createSsl(Buffer.from(roots)),
-    channelOptions(endpoint),
-  );
-  return {
-    roots,
-    close: () => client.close(),
-    stream(method, handler) {
-      const call = client.makeBidiStreamRequest(method, asBuffer, asBytes, metadataOf(endpoint));
-      let failure: unknown;
-      call.on('data', (bytes: Uint8Array) => handler.onMessage(bytes));
-      // `status` always follows; without a listener the error event would throw.
-      call.on('error', (error) => {
-        failure = error;
+  return new Channel(clock, endpoint);
+}
+
+class Channel implements GrpcChannel {
+  readonly roots: string;
+  readonly #clock: Clock;
+  readonly #endpoint: ControlEndpoint;
+  readonly #network: BunNetwork;
+  #client: H2ClientConnection | undefined = undefined;
+  #connecting = false;
+  #closed = false;
+  /** Calls made while there is no connection. */
+  #waiting: ClientCall[] = [];
+
+  constructor(clock: Clock, endpoint: ControlEndpoint) {
+    this.roots = readRoots(endpoint.rootFile);
+    this.#clock = clock;
+    this.#endpoint = endpoint;
+    this.#network = new BunNetwork({ clock });
+  }
+
+  stream(method: string, handler: ClientStreamHandler): ClientStream {
+    const call = new ClientCall(headOf(this.#endpoint, method), handler);
+    this.#start(call);
+    return call;
+  }
+
+  unary(method: string, request: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      let response: Uint8Array = new Uint8Array();
+      const head = headOf(this.#endpoint, method);
+      head.set('grpc-timeout', `${CALL_TIMEOUT_MS}m`);
+      const call = new ClientCall(head, {
+        onMessage: (bytes) => {
+          response = bytes;
+        },
+        onClose(error) {
+          timer.cancel();
+          if (error === undefined) resolve(response);
+          else reject(error);
+        },
       });
-      call.on('status', (status) => handler.onClose(errorOfStatus(status, failure)));
-      return { send: (bytes) => void call.write(bytes), cancel: () => call.cancel() };
-    },
-    unary(method, request) {
-      return new Promise((resolve, reject) => {
-        const deadline = clock.wallTime() + CALL_TIMEOUT_MS;
-        client.makeUnaryRequest(
-          method,
-          asBuffer,
-          asBytes,
-          request,
-          metadataOf(endpoint),
-          { deadline },
-          (error, response) => {
-            if (error !== null) reject(errorOfStatus(error, error));
-            else resolve(response ?? new Uint8Array());
-          },
-        );
+      const timer = this.#clock.after(CALL_TIMEOUT_MS, () => {
+        const details = `no answer in ${CALL_TIMEOUT_MS} ms`;
+        call.stop({ code: GRPC_STATUS.deadlineExceeded, details });
       });
-    },
-  };
+      call.send(request);
+      call.end();
+      this.#start(call);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const call of this.#waiting.splice(0)) call.cancel();
+    this.#client?.drain();
+  }
+
+  #start(call: ClientCall): void {
+    if (this.#client !== undefined && this.#client.capacity > 0) {
+      call.start(this.#client);
+      return;
+    }
+    this.#waiting.push(call);
+    if (this.#connecting) return;
+    this.#connecting = true;
+    // What is full or going away finishes what it has.
+    this.#client?.drain();
+    this.#connect().catch((error: unknown) => this.#failed(error));
+  }
+
+  async #connect(): Promise<void> {
+    const target = parseHostPort(this.#endpoint.address);
+    if (target === undefined) throw new Error(`${this.#endpoint.address} is not HOST:PORT`);
+    const { host, port } = target;
+    const found = parseIp(host) === undefined ? await lookup(host, { all: true }) : undefined;
+    const addresses = found?.map(({ address }) => address) ?? [host];
+    this.#dial({ addresses, port, name: this.#endpoint.serverName ?? host });
+  }
+
+  /** One address after the other. */
+  #dial(target: { addresses: readonly string[]; port: number; name: string }): void {
+    const { addresses, port, name } = target;
+    const [address, ...others] = addresses;
+    const judgePeer = judgeByAddress(name);
+    this.#network.connectTls(
+      {
+        address,
+        port,
+        identity: undefined,
+        trustBundle: this.roots,
+        serverName: judgePeer === undefined ? name : undefined,
+        judgePeer,
+        alpn: ['h2'],
+        connectTimeoutMs: CALL_TIMEOUT_MS,
+      },
+      {
+        onOpen: (connection) => this.#opened(connection),
+        onFail: (error) => {
+          if (others.length === 0) this.#failed(error);
+          else this.#dial({ ...target, addresses: others });
+        },
+      },
+    );
+  }
+
+  #opened(connection: TlsConnection): ConnectionHandler {
+    const client = new H2ClientConnection(connection, { clock: this.#clock }, H2_OPTIONS);
+    this.#client = client;
+    this.#connecting = false;
+    for (const call of this.#waiting.splice(0)) {
+      if (!call.over) call.start(client);
+    }
+    if (this.#closed) client.drain();
+    return client;
+  }
+
+  #failed(error: unknown): void {
+    this.#connecting = false;
+    const details = messageOf(error);
+    for (const call of this.#waiting.splice(0)) {
+      call.stop({ code: GRPC_STATUS.unavailable, details }, error);
+    }
+  }
 }
 
 /** Throws a MeshError. */
@@ -107,31 +202,21 @@ export function readRoots(rootFile: string): string {
   }
 }
 
-function channelOptions({ address, serverName }: ControlEndpoint): grpc.ChannelOptions {
-  const name = serverName ?? address.slice(0, address.lastIndexOf(':'));
-  return {
-    'grpc.ssl_target_name_override': name,
-    'grpc.default_authority': name,
-    // Else a new channel would inherit the back-off of the one that it replaces.
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
-    'grpc.max_send_message_length': RECEIVE_BYTES_MAX,
-    'grpc-node.flow_control_window': WINDOW_BYTES,
-    // One DNS question a connect: there is no service config in TXT records.
-    'grpc.service_config_disable_resolution': 1,
-    // No proxy of the environment may stand between a proxy and its control plane.
-    'grpc.enable_http_proxy': 0,
-  };
+function headOf(endpoint: ControlEndpoint, method: string): MessageHead {
+  const { address, serverName, tokenFile, clusterId } = endpoint;
+  const authority = serverName ?? address.slice(0, address.lastIndexOf(':'));
+  const head = MessageHead.request('POST', authority, method, 'https');
+  head.add('te', 'trailers');
+  head.add('content-type', 'application/grpc');
+  head.add('user-agent', 'tulle');
+  head.add('clusterid', clusterId);
+  if (tokenFile !== undefined) head.add('authorization', `Bearer ${readToken(tokenFile)}`);
+  return head;
 }
 
-function metadataOf({ tokenFile, clusterId }: ControlEndpoint): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  metadata.set('clusterid', clusterId);
-  if (tokenFile === undefined) return metadata;
+function readToken(tokenFile: string): string {
   try {
-    metadata.set('authorization', `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`);
+    return readFileSync(tokenFile, 'utf8').trim();
   } catch (cause) {
     throw new MeshError('GRPC_TOKEN_FILE', `cannot read ${tokenFile}: ${messageOf(cause)}`, {
       side: 'config',
@@ -139,5 +224,4 @@ function metadataOf({ tokenFile, clusterId }: ControlEndpoint): grpc.Metadata {
       cause,
     });
   }
-  return metadata;
 }

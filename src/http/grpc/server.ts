@@ -2,36 +2,26 @@
  * A gRPC server over TLS whose methods take and give bytes: the control plane's end of xDS and the CA. A handler
  * ends a call with a `GrpcStatus`; a unary handler may throw a `GrpcStatusError`.
  */
-import * as grpc from '@grpc/grpc-js';
+import { lookup } from 'node:dns/promises';
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
+import { formatHostPort, parseIp } from '#base/ip.ts';
+import { BunNetwork } from '#net/bun/bun-network.ts';
+import type { TlsConnection } from '#net/connection.ts';
+import type { TlsListener } from '#net/network.ts';
+import type { ServerExchange } from '../dispatch/dispatch.ts';
+import { H2ServerConnection } from '../h2/server.ts';
+import { GRPC_ERRORS } from './errors.ts';
+import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, SERVER_DRAIN_MS } from './limits.ts';
 import {
-  KEEPALIVE_TIME_MS,
-  KEEPALIVE_TIMEOUT_MS,
-  RECEIVE_BYTES_MAX,
-  SERVER_DRAIN_MS,
-  SERVER_RECEIVE_BYTES_MAX,
-} from './limits.ts';
+  type CallContext,
+  ServerCall,
+  type ServerStream,
+  type ServerStreamHandler,
+} from './server-call.ts';
 import { GRPC_STATUS, type GrpcStatus } from './status.ts';
 
-export interface CallContext {
-  /** `ip:port` of the client. */
-  readonly peer: string;
-  /** First value of a request header, lower-case name. */
-  header(name: string): string | undefined;
-}
-
-export interface ServerStream extends CallContext {
-  send(bytes: Uint8Array): void;
-  /** Ends the call; later messages of the client are dropped. */
-  close(status: GrpcStatus): void;
-}
-
-export interface ServerStreamHandler {
-  onMessage(bytes: Uint8Array): void;
-  /** Exactly once: the client left, the connection broke, or `close` was called. */
-  onClose(): void;
-}
+export type { CallContext, ServerStream, ServerStreamHandler } from './server-call.ts';
 
 export interface GrpcMethods {
   /** By full method path. */
@@ -66,14 +56,8 @@ export class GrpcStatusError extends Error {
   }
 }
 
-const asBuffer = (bytes: Uint8Array) =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const asBytes = (buffer: Buffer): Uint8Array => buffer;
-const CODECS = {
-  requestSerialize: asBuffer,
-  requestDeserialize: asBytes,
-  responseSerialize: asBuffer,
-  responseDeserialize: asBytes,
+const H2_OPTIONS = {
+  keepAlive: { intervalMs: KEEPALIVE_TIME_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
 };
 
 export async function startGrpcServer(
@@ -81,119 +65,122 @@ export async function startGrpcServer(
   options: GrpcServerOptions,
   methods: GrpcMethods,
 ): Promise<GrpcServer> {
-  const server = new grpc.Server({
-    'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.max_receive_message_length': SERVER_RECEIVE_BYTES_MAX,
-    'grpc.max_send_message_length': RECEIVE_BYTES_MAX,
-  });
-  for (const [path, open] of Object.entries(methods.streams)) addStream(server, path, open);
-  for (const [path, call] of Object.entries(methods.unary)) addUnary(server, path, call);
-  const port = await bind(server, options);
+  const open = new Set<H2ServerConnection>();
+  let onIdle: (() => void) | undefined;
+  const accept = (socket: TlsConnection) => {
+    const peer = formatHostPort(socket.remoteAddress, socket.remotePort);
+    const onClose = () => {
+      open.delete(connection);
+      if (open.size === 0) onIdle?.();
+    };
+    const connection = new H2ServerConnection(
+      socket,
+      { clock },
+      { ...H2_OPTIONS, onClose },
+      (exchange) => serve(exchange, peer, methods),
+    );
+    open.add(connection);
+    return connection;
+  };
+  const listener = await listen(clock, options, accept);
   return {
-    port,
+    port: listener.port,
     stop() {
+      listener.stop();
       return new Promise((resolve) => {
-        const timer = clock.after(SERVER_DRAIN_MS, () => server.forceShutdown());
-        server.tryShutdown(() => {
+        const timer = clock.after(SERVER_DRAIN_MS, () => {
+          for (const connection of [...open]) connection.close();
+        });
+        onIdle = () => {
           timer.cancel();
           resolve();
-        });
+        };
+        for (const connection of [...open]) connection.drain();
+        if (open.size === 0) onIdle();
       });
     },
   };
 }
 
-function bind(server: grpc.Server, options: GrpcServerOptions): Promise<number> {
-  const { address, port, certificateChain, privateKey } = options;
-  const credentials = grpc.ServerCredentials.createSsl(
-    null,
-    [{ cert_chain: Buffer.from(certificateChain), private_key: Buffer.from(privateKey) }],
-    false,
-  );
-  const host = address.includes(':') ? `[${address}]` : address;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, credentials, (cause, bound) => {
-      if (cause === null) {
-        resolve(bound);
-        return;
-      }
-      const message = `cannot listen on ${host}:${port}: ${cause.message}`;
-      const hint = 'is the port taken or the privilege missing? try `ss -ltnp`';
-      reject(new MeshError('GRPC_LISTEN_FAILED', message, { side: 'self', hint, cause }));
-    });
-  });
-}
-
-function addStream(
-  server: grpc.Server,
-  path: string,
-  open: (stream: ServerStream) => ServerStreamHandler,
-): void {
-  const handle: grpc.handleBidiStreamingCall<Uint8Array, Uint8Array> = (call) => {
-    let closed = false;
-    let handler: ServerStreamHandler | undefined;
-    const finish = () => {
-      if (closed) return;
-      closed = true;
-      handler?.onClose();
-    };
-    handler = open({
-      ...contextOf(call),
-      send: (bytes) => {
-        if (!closed) call.write(bytes);
+async function listen(
+  clock: Clock,
+  options: GrpcServerOptions,
+  accept: (socket: TlsConnection) => H2ServerConnection,
+): Promise<TlsListener> {
+  const { port, certificateChain, privateKey } = options;
+  try {
+    const known = parseIp(options.address) !== undefined;
+    const address = known ? options.address : (await lookup(options.address)).address;
+    return new BunNetwork({ clock }).listenTls(
+      {
+        address,
+        port,
+        // Callers prove who they are by token; nobody is verified against the bundle.
+        identity: { certificateChain, privateKey, trustBundle: certificateChain },
+        clientCertificate: 'none',
+        alpn: ['h2'],
       },
-      close: (status) => {
-        if (closed) return;
-        if (status.code === GRPC_STATUS.ok) call.end();
-        else call.emit('error', Object.assign(new Error(status.details), status));
-        finish();
-      },
-    });
-    call.on('data', (bytes: Uint8Array) => {
-      if (!closed) handler?.onMessage(bytes);
-    });
-    call.on('end', () => {
-      call.end();
-      finish();
-    });
-    call.on('cancelled', finish);
-    call.on('error', finish);
-  };
-  server.addService(
-    { stream: { path, requestStream: true, responseStream: true, ...CODECS } },
-    { stream: handle },
-  );
-}
-
-function addUnary(
-  server: grpc.Server,
-  path: string,
-  answer: (request: Uint8Array, context: CallContext) => Promise<Uint8Array>,
-): void {
-  const handle: grpc.handleUnaryCall<Uint8Array, Uint8Array> = (call, callback) => {
-    answer(call.request, contextOf(call)).then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(statusOf(error)),
+      accept,
     );
-  };
-  server.addService(
-    { unary: { path, requestStream: false, responseStream: false, ...CODECS } },
-    { unary: handle },
-  );
+  } catch (cause) {
+    const place = formatHostPort(options.address, port);
+    throw new MeshError('GRPC_LISTEN_FAILED', `cannot listen on ${place}: ${messageOf(cause)}`, {
+      side: 'self',
+      hint: GRPC_ERRORS.GRPC_LISTEN_FAILED,
+      cause,
+    });
+  }
+}
+
+function serve(exchange: ServerExchange, peer: string, methods: GrpcMethods): void {
+  const { path } = exchange.request;
+  const call = new ServerCall(exchange, peer);
+  const open = Object.hasOwn(methods.streams, path) ? methods.streams[path] : undefined;
+  const answer = Object.hasOwn(methods.unary, path) ? methods.unary[path] : undefined;
+  if (open !== undefined) call.handler = open(call);
+  else if (answer !== undefined) call.handler = new UnaryAnswer(call, answer);
+  else call.close({ code: GRPC_STATUS.unimplemented, details: `no method ${path}` });
+}
+
+/** One message in, one out. */
+class UnaryAnswer implements ServerStreamHandler {
+  readonly #call: ServerCall;
+  readonly #answer: (request: Uint8Array, context: CallContext) => Promise<Uint8Array>;
+  #request: Uint8Array | undefined = undefined;
+
+  constructor(
+    call: ServerCall,
+    answer: (request: Uint8Array, context: CallContext) => Promise<Uint8Array>,
+  ) {
+    this.#call = call;
+    this.#answer = answer;
+  }
+
+  onMessage(bytes: Uint8Array): void {
+    if (this.#request === undefined) this.#request = bytes;
+    else this.#call.close({ code: GRPC_STATUS.invalidArgument, details: 'more than one message' });
+  }
+
+  onEnd(): void {
+    if (this.#request === undefined) {
+      this.#call.close({ code: GRPC_STATUS.invalidArgument, details: 'no message' });
+      return;
+    }
+    this.#answer(this.#request, this.#call).then(
+      (response) => {
+        this.#call.send(response);
+        this.#call.close({ code: GRPC_STATUS.ok, details: '' });
+      },
+      (error: unknown) => this.#call.close(statusOf(error)),
+    );
+  }
+
+  onClose(): void {
+    // A caller that left does not stop the signing of what it asked for.
+  }
 }
 
 function statusOf(error: unknown): GrpcStatus {
   if (error instanceof GrpcStatusError) return error.status;
   return { code: GRPC_STATUS.internal, details: messageOf(error) };
-}
-
-function contextOf(call: { getPeer(): string; metadata: grpc.Metadata }): CallContext {
-  return {
-    peer: call.getPeer(),
-    header(name) {
-      const [value] = call.metadata.get(name);
-      return value === undefined ? undefined : value.toString();
-    },
-  };
 }

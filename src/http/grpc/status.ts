@@ -1,5 +1,6 @@
 /** gRPC status codes that the control plane's services use, and what they become as a MeshError. */
 import { MeshError } from '#base/errors.ts';
+import type { MessageHead } from '../dispatch/message-head.ts';
 
 export const GRPC_STATUS = {
   ok: 0,
@@ -19,6 +20,52 @@ export const GRPC_STATUS = {
 export interface GrpcStatus {
   readonly code: number;
   readonly details: string;
+}
+
+/** What trailers, or a head without a body, say; undefined when they do not. */
+export function statusOfFields(head: MessageHead): GrpcStatus | undefined {
+  const code = head.get('grpc-status');
+  if (code === undefined) return undefined;
+  const details = decodeMessage(head.get('grpc-message') ?? '');
+  return { code: /^\d{1,2}$/.test(code) ? Number(code) : GRPC_STATUS.unknown, details };
+}
+
+/** The fields that end a call. */
+export function putStatus(head: MessageHead, { code, details }: GrpcStatus): void {
+  head.add('grpc-status', String(code));
+  if (details !== '') head.add('grpc-message', encodeMessage(details));
+}
+
+/** Something else than a gRPC server answered (gRPC, "HTTP to gRPC Status Code Mapping"). */
+export function statusOfHttp(status: number): GrpcStatus {
+  const details = `HTTP status ${status} instead of a gRPC answer`;
+  const mapped = HTTP_STATUS[status] ?? GRPC_STATUS.unknown;
+  return { code: mapped, details };
+}
+
+const HTTP_STATUS: Readonly<Record<number, number>> = {
+  400: GRPC_STATUS.internal,
+  401: GRPC_STATUS.unauthenticated,
+  403: GRPC_STATUS.permissionDenied,
+  404: GRPC_STATUS.unimplemented,
+  429: GRPC_STATUS.unavailable,
+  502: GRPC_STATUS.unavailable,
+  503: GRPC_STATUS.unavailable,
+  504: GRPC_STATUS.unavailable,
+};
+
+/** Printable ASCII but `%` stays as it is (gRPC over HTTP/2, "Percent-Encoded"). */
+function encodeMessage(text: string): string {
+  return text.toWellFormed().replace(/[^ -$&-~]+/gu, encodeURIComponent);
+}
+
+/** Percent-encoded UTF-8; what is not is shown as it came. */
+function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (_malformed) {
+    return text;
+  }
 }
 
 /** The error of a call that ended with `status`; undefined when it ended well. */

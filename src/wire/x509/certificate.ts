@@ -9,6 +9,7 @@ const TAG_SEQUENCE = 0x30;
 const TAG_VERSION = 0xa0; // [0] EXPLICIT
 const TAG_EXTENSIONS = 0xa3; // [3] EXPLICIT
 const TAG_URI = 0x86; // [6] IMPLICIT IA5String in GeneralName
+const TAG_IP = 0x87; // [7] IMPLICIT OCTET STRING: 4 or 16 bytes
 
 export interface CertificateNames {
   /** Hex, lower case, without leading zeros. */
@@ -32,6 +33,14 @@ export function certificateNames(der: Uint8Array): CertificateNames | undefined 
  * joins all names with commas and so lets a DNS name pass itself off as a URI: identities must not be taken from it.
  */
 export function uriNamesOf(der: Uint8Array): readonly string[] {
+  return namesOf(der, TAG_URI).map((name) => latin1Of(der, name.start, name.end));
+}
+
+export function ipNamesOf(der: Uint8Array): readonly Uint8Array[] {
+  return namesOf(der, TAG_IP).map((name) => der.subarray(name.start, name.end));
+}
+
+function namesOf(der: Uint8Array, tag: number): Element[] {
   const wrapper = fieldsOf(der).find((field) => field.tag === TAG_EXTENSIONS);
   for (const extension of childrenOf(der, childrenOf(der, wrapper)[0])) {
     // Extension ::= SEQUENCE { extnID, critical BOOLEAN OPTIONAL, extnValue OCTET STRING }
@@ -39,9 +48,7 @@ export function uriNamesOf(der: Uint8Array): readonly string[] {
     if (parts.length === 0 || latin1Of(der, parts[0].from, parts[0].end) !== SUBJECT_ALT_NAME)
       continue;
     const value = parts.find((part) => part.tag === TAG_OCTET_STRING);
-    return childrenOf(der, wrappedIn(der, value))
-      .filter((name) => name.tag === TAG_URI)
-      .map((name) => latin1Of(der, name.start, name.end));
+    return childrenOf(der, wrappedIn(der, value)).filter((name) => name.tag === tag);
   }
   return [];
 }
