@@ -83,6 +83,8 @@ export type Accept<C extends Connection> = (connection: C) => ConnectionHandler 
 export interface Listener {
   readonly address: string;
   readonly port: number;
+  /** False when somebody took the socket from us (`ss -K`), and after `stop`. */
+  readonly alive: boolean;
   /** Stops accepting; open connections live on. */
   stop(): void;
 }

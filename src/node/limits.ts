@@ -47,3 +47,13 @@ export const BAGGAGE_CHARS_MAX = 2_048;
 export const PRESENCE_RETRY_MS = 1_000;
 /** Where nobody says how long we may take to drain, as ztunnel (src/config.rs). */
 export const DRAIN_DEADLINE_MS = 5_000;
+/** How long a pod that left the mesh still takes HBONE: until its peers have heard of it from the control plane. */
+export const UNENROL_SETTLE_MS = 5_000;
+/** What connections have, after that, to finish in a pod that left; then they are cut. */
+export const UNENROL_DRAIN_MS = 10 * 60_000;
+/** How often a pod that left is asked whether connections still run. */
+export const DRAIN_POLL_MS = 250;
+/** Taking rules out fails when the kernel is short of memory: again, soon. */
+export const RELEASE_RETRY_MS = 1_000;
+/** nf_tables tidies up after a change within some 10 ms; a socket closed before waits for it. */
+export const RULE_SOCKET_LINGER_MS = 1_000;

@@ -4,21 +4,17 @@
  */
 import { systemClock } from '#base/clock.ts';
 import type { Drain, DrainPart } from '#base/drain.ts';
-import { MeshError, messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { createCaClient } from '#identity/svid/ca-client.ts';
 import { createSvidStore } from '#identity/svid/svid-store.ts';
-import { inClusterConnection } from '#kube/client/kubeconfig.ts';
-import { type Fetch, RestClient } from '#kube/client/rest-client.ts';
-import { startReconciler } from '#redirect/reconcile.ts';
 import { grpcTransport } from '#xds/client/grpc-transport.ts';
 import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
-import { CaptureAgent } from './agent/capture-agent.ts';
-import { annotate, PodWatch } from './agent/pod-watch.ts';
-import { type Assembly, assembleNode } from './assemble.ts';
+import type { CaptureAgent } from './agent/capture-agent.ts';
+import type { PodWatch } from './agent/pod-watch.ts';
+import { startCapture } from './agent/start-capture.ts';
+import { assembleNode } from './assemble.ts';
 import { type NodeOptions, statusPortsOf } from './config/options.ts';
-import { NODE_ERRORS } from './errors.ts';
 import { Presence } from './presence.ts';
 import { followXds, NODE_RESOURCE_TYPES } from './state/xds-source.ts';
 import { statusSource } from './status/report.ts';
@@ -89,53 +85,6 @@ export function startMeshNode(options: NodeOptions, { log, drain }: Life): Runni
   };
 }
 
-function startCapture(options: NodeOptions, { context, registry }: Assembly, log: Logger) {
-  const { clock, random } = context;
-  const connection = inClusterConnection(process.env);
-  if (connection === undefined) {
-    throw new MeshError(
-      'NODE_OPTIONS',
-      'KUBERNETES_SERVICE_HOST is not set: not started as a pod',
-      {
-        side: 'config',
-        hint: NODE_ERRORS.NODE_OPTIONS,
-      },
-    );
-  }
-  const client = new RestClient({ fetch: fetch as Fetch }, connection);
-  const report = (pod: { namespace: string; name: string }, value: 'enabled' | null) => {
-    annotate(client, pod, value).catch((error: unknown) => {
-      const name = `${pod.namespace}/${pod.name}`;
-      log.warn('cannot annotate pod', { pod: name, error: messageOf(error) });
-    });
-  };
-  const agent = new CaptureAgent(context, {
-    onCaptured: (request) => report(request, 'enabled'),
-    onReleased: (request) => report(request, null),
-  });
-  const { nodeName, netnsDir, dnsCapture } = options;
-  const deps = { client, clock, random, log: log.child('pods') };
-  const watch = new PodWatch(deps, agent, { nodeName, netnsDir, dnsCapture });
-  const repairs = registry.counter({
-    name: 'tulle_capture_repairs_total',
-    help: 'Rules, routes and listeners of captured pods that somebody else took away and that were put back.',
-    labels: ['what'],
-  });
-  const stopReconciler = startReconciler({
-    clock,
-    log: log.child('redirect'),
-    watched: () => agent.watched,
-    onRepair: (what) => repairs.with([what]).add(1),
-  });
-  const stop = () => {
-    stopReconciler();
-    watch.stop();
-    agent.stop('the proxy is shutting down');
-  };
-  // Rules and routes are the successor's now, and its version may want others.
-  return { agent, watch, leave: stopReconciler, stop };
-}
-
 function xdsNodeOf(options: NodeOptions) {
   const { nodeName, clusterId, network, podName, podNamespace, podIp } = options;
   return {
@@ -156,8 +105,7 @@ function missingOf(
   // Once there is a snapshot, losing the control plane does not make the node unready.
   if (version === 0) return `nothing from the control plane yet${reasonOf(xds)}`;
   if (!watch.synced) return 'the pods of this node are not known yet';
-  const pending = agent.proxies.find((proxy) => !proxy.ready);
-  return pending && `${pending.pod.namespace}/${pending.pod.name} has no certificate yet`;
+  return agent.incomplete && `the capture of ${agent.incomplete} is not complete yet`;
 }
 
 function reasonOf(xds: XdsClient): string {

@@ -14,6 +14,8 @@ export class TestNamespace implements Disposable {
     command('ip', 'netns', 'add', this.name);
     this.handle = openNamespace(this.path);
     this.ip('link', 'set', 'lo', 'up');
+    // Else an address that the kernel makes for a new device is not usable for a second or two.
+    this.run('sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad');
   }
 
   get path(): string {

@@ -56,7 +56,18 @@ export class BunNetwork implements Network {
         },
       },
     });
-    return { address: bound.address, port: bound.port, stop: () => listener.stop() };
+    let stopped = false;
+    return {
+      address: bound.address,
+      port: bound.port,
+      get alive() {
+        return !stopped && raw.isListening(fd);
+      },
+      stop() {
+        stopped = true;
+        listener.stop();
+      },
+    };
   }
 
   listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener {
@@ -70,6 +81,9 @@ export class BunNetwork implements Network {
     return {
       address: bound.address,
       port: bound.port,
+      get alive() {
+        return !stopped && raw.isListening(fd);
+      },
       replaceIdentity(identity) {
         if (stopped) return;
         const previous = listener;

@@ -21,6 +21,7 @@ export const SO_REUSEADDR = 2;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+export const SO_ACCEPTCONN = 30;
 export const SO_MARK = 36;
 // ip(7), linux/netfilter_ipv4.h
 export const IP_FREEBIND = 15;

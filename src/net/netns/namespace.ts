@@ -41,6 +41,10 @@ function homeNamespace(): NetworkNamespace {
   return home;
 }
 
+export function isOwnNamespace(namespace: NetworkNamespace): boolean {
+  return namespace.inode === homeNamespace().inode;
+}
+
 /** Runs `work` with this thread in `namespace`. `work` must not await or spawn. */
 export function within<T>(namespace: NetworkNamespace | undefined, work: () => T): T {
   if (namespace === undefined) return work();

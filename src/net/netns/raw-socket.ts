@@ -125,6 +125,15 @@ export function localName(fd: number): SocketAddress | undefined {
   return decodeSocketName(nameBuffer);
 }
 
+/** Whether the socket still takes connections: the kernel may have been told to end it. */
+export function isListening(fd: number): boolean {
+  number[0] = 0;
+  nameLength[0] = 4;
+  const { getsockopt } = libc();
+  const status = getsockopt(fd, abi.SOL_SOCKET, abi.SO_ACCEPTCONN, ptr(number), ptr(nameLength));
+  return status === 0 && number[0] === 1;
+}
+
 /** A second descriptor of the same listening socket: both share one accept queue. */
 export function duplicate(fd: number): number {
   const copy = libc().dup(fd);

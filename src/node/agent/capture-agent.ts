@@ -1,104 +1,136 @@
-/**
- * The pods of this node that are captured. Capturing is: listeners, then rules, then (with certificate and HBONE
- * listener) the pod is reported captured. Every step may be repeated; one pod has one attempt at a time.
- */
-import { existsSync } from 'node:fs';
+/** The pods of this node that are captured: who asked for which, what is retried, and what becomes of them. */
 import { Backoff } from '#base/backoff.ts';
-import { MeshError, messageOf } from '#base/errors.ts';
-import { setQueueMigration } from '#net/netns/listeners.ts';
+import { messageOf } from '#base/errors.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
-import { DNS_PORT } from '#redirect/ports.ts';
 import { ProbeExemptions } from '#redirect/probes.ts';
 import type { Watched } from '#redirect/reconcile.ts';
 import { Redirection } from '#redirect/redirection.ts';
 import type { RuleOptions } from '#redirect/rules.ts';
-import { NODE_ERRORS } from '../errors.ts';
 import { CAPTURE_RETRY_CAP_MS, CAPTURE_RETRY_INITIAL_MS } from '../limits.ts';
 import type { NodeContext } from '../workload/context.ts';
-import { type ProxyOptions, WorkloadProxy } from '../workload/workload-proxy.ts';
-
-export interface CaptureRequest {
-  readonly uid: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly serviceAccount: string;
-  readonly netnsPath: string;
-  readonly options: RuleOptions;
-}
+import type { WorkloadProxy } from '../workload/workload-proxy.ts';
+import {
+  CAPTURE_TIMES,
+  CapturedPod,
+  type CaptureRequest,
+  type CaptureTimes,
+  type RedirectionReport,
+} from './captured-pod.ts';
 
 export interface CaptureHooks {
-  /** Identity and listeners are there: tell the API. */
-  onCaptured(request: CaptureRequest): void;
-  /** No longer captured by our decision (not because the pod went). */
-  onReleased(request: CaptureRequest): void;
+  /** Says how far the capture of a pod is, each time that changes; not when the pod is gone. */
+  report(request: CaptureRequest, value: RedirectionReport): void;
 }
 
-interface Captured {
-  readonly request: CaptureRequest;
-  readonly netns: NetworkNamespace;
-  readonly proxy: WorkloadProxy;
-  readonly redirection: Redirection;
-  readonly addresses: readonly string[];
+export interface CaptureOptions {
+  times?: CaptureTimes;
+  /** Where the kubelet is; undefined: where this process is. */
+  node?: NetworkNamespace;
 }
 
 export class CaptureAgent {
   readonly #context: NodeContext;
   readonly #hooks: CaptureHooks;
-  readonly #probes = new ProbeExemptions();
-  readonly #captured = new Map<string, Captured>();
-  readonly #attempts = new Map<string, Promise<void>>();
+  readonly #times: CaptureTimes;
+  readonly #probes: ProbeExemptions;
+  readonly #pods = new Map<string, CapturedPod>();
   /** Pods that should be captured; a retry stops when its pod is no longer here. */
   readonly #wanted = new Map<string, CaptureRequest>();
 
-  constructor(context: NodeContext, hooks: CaptureHooks) {
+  constructor(context: NodeContext, hooks: CaptureHooks, options: CaptureOptions = {}) {
     this.#context = context;
     this.#hooks = hooks;
+    this.#times = options.times ?? CAPTURE_TIMES;
+    this.#probes = new ProbeExemptions(options.node);
   }
 
+  /** Those of pods that are leaving, too: connections run through them. */
   get proxies(): readonly WorkloadProxy[] {
-    return [...this.#captured.values()].map((captured) => captured.proxy);
+    return [...this.#pods.values()].map(({ proxy }) => proxy);
+  }
+
+  /** A pod whose capture is asked for and not complete; undefined when there is none. */
+  get incomplete(): string | undefined {
+    return [...this.#pods.values()].find(({ state }) => state === 'waiting' || state === 'pending')
+      ?.name;
   }
 
   /** For the reconciler. */
   get watched(): readonly Watched[] {
-    const pods = [...this.#captured.values()];
-    const addresses = pods.flatMap((captured) => captured.addresses);
+    const pods = [...this.#pods.values()];
     return [
-      ...pods.map(({ request, redirection, proxy }) => ({
-        name: `${request.namespace}/${request.name}`,
-        differences: () => redirection.differences(),
-        repair: () => redirection.apply(rulesFor(request, proxy)),
-      })),
+      ...pods,
       {
-        name: 'probes of the node',
+        name: 'the node',
         differences: () => {
           const exempt = this.#probes.read();
-          return addresses.every((address) => exempt.has(address)) ? [] : ['probe exemption'];
+          const missing = this.#exempt().some((address) => !exempt.has(address));
+          return missing ? ['probe exemption'] : [];
         },
-        repair: () => this.#probes.add(addresses),
+        repair: () => this.#probes.add(this.#exempt()),
       },
     ];
   }
 
+  /** Captured, or on the way there. */
   has(uid: string): boolean {
-    return this.#captured.has(uid);
+    const state = this.#pods.get(uid)?.state;
+    return state !== undefined && state !== 'leaving';
+  }
+
+  /** Nothing is known of the pod: neither captured nor leaving. */
+  isStranger(uid: string): boolean {
+    return !this.#pods.has(uid);
   }
 
   /** At the start: forgets addresses of pods that went while no agent ran. */
   startProbes(known: readonly string[]): void {
-    const captured = [...this.#captured.values()].flatMap(({ addresses }) => addresses);
-    this.#probes.replace([...new Set([...known, ...captured])]);
+    this.#probes.replace([...new Set([...known, ...this.#exempt()])]);
   }
 
-  /** Rules and plaintext listeners are in place when it resolves. */
-  capture(request: CaptureRequest): Promise<void> {
+  /**
+   * For a new pod rules and plaintext listeners are in place when it returns. Asking again with other options changes
+   * them; in another namespace starts over.
+   */
+  capture(request: CaptureRequest): void {
     this.#wanted.set(request.uid, request);
-    const running = this.#attempts.get(request.uid);
-    if (running !== undefined) return running;
-    const attempt = this.#attempt(request).finally(() => this.#attempts.delete(request.uid));
-    this.#attempts.set(request.uid, attempt);
-    return attempt;
+    const existing = this.#pods.get(request.uid);
+    if (existing?.isIn(request.netnsPath)) {
+      existing.update(request);
+      return;
+    }
+    if (existing !== undefined) this.#drop(existing);
+    const pod = new CapturedPod(
+      {
+        context: this.#context,
+        probes: this.#probes,
+        times: this.#times,
+        onReport: ({ report, request: of }) => this.#hooks.report(of, report),
+        onGone: () => this.#drop(pod),
+      },
+      request,
+    );
+    this.#pods.set(request.uid, pod);
+  }
+
+  /** Other options for a pod that is captured already. */
+  update(uid: string, options: RuleOptions): void {
+    const pod = this.#pods.get(uid);
+    pod?.update({ ...pod.request, options });
+  }
+
+  /** Of a pod that left the mesh while no agent ran: its rules lead to nobody. */
+  clear(request: CaptureRequest): void {
+    const namespace = openNamespace(request.netnsPath);
+    try {
+      const redirection = new Redirection(namespace);
+      redirection.remove();
+      redirection.close();
+    } finally {
+      namespace.close();
+    }
+    this.#hooks.report(request, undefined);
   }
 
   /** Tries until it works or the pod is no longer wanted. */
@@ -109,13 +141,15 @@ export class CaptureAgent {
       capMs: CAPTURE_RETRY_CAP_MS,
     });
     const attempt = () => {
-      this.capture(request).catch((error: unknown) => {
+      try {
+        this.capture(request);
+      } catch (error) {
         const pod = `${request.namespace}/${request.name}`;
         log.warn('pod not captured yet', { pod, error: messageOf(error) });
         clock.after(backoff.nextDelayMs(), () => {
           if (this.#wanted.get(request.uid) === request) attempt();
         });
-      });
+      }
     };
     attempt();
   }
@@ -123,100 +157,48 @@ export class CaptureAgent {
   /** The pod is gone, with its namespace and rules. */
   forget(uid: string): void {
     this.#wanted.delete(uid);
-    const captured = this.#captured.get(uid);
-    if (captured === undefined) return;
-    this.#captured.delete(uid);
-    captured.proxy.stop('the pod is gone');
-    captured.redirection.close();
-    captured.netns.close();
-    this.#forgetProbes(captured);
-    this.#forgetIdentity(captured.proxy);
+    const pod = this.#pods.get(uid);
+    if (pod !== undefined) this.#drop(pod);
   }
 
-  /** The pod stays but leaves the mesh: rules first, so that new connections pass us by. */
-  async release(uid: string): Promise<void> {
+  /** The pod stays but leaves the mesh. */
+  release(uid: string): void {
     this.#wanted.delete(uid);
-    const captured = this.#captured.get(uid);
-    if (captured === undefined) return;
-    captured.redirection.remove();
-    setQueueMigration(captured.netns, false);
-    this.forget(uid);
-    this.#hooks.onReleased(captured.request);
+    this.#pods.get(uid)?.leave();
   }
 
   stop(reason: string): void {
     this.#wanted.clear();
-    for (const { proxy, redirection, netns } of this.#captured.values()) {
-      proxy.stop(reason);
-      redirection.close();
-      netns.close();
-    }
+    for (const pod of this.#pods.values()) pod.stop(reason);
+    this.#pods.clear();
     this.#probes.close();
-    this.#captured.clear();
   }
 
-  async #attempt(request: CaptureRequest): Promise<void> {
-    if (this.#captured.has(request.uid)) return;
-    if (!existsSync(request.netnsPath)) throw noNamespace(request);
-    const netns = openNamespace(request.netnsPath);
-    const proxy = new WorkloadProxy(this.#context, { ...request, netns }, optionsFor(request));
-    const redirection = new Redirection(netns);
-    let addresses: string[];
-    try {
-      // Before the rules: what they redirect must find somebody.
-      proxy.start();
-      redirection.apply(rulesFor(request, proxy));
-      addresses = redirection.addresses();
-      this.#probes.add(addresses);
-    } catch (error) {
-      proxy.stop('the pod cannot be captured');
-      redirection.close();
-      netns.close();
-      throw error;
-    }
-    this.#captured.set(request.uid, { request, netns, proxy, redirection, addresses });
-    proxy.whenReady(() => this.#hooks.onCaptured(request));
+  #drop(pod: CapturedPod): void {
+    this.#pods.delete(pod.request.uid);
+    pod.forget();
+    this.#forgetProbes(pod);
+    const { principal } = pod.proxy;
+    const shared = this.proxies.some((other) => other.principal === principal);
+    if (!shared) this.#context.identities.forget(principal);
   }
 
   /** A pod that comes next may have the address and not be captured. */
-  #forgetProbes({ request, addresses }: Captured): void {
-    const others = new Set([...this.#captured.values()].flatMap((other) => other.addresses));
-    const free = addresses.filter((address) => !others.has(address));
+  #forgetProbes({ name, addresses }: CapturedPod): void {
+    const others = new Set(this.#exempt());
     try {
-      this.#probes.delete(free);
+      this.#probes.delete(addresses.filter((address) => !others.has(address)));
     } catch (error) {
-      const pod = `${request.namespace}/${request.name}`;
-      this.#context.log.warn('probes of the pod stay exempt', { pod, error: messageOf(error) });
+      this.#context.log.warn('probes of the pod stay exempt', {
+        pod: name,
+        error: messageOf(error),
+      });
     }
   }
 
-  #forgetIdentity(proxy: WorkloadProxy): void {
-    const shared = this.proxies.some((other) => other.principal === proxy.principal);
-    if (!shared) this.#context.identities.forget(proxy.principal);
+  #exempt(): string[] {
+    return [...this.#pods.values()].flatMap(({ state, addresses }) =>
+      state === 'leaving' ? [] : addresses,
+    );
   }
-}
-
-/** Look-ups that nobody answers would leave the pod without names. */
-function rulesFor({ options }: CaptureRequest, proxy: WorkloadProxy): RuleOptions {
-  return { ...options, dns: options.dns && proxy.servesDns };
-}
-
-function optionsFor({ options }: CaptureRequest): ProxyOptions {
-  return {
-    // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
-    listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
-    dnsPort: options.dns ? DNS_PORT : undefined,
-  };
-}
-
-function noNamespace(request: CaptureRequest): MeshError {
-  const { namespace, name, netnsPath } = request;
-  return new MeshError(
-    'NODE_CAPTURE',
-    `${namespace}/${name}: no network namespace at ${netnsPath}`,
-    {
-      side: 'self',
-      hint: NODE_ERRORS.NODE_CAPTURE,
-    },
-  );
 }

@@ -8,7 +8,9 @@ import type { Informer } from '#kube/informer/informer.ts';
 import { type InformerDeps, startInformer } from '#kube/informer/list-watch.ts';
 import type { CniAdd, CniAnswer } from '#redirect/cni-server.ts';
 import { type CaptureVerdict, planCapture, REDIRECTION_ANNOTATION } from '#redirect/plan.ts';
-import type { CaptureAgent, CaptureRequest } from './capture-agent.ts';
+import type { CaptureAgent } from './capture-agent.ts';
+import type { CaptureRequest } from './captured-pod.ts';
+import type { RedirectionReports } from './reports.ts';
 
 export interface PodWatchOptions {
   nodeName: string;
@@ -22,13 +24,19 @@ export class PodWatch {
   readonly #deps: InformerDeps;
   readonly #options: PodWatchOptions;
   readonly #agent: CaptureAgent;
+  readonly #reports: RedirectionReports;
   readonly #pods: Informer<Pod>;
   readonly #namespaces: Informer<Namespace>;
   readonly #stops: Disposer[];
 
-  constructor(deps: InformerDeps, agent: CaptureAgent, options: PodWatchOptions) {
+  constructor(
+    deps: InformerDeps,
+    { agent, reports }: { agent: CaptureAgent; reports: RedirectionReports },
+    options: PodWatchOptions,
+  ) {
     this.#deps = deps;
     this.#agent = agent;
+    this.#reports = reports;
     this.#options = options;
     const fieldSelector = `spec.nodeName=${options.nodeName}`;
     this.#pods = startInformer<Pod>(deps, RESOURCES.pods, { fieldSelector });
@@ -58,7 +66,7 @@ export class PodWatch {
     });
     const verdict = this.#plan(pod, await this.#labelsOf(client, add.podNamespace));
     if (!verdict.captured) return { captured: false, reason: verdict.reason };
-    await this.#agent.capture(requestOf(pod, add.netns, verdict));
+    this.#agent.capture(requestOf(pod, add.netns, { verdict, isNew: true }));
     return { captured: true, reason: verdict.reason };
   }
 
@@ -70,7 +78,7 @@ export class PodWatch {
       this.#pods.subscribe({
         onAdd: (pod) => this.#judge(pod),
         onUpdate: (pod) => this.#judge(pod),
-        onDelete: (pod) => this.#agent.forget(pod.metadata.uid ?? ''),
+        onDelete: (pod) => this.#forget(pod.metadata.uid ?? ''),
       }),
       this.#namespaces.subscribe({
         onAdd: (namespace) => this.#judgeAll(namespace),
@@ -109,27 +117,43 @@ export class PodWatch {
   #judge(pod: Pod): void {
     const { uid = '' } = pod.metadata;
     if (FINISHED.includes(pod.status?.phase)) {
-      this.#agent.forget(uid);
+      this.#forget(uid);
       return;
     }
+    const report = pod.metadata.annotations?.[REDIRECTION_ANNOTATION];
+    this.#reports.observe(uid, report);
     const verdict = this.#verdictOn(pod);
+    const path = `${this.#options.netnsDir}/${uid}`;
+    const request = requestOf(pod, path, { verdict, isNew: false });
     if (!verdict.captured) {
       if (this.#agent.has(uid)) this.#release(pod, verdict.reason);
+      else if (report !== undefined && this.#agent.isStranger(uid)) this.#clear(request);
       return;
     }
+    if (this.#agent.has(uid)) this.#agent.update(uid, verdict.options);
     // Pods without an address have no namespace yet: the CNI plugin will ask for them.
-    if (this.#agent.has(uid) || pod.status?.podIP === undefined) return;
-    const path = `${this.#options.netnsDir}/${uid}`;
-    this.#agent.keepCapturing(requestOf(pod, path, verdict));
+    else if (pod.status?.podIP !== undefined) this.#agent.keepCapturing(request);
+  }
+
+  #forget(uid: string): void {
+    this.#agent.forget(uid);
+    this.#reports.forget(uid);
   }
 
   #release(pod: Pod, reason: string): void {
-    const { log } = this.#deps;
     const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
-    log.info('pod leaves the mesh', { pod: name, reason });
-    this.#agent.release(pod.metadata.uid ?? '').catch((error: unknown) => {
-      log.error('cannot release pod', { pod: name, error: messageOf(error) });
-    });
+    this.#deps.log.info('pod leaves the mesh', { pod: name, reason });
+    this.#agent.release(pod.metadata.uid ?? '');
+  }
+
+  #clear(request: CaptureRequest): void {
+    const pod = `${request.namespace}/${request.name}`;
+    try {
+      this.#agent.clear(request);
+      this.#deps.log.info('pod had left the mesh: its rules are removed', { pod });
+    } catch (error) {
+      this.#deps.log.error('cannot remove redirection', { pod, error: messageOf(error) });
+    }
   }
 
   async #labelsOf(client: KubeClient, name: string): Promise<Record<string, string>> {
@@ -149,7 +173,12 @@ function factsOf(pod: Pod) {
   };
 }
 
-function requestOf(pod: Pod, netnsPath: string, verdict: CaptureVerdict): CaptureRequest {
+function requestOf(
+  pod: Pod,
+  netnsPath: string,
+  { verdict, isNew }: { verdict: CaptureVerdict; isNew: boolean },
+): CaptureRequest {
+  const report = pod.metadata.annotations?.[REDIRECTION_ANNOTATION];
   return {
     uid: pod.metadata.uid ?? '',
     namespace: pod.metadata.namespace ?? '',
@@ -157,15 +186,7 @@ function requestOf(pod: Pod, netnsPath: string, verdict: CaptureVerdict): Captur
     serviceAccount: pod.spec.serviceAccountName ?? 'default',
     netnsPath,
     options: verdict.options,
+    isNew,
+    wasCaptured: !isNew && report === 'enabled',
   };
-}
-
-/** `enabled` makes control announce the pod as an HBONE peer; null removes it. */
-export async function annotate(
-  client: KubeClient,
-  pod: { namespace: string; name: string },
-  value: 'enabled' | null,
-): Promise<void> {
-  const body = { metadata: { annotations: { [REDIRECTION_ANNOTATION]: value } } };
-  await client.patch(RESOURCES.pods, pod, { type: 'merge', body }, { subresource: 'status' });
 }

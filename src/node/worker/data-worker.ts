@@ -75,6 +75,12 @@ class DataWorker {
       case 'leave':
         this.#leave(message.uid);
         return;
+      case 'resume':
+        this.#attempt(message.uid, (proxy) => proxy.resume());
+        return;
+      case 'reopen':
+        this.#attempt(message.uid, (proxy) => proxy.reopenListeners());
+        return;
       case 'force':
         this.#served.get(message.uid)?.proxy.force(message.reason);
         return;
@@ -98,6 +104,16 @@ class DataWorker {
     }
     this.#served.set(pod.uid, { proxy, netns });
     proxy.whenReady(() => this.#send({ kind: 'ready', uid: pod.uid }));
+  }
+
+  #attempt(uid: string, work: (proxy: WorkloadProxy) => void): void {
+    const served = this.#served.get(uid);
+    if (served === undefined) return;
+    try {
+      work(served.proxy);
+    } catch (error) {
+      this.#send({ kind: 'failed', uid, message: messageOf(error) });
+    }
   }
 
   #leave(uid: string): void {

@@ -44,6 +44,8 @@ export type ToWorker =
   | { kind: 'levels'; levels: string }
   /** Takes nothing new; then says how many run, until none do. */
   | { kind: 'leave'; uid: string }
+  | { kind: 'resume'; uid: string }
+  | { kind: 'reopen'; uid: string }
   | { kind: 'force'; uid: string; reason: string }
   | { kind: 'stop'; uid: string; reason: string }
   | { kind: 'report'; id: number };

@@ -45,6 +45,10 @@ export interface RemoteProxy {
   /** Connections of all workers that run, once it has left; until the workers have said so, one each. */
   readonly remaining: number;
   leave(): void;
+  /** After `leave`. */
+  resume(): void;
+  /** Those listeners that somebody took away. */
+  reopen(): void;
   force(reason: string): void;
   stop(reason: string): void;
 }
@@ -118,6 +122,8 @@ export class WorkerGroup {
         return state.remaining.reduce((sum, count) => sum + count, 0);
       },
       leave: () => this.#tell({ kind: 'leave', uid }),
+      resume: () => this.#tell({ kind: 'resume', uid }),
+      reopen: () => this.#tell({ kind: 'reopen', uid }),
       force: (reason) => this.#tell({ kind: 'force', uid, reason }),
       stop: (reason) => {
         if (this.#pods.get(uid) === state) this.#pods.delete(uid);

@@ -75,6 +75,11 @@ export class LiveTraffic {
     }
   }
 
+  /** Peers that come from now on stay. */
+  resume(): void {
+    this.#draining = false;
+  }
+
   /** Returns how many connections were judged anew. */
   recheck(snapshot: MeshSnapshot): number {
     const local = this.#localIn(snapshot);

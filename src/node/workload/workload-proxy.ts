@@ -49,7 +49,7 @@ export class WorkloadProxy implements DrainPart {
   readonly principal: Principal;
   readonly live = new LiveTraffic();
   readonly #context: NodeContext;
-  readonly #options: ProxyOptions;
+  #options: ProxyOptions;
   readonly #usage: PodUsage;
   readonly #scope = new Scope();
   /** Of 15001 and 15006. */
@@ -78,6 +78,18 @@ export class WorkloadProxy implements DrainPart {
   /** Once started somebody answers on 15053, this proxy or its predecessor: look-ups are captured only then. */
   get servesDns(): boolean {
     return this.#options.dnsPort !== undefined;
+  }
+
+  /** For a pod that wants its look-ups captured from now on; throws when the port is taken. */
+  serveDns(port: number): void {
+    if (this.servesDns) return;
+    this.#options = { ...this.#options, dnsPort: port };
+    try {
+      this.#openDns();
+    } catch (error) {
+      this.#options = { ...this.#options, dnsPort: undefined };
+      throw error;
+    }
   }
 
   /** Another generation serves the pod and this one cannot yet. */
@@ -154,6 +166,43 @@ export class WorkloadProxy implements DrainPart {
     this.live.drain();
   }
 
+  /** After `leave`: the pod is back before it was gone. */
+  resume(): void {
+    if (!this.#left) return;
+    this.#left = false;
+    this.#plain = [];
+    this.#hbone = undefined;
+    this.#dns?.stop();
+    this.#dns = undefined;
+    this.live.resume();
+    this.#openPlain();
+    this.#openWhatCan();
+    this.#remote?.resume();
+  }
+
+  /** Sockets that somebody took from us, in words. */
+  deadListeners(): string[] {
+    if (this.#left) return [];
+    return this.#listeners()
+      .filter(({ alive }) => !alive)
+      .map(({ port }) => `listener ${port}`);
+  }
+
+  reopenListeners(): void {
+    const dead = new Set(this.#listeners().filter(({ alive }) => !alive));
+    if (dead.size === 0) return;
+    // Who took ours took those of the other threads, too.
+    this.#remote?.reopen();
+    for (const listener of dead) listener.stop();
+    this.#plain = this.#plain.map((listener, index) => {
+      if (!dead.has(listener)) return listener;
+      return index === 0 ? this.#listenOutbound() : this.#listenPlaintext();
+    });
+    if (this.#hbone === undefined || !dead.has(this.#hbone)) return;
+    this.#hbone = undefined;
+    this.#openWhatCan();
+  }
+
   force(reason: string): void {
     this.#remote?.force(reason);
     const hint = NODE_ERRORS.NODE_CLOSED;
@@ -173,6 +222,10 @@ export class WorkloadProxy implements DrainPart {
 
   get #ports() {
     return this.#options.ports ?? ISTIO_PORTS;
+  }
+
+  #listeners(): Listener[] {
+    return this.#hbone === undefined ? this.#plain : [...this.#plain, this.#hbone];
   }
 
   #openPorts(): number[] {
@@ -235,26 +288,31 @@ export class WorkloadProxy implements DrainPart {
   }
 
   #openPlain(): void {
-    const { network } = this.#context;
     // First: a predecessor leaves when it sees the others.
     this.#openDns();
-    const { outbound, plaintext } = this.#ports;
-    const deps = this.#deps();
-    const usage = this.#usage;
-    const place = this.#place();
-    const first = network.listen({ ...place, port: outbound, gate: usage.outbound }, (connection) =>
-      acceptOutbound(deps, connection),
-    );
+    const first = this.#listenOutbound();
     try {
-      const second = network.listen(
-        { ...place, port: plaintext, gate: usage.inbound },
-        (connection) => acceptPlaintext(deps, connection),
-      );
-      this.#plain = [first, second];
+      this.#plain = [first, this.#listenPlaintext()];
     } catch (error) {
       first.stop();
       throw error;
     }
+  }
+
+  #listenOutbound(): Listener {
+    const deps = this.#deps();
+    return this.#context.network.listen(
+      { ...this.#place(), port: this.#ports.outbound, gate: this.#usage.outbound },
+      (connection) => acceptOutbound(deps, connection),
+    );
+  }
+
+  #listenPlaintext(): Listener {
+    const deps = this.#deps();
+    return this.#context.network.listen(
+      { ...this.#place(), port: this.#ports.plaintext, gate: this.#usage.inbound },
+      (connection) => acceptPlaintext(deps, connection),
+    );
   }
 
   #listenHbone(identity: TlsIdentity): TlsListener {

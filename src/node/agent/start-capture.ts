@@ -1,0 +1,62 @@
+/** Puts together what captures the pods of this node: the agent, who asks it, and who looks after what it did. */
+import { MeshError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { inClusterConnection } from '#kube/client/kubeconfig.ts';
+import { type Fetch, RestClient } from '#kube/client/rest-client.ts';
+import { startReconciler } from '#redirect/reconcile.ts';
+import type { Assembly } from '../assemble.ts';
+import type { NodeOptions } from '../config/options.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import { CaptureAgent } from './capture-agent.ts';
+import { PodWatch } from './pod-watch.ts';
+import { RedirectionReports } from './reports.ts';
+
+export interface Capture {
+  readonly agent: CaptureAgent;
+  readonly watch: PodWatch;
+  /** Rules and routes are a successor's from now on, and its version may want others. */
+  leave(): void;
+  stop(): void;
+}
+
+export function startCapture(
+  options: Pick<NodeOptions, 'nodeName' | 'netnsDir' | 'dnsCapture'>,
+  { context, registry }: Assembly,
+  log: Logger,
+): Capture {
+  const { clock, random } = context;
+  const client = new RestClient({ fetch: fetch as Fetch }, connectionOf(process.env));
+  const reports = new RedirectionReports({ client, clock, random, log: log.child('reports') });
+  const agent = new CaptureAgent(context, {
+    report: (request, value) => reports.set(request, value),
+  });
+  const deps = { client, clock, random, log: log.child('pods') };
+  const watch = new PodWatch(deps, { agent, reports }, options);
+  const repairs = registry.counter({
+    name: 'tulle_capture_repairs_total',
+    help: 'Rules, routes and listeners of captured pods that somebody else took away and that were put back.',
+    labels: ['what'],
+  });
+  const stopReconciler = startReconciler({
+    clock,
+    log: log.child('redirect'),
+    watched: () => agent.watched,
+    onRepair: (what) => repairs.with([what]).add(1),
+  });
+  const stop = () => {
+    stopReconciler();
+    watch.stop();
+    reports.stop();
+    agent.stop('the proxy is shutting down');
+  };
+  return { agent, watch, leave: stopReconciler, stop };
+}
+
+function connectionOf(environment: Record<string, string | undefined>) {
+  const connection = inClusterConnection(environment);
+  if (connection !== undefined) return connection;
+  throw new MeshError('NODE_OPTIONS', 'KUBERNETES_SERVICE_HOST is not set: not started as a pod', {
+    side: 'config',
+    hint: NODE_ERRORS.NODE_OPTIONS,
+  });
+}
