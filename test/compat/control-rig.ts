@@ -16,6 +16,7 @@ export interface RigPod {
   name: string;
   serviceAccount: string;
   ip: string;
+  ip6?: string;
   node: string;
   labels?: Record<string, string>;
   /** As the CNI agent writes it once the pod is captured. */
@@ -93,7 +94,7 @@ export async function startControlRig(namespaces: readonly string[]): Promise<Co
       const status = {
         phase: 'Running',
         podIP: pod.ip,
-        podIPs: [{ ip: pod.ip }],
+        podIPs: [pod.ip, pod.ip6].flatMap((ip) => (ip === undefined ? [] : [{ ip }])),
         conditions: [{ type: 'Ready', status: 'True' }],
       };
       await call('PATCH', `${path}/${pod.name}/status`, { status }, 'application/merge-patch+json');

@@ -32,8 +32,11 @@ const WEB = {
   node: 'node1',
 };
 const DB = { namespace: 'shop', name: 'db', serviceAccount: 'db', ip: '198.18.2.7', node: 'node2' };
+/** As which it sees no pods of its own node. */
+const ELSEWHERE = { ...ZTUNNEL, node: 'node7' };
 const SERVICE = 'shop/web.shop.svc.cluster.local';
 const WEB_UID = 'Kubernetes//Pod/shop/web';
+const ZTUNNEL_UID = 'Kubernetes//Pod/istio-system/ztunnel-a';
 const DB_UID = 'Kubernetes//Pod/shop/db';
 const VIP = '198.19.0.80';
 const SERVER_NAME = 'istiod.istio-system.svc';
@@ -191,7 +194,7 @@ describe('the control plane, seen by a client that is not ours', () => {
   test('Workload on demand: the address of a service brings its workloads', async () => {
     const stream = client.openAds();
     stream.send(
-      ztunnelNode(ZTUNNEL),
+      ztunnelNode(ELSEWHERE),
       typeUrl(wire.WORKLOAD),
       ...subscribe('*', `/${VIP}`),
       unsubscribe('*'),
@@ -229,7 +232,7 @@ describe('the control plane, seen by a client that is not ours', () => {
     async function open(...more: wire.Part[]): Promise<OutsideStream> {
       const stream = client.openAds();
       stream.send(
-        ztunnelNode(ZTUNNEL),
+        ztunnelNode(ELSEWHERE),
         typeUrl(wire.ADDRESS),
         ...subscribe('*'),
         unsubscribe('*'),
@@ -264,6 +267,14 @@ describe('the control plane, seen by a client that is not ours', () => {
       expect(named(byService, SERVICE).aliases).toEqual([`/${VIP}`]);
       ask(stream, SERVICE);
       expect(namesOf(await answer(stream, 5))).toEqual([WEB_UID, SERVICE]);
+      stream.close();
+    });
+
+    test('only the workloads of its own node come unasked', async () => {
+      const stream = client.openAds();
+      const nothing = [...subscribe('*'), unsubscribe('*')];
+      stream.send(ztunnelNode(ZTUNNEL), typeUrl(wire.ADDRESS), ...nothing);
+      expect(namesOf(await answer(stream, 0))).toEqual([ZTUNNEL_UID, WEB_UID]);
       stream.close();
     });
 

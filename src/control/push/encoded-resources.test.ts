@@ -32,7 +32,10 @@ function setup() {
     names: () => [...values.keys()].filter((name) => name !== 'hidden'),
     visible: (name) => name !== 'hidden',
   };
-  const resources = new EncodedResources(source, type, ({ memberOf }) => [memberOf]);
+  const resources = new EncodedResources(source, type, {
+    keys: ({ memberOf }) => [memberOf],
+    onNode: ({ alias }, nodeName) => alias === `/of-${nodeName}`,
+  });
   return { values, resources, encodes: () => encodes };
 }
 
@@ -65,4 +68,13 @@ test('a view finds by name, by alias with the members of what it finds, and neve
   expect(view.resolve('/ip3')).toEqual([]);
   expect(view.get('hidden')).toBeUndefined();
   expect(view.get('w1')?.aliases).toEqual(['/ip1']);
+});
+
+test('a view implies what is on the node of the client, for clients that name one', () => {
+  const { values, resources } = setup();
+  values.set('w1', { version: '1', value: { alias: '/of-node1', memberOf: '' } });
+  const view = resources.view({ ...SCOPE, nodeName: 'node1' });
+  expect([view.implied('w1'), view.implied('gone')]).toEqual([true, false]);
+  expect(resources.view({ ...SCOPE, nodeName: 'node2' }).implied('w1')).toBe(false);
+  expect(resources.view(SCOPE).implied('w1')).toBe(false);
 });

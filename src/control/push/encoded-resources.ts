@@ -11,19 +11,24 @@ interface Encoded extends ServedResource {
   readonly sourceVersion: string;
 }
 
-/** Keys under which a resource is also found on demand. */
-export type ExtraKeys<T> = (value: T) => readonly string[];
+/** What on-demand clients get beyond the names that they ask for. */
+export interface OnDemand<T> {
+  /** Further keys under which a resource is found. */
+  keys(value: T): readonly string[];
+  /** Sent to clients on this node without being asked for. */
+  onNode(value: T, nodeName: string): boolean;
+}
 
 export class EncodedResources<T> {
   readonly source: ResourceSource<T>;
   readonly #type: ResourceType<T>;
-  readonly #extraKeys: ExtraKeys<T>;
+  readonly #onDemand: OnDemand<T>;
   readonly #encoded = new Map<string, Encoded>();
 
-  constructor(source: ResourceSource<T>, type: ResourceType<T>, extraKeys: ExtraKeys<T>) {
+  constructor(source: ResourceSource<T>, type: ResourceType<T>, onDemand: OnDemand<T>) {
     this.source = source;
     this.#type = type;
-    this.#extraKeys = extraKeys;
+    this.#onDemand = onDemand;
   }
 
   get(name: string): ServedResource | undefined {
@@ -61,6 +66,11 @@ export class EncodedResources<T> {
         index ??= this.#index(scope);
         return index.get(key) ?? [];
       },
+      implied: (name) => {
+        const { nodeName = '' } = scope;
+        const value = nodeName === '' ? undefined : this.source.get(name)?.value;
+        return value !== undefined && this.#onDemand.onNode(value, nodeName);
+      },
     };
   }
 
@@ -77,7 +87,7 @@ export class EncodedResources<T> {
       if (value === undefined) continue;
       add(name, name);
       for (const key of this.#type.aliases(value)) add(key, name);
-      for (const key of this.#extraKeys(value)) add(key, name);
+      for (const key of this.#onDemand.keys(value)) add(key, name);
     }
     // An alias of a service brings the members that are found under the service's name.
     for (const [key, names] of [...index]) {

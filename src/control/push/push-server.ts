@@ -127,15 +127,20 @@ export class PushServer {
 }
 
 function encodedResources(sources: ResourceSources): Map<string, EncodedResources<unknown>> {
-  const none = () => [];
+  const { address } = sources;
+  const nothing = { keys: () => [], onNode: () => false };
   const all = [
-    new EncodedResources<AddressValue>(sources.address, ADDRESS, memberships),
-    new EncodedResources(workloadsOf(sources.address), WORKLOAD, (workload) =>
-      serviceKeys(workload, sources.address),
-    ),
-    new EncodedResources(sources.authorization, AUTHORIZATION, none),
-    new EncodedResources(sources.routeTable, ROUTE_TABLE, none),
-    new EncodedResources(sources.upstream, UPSTREAM, none),
+    new EncodedResources<AddressValue>(address, ADDRESS, {
+      keys: memberships,
+      onNode: (value, node) => value.kind === 'workload' && value.workload.node === node,
+    }),
+    new EncodedResources(workloadsOf(address), WORKLOAD, {
+      keys: (workload) => serviceKeys(workload, address),
+      onNode: (workload, node) => workload.node === node,
+    }),
+    new EncodedResources(sources.authorization, AUTHORIZATION, nothing),
+    new EncodedResources(sources.routeTable, ROUTE_TABLE, nothing),
+    new EncodedResources(sources.upstream, UPSTREAM, nothing),
   ] as unknown as EncodedResources<unknown>[];
   return new Map(all.map((resources) => [resources.source.typeUrl, resources]));
 }

@@ -28,6 +28,8 @@ export interface ResourceView {
   get(name: string): ServedResource | undefined;
   /** Names that answer an on-demand key (a name, or an alias `network/ip`). */
   resolve(key: string): readonly string[];
+  /** What an on-demand client is sent unasked: the workloads of its own node. */
+  implied(name: string): boolean;
 }
 
 export interface DeltaServerStatus {
@@ -178,7 +180,8 @@ export class DeltaServer {
     // On demand: what was asked for, and what came with it (the client is subscribed to that silently).
     // A change may bring a new answer to an old key: all of them are looked up again.
     const names = resolved(view, this.#asked);
-    const followed = this.#full ? this.#known.keys() : intersection(this.#dirty, this.#known);
+    const changed = this.#full ? union(view.names(), this.#known.keys()) : this.#dirty;
+    const followed = [...changed].filter((name) => this.#known.has(name) || view.implied(name));
     return union(names, followed);
   }
 
@@ -212,10 +215,6 @@ export class DeltaServer {
 
 function* resolved(view: ResourceView, keys: Iterable<string>): Iterable<string> {
   for (const key of keys) yield* view.resolve(key);
-}
-
-function* intersection(names: Iterable<string>, known: ReadonlyMap<string, string>) {
-  for (const name of names) if (known.has(name)) yield name;
 }
 
 function union(left: Iterable<string>, right: Iterable<string>): Set<string> {

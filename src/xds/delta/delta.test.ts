@@ -16,6 +16,7 @@ const decode = (bytes: Uint8Array): Decoded<string> => {
 class World implements ResourceView {
   readonly values = new Map<string, string>();
   readonly aliases = new Map<string, string[]>();
+  readonly local = new Set<string>();
 
   names() {
     return this.values.keys();
@@ -31,6 +32,10 @@ class World implements ResourceView {
       bytes,
       aliases: this.aliases.get(name) ?? [],
     };
+  }
+
+  implied(name: string) {
+    return this.local.has(name) && this.values.has(name);
   }
 
   resolve(key: string) {
@@ -177,6 +182,24 @@ describe('DeltaServer', () => {
     world.values.set('held', '2');
     server.onChange(['held']);
     expect(summary(server.respond(world, 'n2'))?.sent).toEqual(['held@v-2']);
+  });
+
+  test('an on-demand client is sent the workloads of its node unasked, and what becomes of them', () => {
+    const world = new World();
+    world.values.set('near', '1').set('far', '1');
+    world.local.add('near').add('later');
+    const server = new DeltaServer(TYPE);
+    const none = { resource_names_subscribe: ['*'], resource_names_unsubscribe: ['*'] };
+    server.onRequest(request(none));
+    expect(summary(server.respond(world, 'n1'))?.sent).toEqual(['near@v-1']);
+    server.onRequest(request({ response_nonce: 'n1' }));
+    world.values.set('later', '1').set('far', '2');
+    world.values.delete('near');
+    server.onChange(['near', 'later', 'far']);
+    expect(summary(server.respond(world, 'n2'))).toEqual({
+      sent: ['later@v-1'],
+      removed: ['near'],
+    });
   });
 
   test('refuses more names on demand than a stream may have, also those that it claims to hold', () => {

@@ -1,0 +1,73 @@
+/** An outside ztunnel (a binary named by the variable ZTUNNEL; never built or fetched here) in a pod's namespace. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from '#test/support/apiserver.ts';
+
+export interface ZtunnelOptions {
+  binary: string;
+  /** Undefined: the host's namespace (shared mode). */
+  netns: string | undefined;
+  directory: string;
+  rootPem: string;
+  token: string;
+  environment: Record<string, string>;
+}
+
+export interface ZtunnelProcess {
+  /** Everything it printed so far. */
+  readonly output: () => string;
+  readonly exited: Promise<number>;
+  stop(): Promise<void>;
+}
+
+export async function startZtunnel(options: ZtunnelOptions): Promise<ZtunnelProcess> {
+  const { binary, netns, directory, rootPem, token } = options;
+  const rootFile = join(directory, 'root.pem');
+  const tokenFile = join(directory, 'token');
+  writeFileSync(rootFile, rootPem);
+  writeFileSync(tokenFile, token, { mode: 0o600 });
+  const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
+  const child = Bun.spawn([...inside, binary, 'proxy', 'ztunnel'], {
+    cwd: directory,
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: {
+      PATH: process.env.PATH ?? '',
+      RUST_LOG: 'info,access=debug',
+      CLUSTER_ID: 'Kubernetes',
+      ISTIO_META_CLUSTER_ID: 'Kubernetes',
+      XDS_ADDRESS: 'https://localhost:15012',
+      CA_ADDRESS: 'https://localhost:15012',
+      XDS_ROOT_CA: rootFile,
+      CA_ROOT_CA: rootFile,
+      AUTH_TOKEN: tokenFile,
+      PACKET_MARK: '1337',
+      ZTUNNEL_WORKER_THREADS: '1',
+      ...options.environment,
+    },
+  });
+  let output = '';
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) output += decoder.decode(chunk, { stream: true });
+  };
+  void collect(child.stdout);
+  void collect(child.stderr);
+  return {
+    output: () => output,
+    exited: child.exited,
+    async stop() {
+      child.kill('SIGKILL');
+      await child.exited;
+    },
+  };
+}
+
+/** The first line that has all the words, once it is there. */
+export function lineWith(output: () => string, ...words: string[]): Promise<string> {
+  return until(() =>
+    output()
+      .split('\n')
+      .find((line) => words.every((word) => line.includes(word))),
+  );
+}
