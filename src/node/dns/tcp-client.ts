@@ -14,7 +14,7 @@ import type { PodLookups, Waiting } from './pod-lookups.ts';
 
 export interface TcpClientDeps {
   readonly clock: Clock;
-  readonly lookups: PodLookups;
+  readonly lookups: Pick<PodLookups, 'handle'>;
   readonly onGone: () => void;
 }
 

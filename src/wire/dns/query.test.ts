@@ -62,6 +62,7 @@ describe('answersQuery', () => {
     ['another type', response((bytes) => (bytes[QUERY.length - 3] = TYPE.A)), false],
     ['another class', response((bytes) => (bytes[QUERY.length - 1] = 3)), false],
     ['another opcode', response((bytes) => (bytes[2] |= 0x28)), false],
+    ['another number of questions', response((bytes) => (bytes[4] = 1)), false],
     ['a query', QUERY, false],
     ['a failure without a question', bareRefusal(QUERY, RCODE.serverFailure), true],
     ['success without a question', bareRefusal(QUERY, RCODE.noError), false],

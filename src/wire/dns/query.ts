@@ -69,7 +69,7 @@ export function answersQuery(query: Uint8Array, response: Uint8Array): boolean {
   const asked = readHead(query);
   if (typeof asked === 'number' || asked.opcode !== head.opcode) return false;
   if (head.questionCount === 0) return asked.questionCount === 0 || (response[3] & 0xf) !== 0;
-  if (asked.questionCount === 0) return false;
+  if (head.questionCount !== asked.questionCount) return false;
   const wanted = readQuestion(query);
   const got = readQuestion(response);
   return (
