@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { seededRandom } from '#base/random.ts';
-import type { GatewayAddress, Service } from '#model/service/service.ts';
+import { type GatewayAddress, neededWaypoint, type Service } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { completeService, completeWorkload } from '../config/static-file.ts';
 import { type MeshAddress, MeshSnapshot } from '../state/mesh-snapshot.ts';
@@ -51,6 +51,41 @@ const snapshot = new MeshSnapshot({
     } as Partial<Extra>),
     workload('guarded', { addresses: ['198.18.2.5'], waypoint: waypointOf('way') }),
     workload('host', { addresses: ['198.18.0.1'], hostNetwork: true }),
+    workload('on-node', {
+      addresses: ['198.18.0.1'],
+      protocol: 'none',
+      hostNetwork: true,
+      services: { [key('on-node')]: [{ servicePort: 80, targetPort: 9100 }] },
+    } as Partial<Extra>),
+    workload('external', {
+      hostname: 'db.example',
+      protocol: 'none',
+      services: { [key('external')]: [{ servicePort: 80, targetPort: 5432 }] },
+    } as Partial<Extra>),
+    workload('tunnel-by-name', {
+      hostname: 'vm.example',
+      services: { [key('tunnel-by-name')]: [{ servicePort: 80, targetPort: 80 }] },
+    } as Partial<Extra>),
+    workload('listed', {
+      uid: 'Kubernetes/networking.istio.io/ServiceEntry/shop/listed/198.18.2.2',
+      addresses: ['198.18.2.2'],
+      protocol: 'none',
+      services: { [key('listed')]: [{ servicePort: 80, targetPort: 9090 }] },
+    } as Partial<Extra>),
+    workload('dual', {
+      addresses: ['198.18.2.9', 'fd00::29'],
+      services: Object.fromEntries(
+        ['dual', 'dual-six'].map((name) => [key(name), [{ servicePort: 80, targetPort: 80 }]]),
+      ),
+    } as Partial<Extra>),
+    workload('rpc-a', {
+      addresses: ['198.18.2.10'],
+      services: { [key('rpc')]: [{ servicePort: 80, targetPort: 7001 }] },
+    } as Partial<Extra>),
+    workload('rpc-without', {
+      addresses: ['198.18.2.11'],
+      services: { [key('rpc')]: [] },
+    } as Partial<Extra>),
   ]
     .map((each): MeshAddress => ({ kind: 'workload', workload: each }))
     .concat(
@@ -81,6 +116,30 @@ const snapshot = new MeshSnapshot({
           addresses: vip('198.19.0.7'),
           ports: http,
           loadBalancing: { mode: 'unspecified', scopes: [], includeUnhealthy: true },
+        }),
+        service('on-node', { addresses: vip('198.19.0.10'), ports: http }),
+        service('external', { addresses: vip('240.240.0.1'), ports: http }),
+        service('tunnel-by-name', { addresses: vip('240.240.0.2'), ports: http }),
+        service('listed', { addresses: vip('198.19.0.11'), ports: http }),
+        service('dual', { addresses: [...vip('198.19.0.12'), ...vip('fd00:1::12')], ports: http }),
+        service('dual-six', { addresses: vip('198.19.0.13'), ports: http, ipFamilies: 'ipv6' }),
+        service('rpc', {
+          addresses: vip('198.19.0.14'),
+          ports: [{ servicePort: 80, targetPort: 0, appProtocol: 'grpc' }],
+        }),
+        service('needing', {
+          addresses: vip('198.19.0.15'),
+          ports: http,
+          waypoint: neededWaypoint({
+            kind: 'AuthorizationPolicy',
+            namespace: 'shop',
+            name: 'only',
+          }),
+        }),
+        service('range', {
+          addresses: [{ network: '', address: '203.0.113.0', length: 28 }],
+          ports: http,
+          loadBalancing: { mode: 'passthrough', scopes: [], includeUnhealthy: true },
         }),
         service('way', {
           ports: [{ servicePort: 15008, targetPort: 15008, appProtocol: 'unknown' }],
@@ -179,8 +238,65 @@ describe('decideOutbound', () => {
     },
     {
       title: 'what is not in the mesh passes through',
+      to: ['203.0.113.99', 443],
+      want: {
+        kind: 'tcp',
+        destination: { address: '203.0.113.99', port: 443 },
+        service: undefined,
+      },
+    },
+    {
+      title: 'an address within the range of a passthrough service passes through in its name',
       to: ['203.0.113.9', 443],
-      want: { kind: 'tcp', destination: { address: '203.0.113.9', port: 443 } },
+      want: {
+        kind: 'tcp',
+        destination: { address: '203.0.113.9', port: 443 },
+        service: { name: 'range' },
+      },
+    },
+    {
+      title: 'an endpoint on the host network is plain TCP to the node',
+      to: ['198.19.0.10', 80],
+      want: { kind: 'tcp', destination: { address: '198.18.0.1', port: 9100 } },
+    },
+    {
+      title: 'an endpoint that is known by name is looked up',
+      to: ['240.240.0.1', 80],
+      want: { kind: 'tcp', hostname: 'db.example', destination: { address: '', port: 5432 } },
+    },
+    {
+      title: 'a tunnel to a mere name is refused, not sent in plaintext',
+      to: ['240.240.0.2', 80],
+      want: { kind: 'refuse', code: 'NODE_NO_UPSTREAM' },
+    },
+    {
+      title: 'an entry that lists a captured pod leads to the pod, with its identity',
+      to: ['198.19.0.11', 80],
+      want: { kind: 'hbone', authority: '198.18.2.2:9090', expected: [id('product')] },
+    },
+    {
+      title: 'the family that the client chose is kept',
+      to: ['fd00:1::12', 80],
+      want: { kind: 'hbone', authority: '[fd00::29]:80' },
+    },
+    {
+      title: 'the families of the service count more',
+      to: ['198.19.0.13', 80],
+      want: { kind: 'hbone', authority: '[fd00::29]:80' },
+    },
+    {
+      title: 'a named port leads to those that have it, at their own number',
+      to: ['198.19.0.14', 80],
+      want: { kind: 'hbone', authority: '198.18.2.10:7001' },
+    },
+    {
+      title: 'a policy that needs a waypoint stops the traffic and is named',
+      to: ['198.19.0.15', 80],
+      want: {
+        kind: 'refuse',
+        code: 'NODE_WAYPOINT_UNREADY',
+        reason: expect.stringContaining('authorizationpolicy shop/only needs a waypoint') as string,
+      },
     },
     {
       title: 'its own port on loopback is a loop',
@@ -199,6 +315,40 @@ describe('decideOutbound', () => {
 
   test('the waypoint itself goes straight to the endpoints of what it serves', () => {
     expect(decide('198.18.2.5', 80, waypointPod)).toMatchObject({ via: 'endpoint' });
+  });
+
+  test('weighted waypoints share the connections', () => {
+    const heavy = waypointOf('way');
+    const light = waypointOf('gone');
+    const weightedWaypoints = [
+      { destination: heavy, weight: 75 },
+      { destination: light, weight: 25 },
+    ];
+    const canary = service('canary', {
+      addresses: vip('198.19.0.20'),
+      ports: http,
+      waypoint: heavy,
+      weightedWaypoints,
+    });
+    const addresses: MeshAddress[] = [
+      { kind: 'service', service: canary },
+      ...[...snapshot.workloads.values()].map((each) => ({
+        kind: 'workload' as const,
+        workload: each,
+      })),
+      ...[...snapshot.services.values()].map((each) => ({
+        kind: 'service' as const,
+        service: each,
+      })),
+    ];
+    const both = new MeshSnapshot({ version: 2, addresses, authorizations: [] });
+    const random = seededRandom(5);
+    const original = { address: '198.19.0.20', port: 80 };
+    let light25 = 0;
+    for (let turn = 0; turn < 2_000; turn++)
+      if (decideOutbound(both, { source: web, original }, random).kind === 'refuse') light25++;
+    expect(light25 / 2_000).toBeGreaterThan(0.22);
+    expect(light25 / 2_000).toBeLessThan(0.28);
   });
 
   test('every verdict gives a reason', () => {

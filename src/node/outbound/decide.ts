@@ -3,7 +3,7 @@
  * in, verdict out. Same order as ztunnel (src/proxy/outbound.rs): service address, then workload address, else
  * passthrough. Nothing falls back to a path with less protection.
  */
-import { formatHostPort, isIpv6, isLoopback } from '#base/ip.ts';
+import { formatHostPort, isLoopback } from '#base/ip.ts';
 import type { Random } from '#base/random.ts';
 import { HBONE_PORT } from '#hbone/limits.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
@@ -18,10 +18,12 @@ import type { SocketAddress } from '#net/connection.ts';
 import type { NODE_ERRORS } from '../errors.ts';
 import { ILLEGAL_PORTS } from '../limits.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
-import { type PickedEndpoint, pickEndpoint } from './pick-endpoint.ts';
+import { addressOf, type PickedEndpoint, pickEndpoint } from './pick-endpoint.ts';
 
 interface Next {
   readonly destination: SocketAddress;
+  /** The next hop is known by this name only: `destination.address` is empty until it has been looked up. */
+  readonly hostname?: string;
   /** The next hop: endpoint or waypoint; undefined when it is not of the mesh. */
   readonly workload: Workload | undefined;
   /** What the client asked for, when that was a service. */
@@ -85,12 +87,13 @@ function toService(
   random: Random,
 ): OutboundVerdict {
   const { source, original } = request;
-  if (service.waypoint !== undefined && !isPartOf(source, service.waypoint)) {
-    return toWaypoint(snapshot, { ...request, gateway: service.waypoint, service }, random);
+  const gateway = waypointOf(service, random);
+  if (gateway !== undefined && !isPartOf(source, gateway)) {
+    return toWaypoint(snapshot, { ...request, gateway, service }, random);
   }
   const endpoints = snapshot.endpointsOf(serviceKey(service));
   const picked = pickEndpoint({ service, endpoints, servicePort: original.port, source }, random);
-  if (picked !== undefined) return toEndpoint(request, service, picked);
+  if (picked !== undefined) return toEndpoint(snapshot, request, service, picked);
   if (service.loadBalancing?.mode === 'passthrough') {
     const reason = `${service.hostname} is passthrough`;
     return { kind: 'tcp', destination: original, workload: undefined, service, reason };
@@ -99,14 +102,35 @@ function toService(
   return { kind: 'refuse', code: 'NODE_NO_UPSTREAM', service, reason };
 }
 
+/** Of several by weight, one for each connection. */
+function waypointOf(service: Service, random: Random): GatewayAddress | undefined {
+  const weighted = service.weightedWaypoints ?? [];
+  let total = 0;
+  for (const { weight } of weighted) total += weight;
+  if (total === 0) return service.waypoint;
+  let point = random.fraction() * total;
+  for (const { destination, weight } of weighted) {
+    point -= weight;
+    if (point < 0) return destination;
+  }
+  return service.waypoint;
+}
+
 function toEndpoint(
+  snapshot: MeshSnapshot,
   request: OutboundRequest,
   service: Service,
   picked: PickedEndpoint,
 ): OutboundVerdict {
-  const { workload, targetPort } = picked;
-  const address = addressOf(workload, request.original.address);
-  const name = `endpoint ${workload.name} of ${service.hostname}`;
+  const { targetPort } = picked;
+  const address = addressOf(picked.workload, request.original.address, service.ipFamilies);
+  const name = `endpoint ${picked.workload.name} of ${service.hostname}`;
+  if (address === undefined) return toName(service, picked);
+  // A ServiceEntry may list a pod of the mesh by its address: it is the pod that answers there.
+  const workload =
+    picked.workload.protocol === 'none'
+      ? (snapshot.workloadAt(picked.workload.network, address) ?? picked.workload)
+      : picked.workload;
   if (workload.protocol === 'none') {
     const destination = { address, port: targetPort };
     return { kind: 'tcp', destination, workload, service, reason: `${name} is not captured` };
@@ -120,6 +144,22 @@ function toEndpoint(
     workload,
     service,
     reason: name,
+  };
+}
+
+/** What is known by name alone lives outside the mesh: a tunnel's authority needs an address. */
+function toName(service: Service, { workload, targetPort }: PickedEndpoint): OutboundVerdict {
+  if (workload.protocol === 'hbone') {
+    const reason = `endpoint ${workload.name} of ${service.hostname} speaks HBONE, and is known by the name ${workload.hostname} only`;
+    return { kind: 'refuse', code: 'NODE_NO_UPSTREAM', service, reason };
+  }
+  return {
+    kind: 'tcp',
+    destination: { address: '', port: targetPort },
+    hostname: workload.hostname,
+    workload,
+    service,
+    reason: `${workload.hostname} of ${service.hostname}, by name`,
   };
 }
 
@@ -175,10 +215,15 @@ function toWaypoint(
     return { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY', service, reason };
   }
   const { workload, targetPort, waypointService } = found;
+  const address = addressOf(workload, original.address, waypointService?.ipFamilies);
+  if (address === undefined) {
+    const reason = `waypoint ${name} has no address`;
+    return { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY', service, reason };
+  }
   return {
     kind: 'hbone',
     via: 'waypoint',
-    destination: { address: addressOf(workload, original.address), port: targetPort },
+    destination: { address, port: targetPort },
     authority: formatHostPort(original.address, original.port),
     expected: identitiesOf(workload, waypointService),
     workload,
@@ -214,13 +259,6 @@ function isPartOf(source: Workload, gateway: GatewayAddress): boolean {
   if (gateway.service !== undefined && source.services.has(serviceKey(gateway.service)))
     return true;
   return gateway.address !== undefined && source.addresses.includes(gateway.address.address);
-}
-
-/** Keeps the family the client chose where the endpoint has it. */
-function addressOf(workload: Workload, original: string): string {
-  if (workload.addresses.includes(original)) return original;
-  const family = isIpv6(original);
-  return workload.addresses.find((each) => isIpv6(each) === family) ?? workload.addresses[0];
 }
 
 /** The workload's identity and the service's extra names (ztunnel src/state.rs workload_and_services_san). */

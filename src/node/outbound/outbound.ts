@@ -62,7 +62,7 @@ interface Outgoing {
 }
 
 function forward(outgoing: Outgoing): void {
-  const { context, session, workload, original, pod } = outgoing;
+  const { context, session, workload, original } = outgoing;
   const request = { source: workload, original };
   const verdict = decideOutbound(context.state.current, request, context.random);
   const facts = factsOf(outgoing, verdict);
@@ -74,17 +74,39 @@ function forward(outgoing: Outgoing): void {
     return;
   }
   session.record = context.telemetry.begin(facts);
-  if (verdict.kind === 'tcp') {
-    const mark = PROXY_MARK;
-    const connectTimeoutMs = CONNECT_TIMEOUT_MS;
-    const { destination } = verdict;
-    context.network.connect(
-      { ...destination, namespace: pod.netns, mark, connectTimeoutMs },
-      session,
+  if (verdict.kind === 'hbone') openTunnel(outgoing, verdict);
+  else if (verdict.hostname === undefined) connect(outgoing, verdict.destination);
+  else connectByName(outgoing, verdict.hostname, verdict.destination.port);
+}
+
+function connect({ context, pod, session }: Outgoing, destination: SocketAddress): void {
+  const mark = PROXY_MARK;
+  const connectTimeoutMs = CONNECT_TIMEOUT_MS;
+  context.network.connect(
+    { ...destination, namespace: pod.netns, mark, connectTimeoutMs },
+    session,
+  );
+}
+
+function connectByName(outgoing: Outgoing, hostname: string, port: number): void {
+  const { context, session, original } = outgoing;
+  const failed = (message: string, cause?: unknown) =>
+    session.refuse(
+      new MeshError('NODE_NO_UPSTREAM', message, {
+        side: 'upstream',
+        hint: NODE_ERRORS.NODE_NO_UPSTREAM,
+        cause,
+      }),
     );
-  } else {
-    openTunnel(outgoing, verdict);
+  if (context.hosts === undefined) {
+    failed(`${hostname} is known by name only, and this proxy looks no names up`);
+    return;
   }
+  context.hosts.resolve(hostname, original.address, (found) => {
+    if (session.over) return;
+    if (found instanceof MeshError) failed(`${hostname}: ${found.message}`, found);
+    else connect(outgoing, { address: found, port });
+  });
 }
 
 function openTunnel(
@@ -135,7 +157,8 @@ function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {
     source,
     sourceWorkload: workload,
     sourceIdentity: tunnel ? formatPrincipal(workload) : undefined,
-    destination: next?.destination ?? original,
+    // A next hop that is known by name has no address yet.
+    destination: next?.hostname === undefined ? (next?.destination ?? original) : original,
     hboneAuthority: tunnel ? verdict.authority : undefined,
     service: verdict.service?.hostname,
     destinationWorkload: next?.workload,

@@ -2,6 +2,7 @@
  * Chooses an endpoint of a service for one connection, as ztunnel does (src/state/service.rs): healthy ones, the
  * best locality rank, then random by capacity. No retries, no round robin. Pure but for the `Random` handed in.
  */
+import { isIpv6 } from '#base/ip.ts';
 import type { Random } from '#base/random.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
@@ -27,7 +28,7 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
   let bestRank = 0;
   for (const workload of endpoints) {
     if (!workload.healthy && balancing?.includeUnhealthy !== true) continue;
-    if (workload.addresses.length === 0 || workload.capacity <= 0) continue;
+    if (workload.capacity <= 0 || !isReachable(service, workload)) continue;
     const targetPort = targetPortOf(service, workload, request.servicePort);
     if (targetPort === 0) continue;
     const rank = balancing === undefined ? 0 : localityRank(balancing.scopes, source, workload);
@@ -48,6 +49,34 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
     if (point < 0) return candidate;
   }
   return candidates[candidates.length - 1];
+}
+
+/** By an address of the service's families, or by a name to look up. */
+function isReachable({ ipFamilies }: Service, workload: Workload): boolean {
+  return (
+    workload.hostname !== '' ||
+    workload.addresses.some((address) => isOfFamily(ipFamilies, address))
+  );
+}
+
+/**
+ * The address of an endpoint to dial: the one that was asked for, else one of the family that the client chose, else any
+ * that the service lets count. Undefined: only its name is known.
+ */
+export function addressOf(
+  workload: Workload,
+  original: string,
+  ipFamilies: Service['ipFamilies'] = 'automatic',
+): string | undefined {
+  if (workload.addresses.includes(original)) return original;
+  const usable = workload.addresses.filter((address) => isOfFamily(ipFamilies, address));
+  const family = isIpv6(original);
+  return usable.find((address) => isIpv6(address) === family) ?? usable[0];
+}
+
+function isOfFamily(families: Service['ipFamilies'], address: string): boolean {
+  if (families === 'ipv4') return !isIpv6(address);
+  return families !== 'ipv6' || isIpv6(address);
 }
 
 /** The endpoint's own mapping wins over the service's; 0 when neither knows the port. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Service } from '#model/service/service.ts';
-import { completeService } from '../config/static-file.ts';
+import { completeService, completeWorkload } from '../config/static-file.ts';
 import { MeshSnapshot } from './mesh-snapshot.ts';
 
 function snapshotOf(...services: Partial<Service>[]): MeshSnapshot {
@@ -59,5 +59,94 @@ describe('MeshSnapshot.serviceNamed', () => {
     test(title, () => {
       expect(snapshotOf(...services).serviceNamed('aPi.example', 'client')?.namespace).toBe(want);
     });
+  }
+});
+
+describe('MeshSnapshot.serviceAt', () => {
+  const range = (address: string, length: number) => [{ network: '', address, length }];
+  const exact = [{ network: '', address: '198.19.0.1' }];
+  const rows: { title: string; services: Partial<Service>[]; want: string | undefined }[] = [
+    {
+      title: 'a single address wins over a range',
+      services: [{ addresses: range('198.19.0.0', 31) }, { namespace: 'b', addresses: exact }],
+      want: 'b',
+    },
+    {
+      title: 'a range of full length is a single address',
+      services: [
+        { addresses: range('198.19.0.0', 31) },
+        { namespace: 'b', addresses: range('198.19.0.1', 32) },
+      ],
+      want: 'b',
+    },
+    {
+      title: "among ranges the client's namespace wins over the longer prefix",
+      services: [
+        { addresses: range('198.19.0.0', 31) },
+        { namespace: 'client', addresses: range('198.19.0.0', 16) },
+      ],
+      want: 'client',
+    },
+    {
+      title: 'then the longer prefix',
+      services: [
+        { addresses: range('198.19.0.0', 16) },
+        { namespace: 'b', canonical: false, addresses: range('198.19.0.0', 24) },
+      ],
+      want: 'b',
+    },
+    {
+      title: 'then canonical',
+      services: [
+        { canonical: false, addresses: range('198.19.0.0', 24) },
+        { namespace: 'b', addresses: range('198.19.0.0', 24) },
+      ],
+      want: 'b',
+    },
+    {
+      title: 'what another namespace keeps to itself is not seen, single address or range',
+      services: [
+        { visibility: 'namespace', addresses: exact },
+        { namespace: 'b', visibility: 'namespace', addresses: range('198.19.0.0', 24) },
+      ],
+      want: undefined,
+    },
+    {
+      title: 'an address outside every range',
+      services: [{ addresses: range('198.19.1.0', 24) }],
+      want: undefined,
+    },
+    {
+      title: 'a range of another network',
+      services: [{ addresses: [{ network: 'n2', address: '198.19.0.0', length: 24 }] }],
+      want: undefined,
+    },
+  ];
+  for (const { title, services, want } of rows) {
+    test(title, () => {
+      expect(snapshotOf(...services).serviceAt('', '198.19.0.1', 'client')?.namespace).toBe(want);
+    });
+  }
+
+  test('IPv6 ranges hold IPv6 addresses', () => {
+    const mesh = snapshotOf({ addresses: range('2001:2::', 48) });
+    expect(mesh.serviceAt('', '2001:2::7', 'client')?.namespace).toBe('a');
+    expect(mesh.serviceAt('', '2001:3::7', 'client')).toBeUndefined();
+  });
+});
+
+test('MeshSnapshot.workloadAt: a pod is not hidden by an entry that lists its address', () => {
+  const pod = completeWorkload(
+    { name: 'p', namespace: 'a', addresses: ['198.18.1.1'] },
+    'cluster.local',
+  );
+  const entry = { ...pod, uid: 'Kubernetes/networking.istio.io/ServiceEntry/a/e/198.18.1.1' };
+  for (const order of [
+    [pod, entry],
+    [entry, pod],
+  ]) {
+    const addresses = order.map((workload) => ({ kind: 'workload' as const, workload }));
+    const mesh = new MeshSnapshot({ version: 1, addresses, authorizations: [] });
+    expect(mesh.workloadAt('', '198.18.1.1')).toBe(pod);
   }
 });

@@ -101,13 +101,17 @@ export class MeshSnapshot {
   }
 
   #indexWorkload(workload: Workload): void {
+    const isPod = workload.uid.includes('//Pod/');
     // Pods on the host network share the node's address: it names none of them.
     if (!workload.hostNetwork) {
       for (const address of workload.addresses) {
-        this.#workloadsByAddress.set(`${workload.network}/${address}`, workload);
+        const key = `${workload.network}/${address}`;
+        // A ServiceEntry or EndpointSlice may list a pod's address: the pod is what answers there.
+        if (isPod || !this.#workloadsByAddress.has(key))
+          this.#workloadsByAddress.set(key, workload);
       }
     }
-    if (workload.uid.includes('//Pod/')) {
+    if (isPod) {
       this.#podsByName.set(`${workload.namespace}/${workload.name}`, workload);
     }
     for (const key of workload.services.keys()) append(this.#endpoints, key, workload);

@@ -8,6 +8,7 @@ import type { Revocations } from '#identity/trust/crl-file.ts';
 import type { Network, NetworkNamespace } from '#net/network.ts';
 import type { DnsContext } from '../dns/dns-context.ts';
 import type { DescribedSources } from '../inbound/described-sources.ts';
+import type { HostResolver } from '../outbound/host-resolver.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import type { NodeTelemetry } from '../telemetry.ts';
 import type { Usages } from '../usage/usages.ts';
@@ -24,6 +25,8 @@ export interface NodeContext {
   readonly telemetry: NodeTelemetry;
   readonly usages: Usages;
   readonly dns: DnsContext;
+  /** Undefined: endpoints that are known by name only cannot be reached. */
+  readonly hosts?: HostResolver;
   readonly sources: DescribedSources;
   readonly trustDomain: string;
   /** Undefined: nobody keeps revocation lists. */
