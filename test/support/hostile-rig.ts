@@ -164,7 +164,7 @@ const IGNORE: ConnectionHandler = {
 };
 
 /** Our end of a connection to a pod: what came, how it ended; `send` writes all of it as the socket allows. */
-export class PeerEnd implements ConnectionHandler {
+export class PeerEnd implements ConnectionHandler, Disposable {
   readonly connection: Connection;
   readonly name: string;
   ended = false;
@@ -177,6 +177,10 @@ export class PeerEnd implements ConnectionHandler {
   constructor(connection: Connection) {
     this.connection = connection;
     this.name = formatHostPort(connection.localAddress, connection.localPort);
+  }
+
+  [Symbol.dispose](): void {
+    this.connection.reset();
   }
 
   send(...texts: string[]): void {
