@@ -2,6 +2,10 @@
 export const HBONE_ERRORS = {
   HBONE_REFUSED:
     'the destination proxy refused the tunnel: its access log says which policy or why',
+  HBONE_BAD_REQUEST:
+    'only tunnels (CONNECT with host and port) are served on 15008: is an HTTP client pointed at it?',
+  HBONE_NO_ANSWER:
+    'the destination proxy took the request and said nothing: look at its log and its load',
   HBONE_CONNECT_TIMEOUT:
     'is a NetworkPolicy or firewall blocking HBONE port 15008 between the two pods?',
   HBONE_TUNNEL_RESET: 'the tunnel was broken off: the log of the other end says why',

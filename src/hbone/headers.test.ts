@@ -20,6 +20,8 @@ describe('parseAuthority', () => {
     ['web:99999', undefined],
     ['a b:80', undefined],
     ['[::1:80', undefined],
+    [`${'a'.repeat(254)}:80`, { kind: 'hostname', hostname: 'a'.repeat(254), port: 80 }],
+    [`${'a'.repeat(257)}:80`, undefined],
   ];
   for (const [text, want] of rows) {
     test(`reads ${text}`, () => expect(parseAuthority(text)).toEqual(want));

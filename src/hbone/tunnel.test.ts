@@ -2,12 +2,19 @@ import { expect, test } from 'bun:test';
 import { systemClock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
+import { CLOSE_LINGER_MS } from '#http/limits.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
 import type { Connection, ConnectionHandler, TlsIdentity } from '#net/connection.ts';
 import type { ConnectHandler, Network, TlsConnectOptions } from '#net/network.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { memoryPair } from '#test/support/memory-connection.ts';
-import { STREAMS_PER_CONNECTION_MAX, UNUSED_RELEASE_MS } from './limits.ts';
+import {
+  KEEPALIVE_INTERVAL_MS,
+  KEEPALIVE_TIMEOUT_MS,
+  STREAMS_PER_CONNECTION_MAX,
+  TUNNEL_ANSWER_TIMEOUT_MS,
+  UNUSED_RELEASE_MS,
+} from './limits.ts';
 import { TunnelPool } from './pool/tunnel-pool.ts';
 import type { TunnelRequest } from './pool/tunnel-request.ts';
 import { type IncomingTunnel, serveTunnels } from './server/tunnel-server.ts';
@@ -198,6 +205,47 @@ test('the loss of the connection closes its tunnels as HBONE_CONNECTION_LOST; th
   await world.open();
   expect(world.dials.length).toBe(2);
   world.pool.close();
+});
+
+test('a peer that never answers CONNECT costs its stream after a time, and the caller hears of it', async () => {
+  const clock = new FakeClock();
+  const world = new TunnelWorld(clock);
+  world.serve = () => undefined;
+  const silent = world.open();
+  const failure = silent.catch((error: unknown) => error);
+  await until(() => world.tunnels.length === 1);
+  expect(world.pool.status()).toMatchObject([{ connections: 1, streams: 1 }]);
+  clock.advance(TUNNEL_ANSWER_TIMEOUT_MS);
+  expect(await failure).toMatchObject({
+    code: 'HBONE_NO_ANSWER',
+    message: 'no answer to CONNECT in 15000 ms',
+    side: 'upstream',
+  });
+  expect(world.pool.status()).toMatchObject([{ connections: 1, streams: 0 }]);
+  await until(() => world.tunnels[0].recorder.closed);
+  world.serve = (tunnel) => tunnel.accept();
+  await world.open();
+  expect(world.dials.length).toBe(1);
+  world.pool.close();
+});
+
+test('a peer that never answers anything is found out by the PING, and its connection given up', async () => {
+  const clock = new FakeClock();
+  const [mute, server] = memoryPair();
+  const closed = Promise.withResolvers<MeshError | undefined>();
+  server.handler = serveTunnels(
+    server,
+    { clock },
+    { onTunnel: () => undefined, onClose: closed.resolve },
+  );
+  // Half a preface, and nothing more.
+  mute.write(Buffer.from('PRI * HTTP/2'));
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(3 * KEEPALIVE_INTERVAL_MS + KEEPALIVE_TIMEOUT_MS);
+  expect(await closed.promise).toMatchObject({ code: 'H2_KEEPALIVE_TIMEOUT', side: 'downstream' });
+  clock.advance(CLOSE_LINGER_MS);
+  await until(() => mute.closed);
+  expect(clock.pending).toBe(0);
 });
 
 test('retire sends new tunnels to a new connection while the old finishes', async () => {

@@ -30,6 +30,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   TRUST_FOREIGN_DOMAIN: { by: 'self', reason: 'peer identity' },
   TRUST_REVOKED: { by: 'self', reason: 'certificate revoked' },
   HBONE_REFUSED: { reason: 'tunnel refused' },
+  HBONE_NO_ANSWER: { reason: 'answer timeout' },
   HBONE_CONNECT_TIMEOUT: { reason: 'connect timeout' },
   HBONE_TUNNEL_RESET: { reason: 'reset' },
   HBONE_TUNNEL_RESET_LOCAL: { reason: 'reset' },

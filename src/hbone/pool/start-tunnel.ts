@@ -69,9 +69,9 @@ class Opening implements ConnectionHandler {
     if (!this.#settle()) return;
     this.#tunnel.reset();
     const message = `no answer to CONNECT in ${TUNNEL_ANSWER_TIMEOUT_MS} ms`;
-    const hint = HBONE_ERRORS.HBONE_CONNECTION_LOST;
+    const hint = HBONE_ERRORS.HBONE_NO_ANSWER;
     this.#handler.onFail(
-      new MeshError('HBONE_CONNECTION_LOST', message, { side: 'upstream', hint, retry: 'never' }),
+      new MeshError('HBONE_NO_ANSWER', message, { side: 'upstream', hint, retry: 'never' }),
     );
   }
 

@@ -3,10 +3,11 @@
  * each tunnel is decided by `onTunnel`, which accepts or refuses it, now or later.
  */
 import type { Clock } from '#base/clock.ts';
-import type { MeshError } from '#base/errors.ts';
+import { MeshError } from '#base/errors.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
 import { H2Connection, type H2Options, type H2Stream } from '#http/h2/connection.ts';
 import type { TlsConnection } from '#net/connection.ts';
+import { HBONE_ERRORS } from '../errors.ts';
 import * as limits from '../limits.ts';
 import { TunnelConnection } from '../tunnel-connection.ts';
 
@@ -24,6 +25,8 @@ export interface IncomingTunnel {
 export interface TunnelServerHandler {
   /** Set `tunnel.connection.handler` before returning. */
   onTunnel(tunnel: IncomingTunnel): void;
+  /** The first request of the connection that is no tunnel; the peer got its answer. */
+  onBadRequest?(error: MeshError): void;
   onClose(error: MeshError | undefined): void;
 }
 
@@ -49,6 +52,12 @@ export function serveTunnels(
     remote: { address: connection.remoteAddress, port: connection.remotePort },
     local: { address: connection.localAddress, port: connection.localPort },
   };
+  let complained = false;
+  const complain = (reason: string) => {
+    if (complained) return;
+    complained = true;
+    handler.onBadRequest?.(badRequest(reason));
+  };
   return new H2Connection(
     connection,
     deps,
@@ -61,15 +70,24 @@ export function serveTunnels(
         // Plain HTTP on the HBONE port: as ztunnel answers (src/proxy/inbound.rs).
         if (head.method !== 'CONNECT') {
           refuse(stream, 400);
+          complain(`${head.method} instead of CONNECT`);
           return;
         }
         handler.onTunnel(incoming(stream, head, tunnel));
         if (end) tunnel.onEnd();
       },
+      onBadRequest: complain,
       onChange: () => undefined,
       onClose: (error) => handler.onClose(error),
     },
   );
+}
+
+function badRequest(reason: string): MeshError {
+  return new MeshError('HBONE_BAD_REQUEST', `no tunnel: ${reason}`, {
+    side: 'downstream',
+    hint: HBONE_ERRORS.HBONE_BAD_REQUEST,
+  });
 }
 
 function incoming(

@@ -37,6 +37,8 @@ export interface H2Options {
 export interface H2ConnectionHandler {
   /** Server role: a new request. Set `stream.handler` before returning, or `reset` it. */
   onStream(stream: H2Stream, head: MessageHead, end: boolean): void;
+  /** Server role: a request whose head is refused; it never becomes a stream. */
+  onBadRequest?(reason: string): void;
   /** `capacity`, `draining` or `active` may have changed: settings, GOAWAY, a stream ended. */
   onChange(): void;
   /** Once, after every stream got `onReset`. Undefined after an orderly end. */

@@ -277,11 +277,14 @@ export class H2Receiver implements FrameSink {
     if (this.decoder.tooLarge) {
       stream.respond(MessageHead.response(431), true);
       stream.reset(code.NO_ERROR);
+      owner.handler.onBadRequest?.('its header list is too large');
       return;
     }
     const head = this.decoder.malformed ? undefined : this.blocks.read(this.fields, 'request');
     if (head === undefined || (ends && this.blocks.contentLength > 0)) {
       stream.reset(code.PROTOCOL_ERROR);
+      const why = this.decoder.malformed ? 'a field has a forbidden byte' : this.blocks.reason;
+      owner.handler.onBadRequest?.(why || 'less DATA than Content-Length says');
       return;
     }
     stream.expectedBytes = this.blocks.contentLength;

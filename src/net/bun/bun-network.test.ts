@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, test } from 'bun:test';
 import { systemClock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { createTestCa, type TestCa } from '#test/support/certificates.ts';
+import { FakeClock } from '#test/support/fake-clock.ts';
 import type { Connection, ConnectionHandler, TlsConnection, TlsIdentity } from '../connection.ts';
+import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 import type { Listener, TlsConnectOptions, TlsListener } from '../network.ts';
 import { BunNetwork } from './bun-network.ts';
 
@@ -279,6 +281,42 @@ describe('BunNetwork over TLS', () => {
     connection.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
     expect((await refused).message).toContain('HTTP_REQUEST');
     await recorder.closed.promise;
+    listener.stop();
+  });
+
+  test('a peer that never begins its handshake, or never ends it, is dropped in time with a reason', async () => {
+    const clock = new FakeClock();
+    const patient = new BunNetwork({ clock });
+    const refused: MeshError[] = [];
+    const onRefused = (error: MeshError) => void refused.push(error);
+    const options = { ...LOCAL, identity: server, clientCertificate: 'require' as const };
+    const open = new Set<number>();
+    const gate = {
+      enter: () => open.add(open.size).size > 0,
+      leave: () => void open.delete(open.size - 1),
+    };
+    const listener = patient.listenTls(
+      { ...options, alpn: ['h2'], gate, onRefused },
+      () => undefined,
+    );
+    const silent = await dial(listener.port);
+    const half = await dial(listener.port);
+    // The first bytes of a ClientHello of 512.
+    half.connection.write(Buffer.from('16030102000100', 'hex'));
+    while (clock.pending < 2) await Bun.sleep(1);
+    clock.advance(TLS_HANDSHAKE_TIMEOUT_MS - 1);
+    expect([refused.length, open.size]).toEqual([0, 2]);
+    clock.advance(1);
+    for (const { connection, recorder } of [silent, half]) {
+      // FIN or RST, as the kernel had bytes of theirs left to read or not.
+      await Promise.race([recorder.ended.promise, recorder.closed.promise]);
+      connection.reset();
+    }
+    expect(refused.map(({ code, message }) => [code, message.split(': ')[1]])).toEqual([
+      ['NET_TLS_FAILED', 'no handshake in 10000 ms'],
+      ['NET_TLS_FAILED', 'no handshake in 10000 ms'],
+    ]);
+    expect([clock.pending, open.size]).toEqual([0, 0]);
     listener.stop();
   });
 

@@ -158,7 +158,7 @@ export class BunNetwork implements Network {
         open(socket: BunSocket) {
           const connection = enter(socket, options, true);
           if (connection === undefined) return;
-          connection.handler = new PendingHandshake(connection, clock);
+          connection.handler = new PendingHandshake(connection, clock, options.onRefused);
         },
         handshake(socket: BunSocket, success: boolean, error: unknown) {
           const connection = socket.data;
@@ -197,8 +197,18 @@ export class BunNetwork implements Network {
 class PendingHandshake {
   readonly #timer;
 
-  constructor(connection: SocketConnection, clock: Clock) {
-    this.#timer = clock.after(TLS_HANDSHAKE_TIMEOUT_MS, () => connection.reset());
+  constructor(
+    connection: SocketConnection,
+    clock: Clock,
+    onRefused: TlsListenOptions['onRefused'],
+  ) {
+    this.#timer = clock.after(TLS_HANDSHAKE_TIMEOUT_MS, () => {
+      const peer = { address: connection.remoteAddress, port: connection.remotePort };
+      onRefused?.(handshakeTimedOut(peer), peer);
+      // Its end will be reported as a failed handshake, which was just said.
+      connection.handler = IGNORE;
+      connection.reset();
+    });
   }
 
   finished(): void {
@@ -220,6 +230,14 @@ class PendingHandshake {
   onClose(): void {
     this.finished();
   }
+}
+
+function handshakeTimedOut({ address, port }: SocketAddress): MeshError {
+  const what = `no handshake in ${TLS_HANDSHAKE_TIMEOUT_MS} ms`;
+  return new MeshError('NET_TLS_FAILED', `TLS with ${formatHostPort(address, port)}: ${what}`, {
+    side: 'downstream',
+    hint: NET_ERRORS.NET_TLS_FAILED,
+  });
 }
 
 /** Undefined: the gate is shut and the socket reset; its callbacks find no connection. */

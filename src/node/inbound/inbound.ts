@@ -2,6 +2,7 @@
 
 import { MeshError } from '#base/errors.ts';
 import { isIpv6 } from '#base/ip.ts';
+import { AUTHORITY_CHARS_MAX } from '#hbone/authority.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
 import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
@@ -50,19 +51,21 @@ export function acceptHbone(
   const { context, usage } = deps;
   const source = { address: connection.remoteAddress, port: connection.remotePort };
   const destination = { address: connection.localAddress, port: connection.localPort };
+  const failedEarly = (error: MeshError) =>
+    context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
   // As ztunnel: our own trust domain only, aliases are not consulted.
   const peer = verifyPeer(connection.peerUris, context.trustDomain);
   if (peer instanceof MeshError) {
-    context.telemetry.failedEarly({ direction: 'inbound', source, destination, error: peer });
+    failedEarly(peer);
     return undefined;
   }
   const handler = {
     onTunnel: (tunnel: IncomingTunnel) => acceptTunnel(deps, tunnel, { source, destination, peer }),
+    onBadRequest: failedEarly,
     onClose(error: MeshError | undefined) {
       deps.live.removePeer(h2);
       // Its tunnels have their own lines; a peer that went away is no event, one that we threw out is.
-      if (error === undefined || error.code === 'H2_CONNECTION_LOST') return;
-      context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+      if (error !== undefined && error.code !== 'H2_CONNECTION_LOST') failedEarly(error);
     },
   };
   const h2 = serveTunnels(connection, context, handler, usage.limits.peerStreamsMax);
@@ -96,7 +99,8 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
   deps.live.addInbound(session);
   withLocal(deps, session, (workload) => {
     local = workload;
-    const { authority } = tunnel.head;
+    // One more than is allowed: still too long to be one, and short enough for the log.
+    const authority = tunnel.head.authority.slice(0, AUTHORITY_CHARS_MAX + 1);
     const described = {
       baggage: tunnel.head.getAll('baggage'),
       forwardedNetwork: tunnel.head.get('x-forwarded-network'),
