@@ -37,8 +37,10 @@ export class MemoryStore<T> implements ResourceStore<T> {
   apply({ accepted, removed }: DeltaUpdate<T>): void {
     for (const { name, value } of accepted) this.#values.set(name, value);
     for (const name of removed) this.#values.delete(name);
+    const first = !this.#synced;
     this.#synced = true;
-    if (accepted.length === 0 && removed.length === 0) return;
+    // The first response is news even when it is empty: that there is nothing is what some wait for.
+    if (accepted.length === 0 && removed.length === 0 && !first) return;
     const change = { changed: accepted.map(({ name }) => name), removed };
     for (const callback of this.#callbacks) callback(change);
   }

@@ -17,6 +17,6 @@ export interface ResourceStore<T> {
   readonly size: number;
   get(name: string): T | undefined;
   entries(): IterableIterator<[string, T]>;
-  /** Called once a response, after the whole of it is in force. Not called for what is there already. */
+  /** Called once a response that changes something (the first one always does), after the whole of it is in force. */
   onChange(callback: (change: ResourceChange) => void): Disposer;
 }
