@@ -11,6 +11,7 @@ import { BunNetwork } from '#net/bun/bun-network.ts';
 import type { Connection, ConnectionHandler, TlsIdentity } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { ConnectHandler, NetworkNamespace, TlsConnectOptions } from '#net/network.ts';
+import type { StaticMesh } from '#node/config/static-file.ts';
 import { PROXY_MARK } from '#node/marks.ts';
 import { type StaticNode, type StaticNodeOptions, startStaticNode } from '#node/static-node.ts';
 import { redirectOnce } from '#redirect/redirection.ts';
@@ -34,6 +35,7 @@ type Start = (write: (text: string) => boolean) => StaticNode;
 export class HostileRig implements Disposable {
   readonly network = new BunNetwork({ clock: systemClock });
   readonly pair: PodPair;
+  readonly mesh: StaticMesh;
   readonly ca: TestCa;
   readonly mallory: TlsIdentity;
   readonly node: StaticNode;
@@ -43,10 +45,12 @@ export class HostileRig implements Disposable {
   readonly #server: NetworkNamespace;
   #log = '';
 
-  private constructor(pair: PodPair, ca: TestCa, mallory: TlsIdentity, start: Start) {
+  private constructor(made: Pick<HostileRig, 'pair' | 'mesh' | 'ca' | 'mallory'>, start: Start) {
+    const { pair } = made;
     this.pair = pair;
-    this.ca = ca;
-    this.mallory = mallory;
+    this.mesh = made.mesh;
+    this.ca = made.ca;
+    this.mallory = made.mallory;
     this.#client = openNamespace(pair.clientPath);
     this.#server = openNamespace(pair.serverPath);
     this.node = start((text) => {
@@ -63,7 +67,7 @@ export class HostileRig implements Disposable {
     for (const path of [pair.clientPath, pair.serverPath]) redirectOnce(path, DEFAULT_RULES);
     const fixed = { log: silentLogger, logFormat: 'text' as const };
     const start: Start = (write) => startStaticNode(mesh, { ...fixed, write, ...options });
-    return new HostileRig(pair, ca, await ca.issue(MALLORY), start);
+    return new HostileRig({ pair, mesh, ca, mallory: await ca.issue(MALLORY) }, start);
   }
 
   [Symbol.dispose](): void {
