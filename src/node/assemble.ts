@@ -12,6 +12,7 @@ import { exposeBuild } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { AccessLogFormat } from './access-log.ts';
 import { type DnsOptions, dnsContext } from './dns/dns-context.ts';
+import { DnsHostResolver } from './dns/host-resolver.ts';
 import { DescribedSources } from './inbound/described-sources.ts';
 import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
@@ -75,6 +76,7 @@ export function assembleNode(options: AssemblyOptions): Assembly {
   const context: NodeContext = {
     ...base,
     dns,
+    hosts: new DnsHostResolver(dns),
     identities,
     pool,
     telemetry,
@@ -92,6 +94,7 @@ export function assembleNode(options: AssemblyOptions): Assembly {
       levels: String(levels ?? 'info'),
       podLimits: limits,
       crlFile,
+      dns: options.dns,
     };
     context.workers = new WorkerGroup({ ...context, accessLog }, workers, start);
     const group = context.workers;

@@ -7,6 +7,8 @@ export const NODE_ERRORS = {
   NODE_NO_IDENTITY:
     'no certificate for this workload: is the control plane reachable on port 15012?',
   NODE_NO_UPSTREAM: 'no healthy endpoint serves this port: kubectl get endpointslices and pods',
+  NODE_UNRESOLVED:
+    "the endpoint is known by name only: do the node proxy's own name servers (/etc/resolv.conf) know it?",
   NODE_WAYPOINT_UNREADY:
     'the service wants a waypoint and none is ready; traffic is refused rather than sent around it: tulle waypoint status',
   NODE_LOOP:

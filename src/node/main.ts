@@ -41,9 +41,9 @@ export async function runNode(argv: string[]): Promise<void> {
 }
 
 async function startStatic(options: NodeOptions, { log, drain }: Life): Promise<RunningNode> {
-  const { logFormat, logLevels: levels, podLimits, crlFile, workers } = options;
+  const { logFormat, logLevels: levels, podLimits, crlFile, workers, dns } = options;
   const staticFile = options.staticFile ?? '';
-  const given = { log, logFormat, levels, podLimits, crlFile, workers };
+  const given = { log, logFormat, levels, podLimits, crlFile, workers, dns };
   const node = await startStaticFile(staticFile, given);
   const { nodeName } = options;
   const waiting = () => node.proxies.find((proxy) => !proxy.ready)?.pod.name;

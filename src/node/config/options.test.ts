@@ -19,3 +19,21 @@ test.each(['0', '-1', 'soon'])('a termination grace of %s is refused', (grace) =
     expect.objectContaining({ code: 'NODE_OPTIONS' }),
   );
 });
+
+test('the DNS proxy is told in the words of ztunnel’s environment', () => {
+  expect(parseNodeOptions([], {})?.dns).toEqual({
+    domain: 'cluster.local',
+    ipv6: true,
+    preferredNamespace: undefined,
+  });
+  const env = {
+    CLUSTER_DOMAIN: 'example.internal',
+    IPV6_ENABLED: 'false',
+    PREFERED_SERVICE_NAMESPACE: 'shared',
+  };
+  expect(parseNodeOptions([], env)?.dns).toEqual({
+    domain: 'example.internal',
+    ipv6: false,
+    preferredNamespace: 'shared',
+  });
+});

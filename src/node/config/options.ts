@@ -4,6 +4,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import { LogLevels } from '#base/log.ts';
 import { DEFAULT_TRUST_DOMAIN } from '#model/identity/spiffe.ts';
 import type { AccessLogFormat } from '../access-log.ts';
+import { DEFAULT_DNS_SETTINGS, type DnsSettings } from '../dns/decide.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { ADMIN_PORT, METRICS_PORT, READINESS_PORT, WORKERS_MAX } from '../limits.ts';
 import type { PodLimits } from '../usage/pod-limits.ts';
@@ -33,6 +34,7 @@ export interface NodeOptions {
   readinessPort: number;
   /** Capture the name look-ups of pods that do not say. */
   dnsCapture: boolean;
+  dns: DnsSettings;
   /** From SIGTERM to the end by force; undefined where nobody said how long we may take. */
   drainDeadlineMs: number | undefined;
   /** Revocation lists (PEM); undefined when none are kept. */
@@ -115,6 +117,12 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     adminPort: portOf('admin-port', values['admin-port'], ADMIN_PORT),
     metricsPort: portOf('metrics-port', values['metrics-port'], METRICS_PORT),
     readinessPort: portOf('readiness-port', values['readiness-port'], READINESS_PORT),
+    dns: {
+      domain: env.CLUSTER_DOMAIN ?? DEFAULT_DNS_SETTINGS.domain,
+      ipv6: env.IPV6_ENABLED !== 'false',
+      // As Istio spells it.
+      preferredNamespace: env.PREFERED_SERVICE_NAMESPACE,
+    },
     dnsCapture:
       oneOf('dns-capture', values['dns-capture'] ?? env.ISTIO_META_DNS_CAPTURE ?? 'true', [
         'true',

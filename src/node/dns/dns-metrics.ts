@@ -4,10 +4,23 @@
  */
 import type { Workload } from '#model/workload/workload.ts';
 import { UNKNOWN } from '#telemetry/metrics/istio.ts';
+import { peerLabels } from '#telemetry/metrics/peer-labels.ts';
 import type { Family, MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { Counter, Histogram } from '#telemetry/metrics/series.ts';
 import { TYPE_NAMES } from '#wire/dns/codes.ts';
 import type { DnsProtocol } from './answer.ts';
+
+const ON_DEMAND_LABELS = [
+  'source_workload',
+  'source_canonical_service',
+  'source_canonical_revision',
+  'source_workload_namespace',
+  'source_principal',
+  'source_app',
+  'source_version',
+  'source_cluster',
+  'hostname',
+];
 
 export interface LookupLabels {
   /** Undefined when the question cannot be read. */
@@ -34,6 +47,7 @@ export class DnsMetrics {
   readonly #upstreamFailures: Family<Counter>;
   readonly #upstreamDuration: Family<Histogram>;
   readonly #names: Family<Counter>;
+  readonly #onDemand: Family<Counter>;
 
   constructor(registry: MetricRegistry) {
     const counter = (name: string, help: string) =>
@@ -58,6 +72,27 @@ export class DnsMetrics {
       help: 'DNS queries by host of the mesh, and how they ended.',
       labels: ['host', 'result'],
     });
+    this.#onDemand = registry.counter({
+      name: 'istio_on_demand_dns_total',
+      help: 'Connections to endpoints that are known by name only.',
+      labels: ON_DEMAND_LABELS,
+    });
+  }
+
+  /** A connection to an endpoint that is known by name only (ztunnel src/proxy/metrics.rs OnDemandDnsLabels). */
+  onDemand(client: Workload, hostname: string): void {
+    const peer = peerLabels(client, { principalFromDiscovery: true });
+    count(this.#onDemand, [
+      peer.workload,
+      peer.canonicalService,
+      peer.canonicalRevision,
+      peer.workloadNamespace,
+      peer.principal,
+      peer.app,
+      peer.version,
+      peer.cluster,
+      hostname,
+    ]);
   }
 
   request(labels: LookupLabels): void {

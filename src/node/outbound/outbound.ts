@@ -62,9 +62,30 @@ interface Outgoing {
 }
 
 function forward(outgoing: Outgoing): void {
-  const { context, session, workload, original } = outgoing;
+  const { context, workload, original } = outgoing;
   const request = { source: workload, original };
   const verdict = decideOutbound(context.state.current, request, context.random);
+  if (verdict.kind !== 'tcp' || verdict.hostname === undefined) {
+    carry(outgoing, verdict);
+    return;
+  }
+  const { hostname, service, destination } = verdict;
+  context.dns.metrics.onDemand(workload, hostname);
+  context.hosts.resolve(hostname, original.address, (found) => {
+    if (outgoing.session.over) return;
+    const { port } = destination;
+    const failed = found instanceof MeshError;
+    carry(
+      outgoing,
+      failed
+        ? { kind: 'refuse', code: 'NODE_UNRESOLVED', service, reason: found.message }
+        : { ...verdict, hostname: undefined, destination: { address: found, port } },
+    );
+  });
+}
+
+function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
+  const { context, session, pod } = outgoing;
   const facts = factsOf(outgoing, verdict);
   if (verdict.kind === 'refuse') {
     const { code, reason } = verdict;
@@ -74,39 +95,17 @@ function forward(outgoing: Outgoing): void {
     return;
   }
   session.record = context.telemetry.begin(facts);
-  if (verdict.kind === 'hbone') openTunnel(outgoing, verdict);
-  else if (verdict.hostname === undefined) connect(outgoing, verdict.destination);
-  else connectByName(outgoing, verdict.hostname, verdict.destination.port);
-}
-
-function connect({ context, pod, session }: Outgoing, destination: SocketAddress): void {
-  const mark = PROXY_MARK;
-  const connectTimeoutMs = CONNECT_TIMEOUT_MS;
-  context.network.connect(
-    { ...destination, namespace: pod.netns, mark, connectTimeoutMs },
-    session,
-  );
-}
-
-function connectByName(outgoing: Outgoing, hostname: string, port: number): void {
-  const { context, session, original } = outgoing;
-  const failed = (message: string, cause?: unknown) =>
-    session.refuse(
-      new MeshError('NODE_NO_UPSTREAM', message, {
-        side: 'upstream',
-        hint: NODE_ERRORS.NODE_NO_UPSTREAM,
-        cause,
-      }),
+  if (verdict.kind === 'tcp') {
+    const mark = PROXY_MARK;
+    const connectTimeoutMs = CONNECT_TIMEOUT_MS;
+    const { destination } = verdict;
+    context.network.connect(
+      { ...destination, namespace: pod.netns, mark, connectTimeoutMs },
+      session,
     );
-  if (context.hosts === undefined) {
-    failed(`${hostname} is known by name only, and this proxy looks no names up`);
-    return;
+  } else {
+    openTunnel(outgoing, verdict);
   }
-  context.hosts.resolve(hostname, original.address, (found) => {
-    if (session.over) return;
-    if (found instanceof MeshError) failed(`${hostname}: ${found.message}`, found);
-    else connect(outgoing, { address: found, port });
-  });
 }
 
 function openTunnel(

@@ -32,7 +32,7 @@ class DataWorker {
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void) {
     this.#send = send;
-    const { trustDomain, logFormat: format, podLimits, crlFile } = start;
+    const { trustDomain, logFormat: format, podLimits, crlFile, dns } = start;
     this.#levels = new LogLevels(start.levels);
     const level = this.#levels;
     this.#assembly = assembleNode({
@@ -43,6 +43,7 @@ class DataWorker {
       levels: level,
       podLimits,
       crlFile,
+      dns,
       write(text) {
         send({ kind: 'log', text });
         return true;

@@ -2,10 +2,12 @@
  * What the main thread of a node proxy and its data workers say to each other. Everything is copied on the way
  * (structured clone); only file descriptors are shared, since they belong to the process.
  */
+
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import type { MetricSample } from '#telemetry/metrics/samples.ts';
 import type { AccessLogFormat } from '../access-log.ts';
+import type { DnsOptions } from '../dns/dns-context.ts';
 import type { SnapshotChange } from '../state/snapshot-change.ts';
 import type { PodLimits } from '../usage/pod-limits.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';
@@ -16,6 +18,7 @@ export interface WorkerStart {
   readonly levels: string;
   readonly logFormat: AccessLogFormat;
   readonly crlFile: string | undefined;
+  readonly dns: DnsOptions | undefined;
   /** This thread's share. */
   readonly podLimits: PodLimits;
 }

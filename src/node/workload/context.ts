@@ -25,8 +25,7 @@ export interface NodeContext {
   readonly telemetry: NodeTelemetry;
   readonly usages: Usages;
   readonly dns: DnsContext;
-  /** Undefined: endpoints that are known by name only cannot be reached. */
-  readonly hosts?: HostResolver;
+  readonly hosts: HostResolver;
   readonly sources: DescribedSources;
   readonly trustDomain: string;
   /** Undefined: nobody keeps revocation lists. */
