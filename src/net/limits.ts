@@ -3,6 +3,12 @@
 /** As ztunnel in in-pod mode (src/inpod/config.rs): a burst that outruns one turn of the event loop. */
 export const LISTEN_BACKLOG = 1024;
 
+/** Open files that accepted connections leave to our own dials, and both to certificates, logs and the control plane. */
+export const ACCEPT_RESERVE_FILES = 64;
+export const DIAL_RESERVE_FILES = 32;
+/** Running short of open files is logged this often. */
+export const OPEN_FILES_LOG_PERIOD_MS = 10_000;
+
 /** TCP keepalive as ztunnel sets it (src/config.rs KEEPALIVE_*). */
 export const KEEPALIVE_TIME_SECONDS = 180;
 export const KEEPALIVE_INTERVAL_SECONDS = 180;

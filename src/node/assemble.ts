@@ -6,6 +6,7 @@ import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
 import { followCrlFile } from '#identity/trust/crl-file.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
+import { openFilesMax } from '#net/netns/open-files.ts';
 import type { JudgePeer } from '#net/network.ts';
 import { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { exposeBuild } from '#telemetry/metrics/istio.ts';
@@ -18,7 +19,7 @@ import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
 import { MeshState } from './state/mesh-state.ts';
 import { NodeTelemetry } from './telemetry.ts';
-import { openFilesMax, type PodLimits, podLimitsFor, shareOf } from './usage/pod-limits.ts';
+import { type PodLimits, podLimitsFor, shareOf } from './usage/pod-limits.ts';
 import { Usages } from './usage/usages.ts';
 import { WorkerGroup } from './worker/worker-group.ts';
 import type { NodeContext } from './workload/context.ts';
@@ -51,7 +52,7 @@ export interface AssemblyOptions {
 export function assembleNode(options: AssemblyOptions): Assembly {
   const clock = systemClock;
   const random = systemRandom;
-  const network = new BunNetwork({ clock });
+  const network = new BunNetwork({ clock, log: options.log.child('net') });
   const registry = new MetricRegistry();
   exposeBuild(registry, { component: 'ztunnel', tag: 'tulle' });
   clock.every(METRIC_SWEEP_MS, () => registry.sweep());

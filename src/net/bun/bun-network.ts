@@ -5,6 +5,7 @@
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort, parseIp } from '#base/ip.ts';
+import { type Logger, silentLogger } from '#base/log.ts';
 import type { Connection, SocketAddress, TlsConnection, TlsIdentity } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
@@ -24,6 +25,7 @@ import { encodeAlpn } from '../tls/alpn.ts';
 import type { PeerRequirement } from '../tls/peer-check.ts';
 import { Dial } from './dial.ts';
 import { finishHandshake, type HandshakeSocket } from './handshake.ts';
+import { Newcomers } from './newcomers.ts';
 import { type CallbackSocket, STREAM_CALLBACKS } from './socket-callbacks.ts';
 import { type RawSocket, SocketConnection } from './socket-connection.ts';
 
@@ -37,12 +39,15 @@ const TLS_1_3 = 0x0304;
 
 export class BunNetwork implements Network {
   readonly #clock: Clock;
+  readonly #newcomers: Newcomers;
 
-  constructor(deps: { clock: Clock }) {
+  constructor(deps: { clock: Clock; log?: Logger }) {
     this.#clock = deps.clock;
+    this.#newcomers = new Newcomers({ log: silentLogger, ...deps });
   }
 
   listen(options: ListenOptions, accept: Accept<Connection>): Listener {
+    const newcomers = this.#newcomers;
     const fd = raw.openListener(options);
     const bound = raw.localName(fd) ?? options;
     const listener = adoptListener({
@@ -51,7 +56,7 @@ export class BunNetwork implements Network {
       socket: {
         ...STREAM_CALLBACKS,
         open(socket: BunSocket) {
-          const connection = enter(socket, options, false);
+          const connection = enter(socket, newcomers, options, false);
           if (connection !== undefined) admit(connection, accept);
         },
       },
@@ -141,6 +146,7 @@ export class BunNetwork implements Network {
 
   #tlsListenOptions(fd: number, options: TlsListenOptions, accept: Accept<TlsConnection>) {
     const clock = this.#clock;
+    const newcomers = this.#newcomers;
     return {
       fd,
       allowHalfOpen: true,
@@ -156,7 +162,7 @@ export class BunNetwork implements Network {
       socket: {
         ...STREAM_CALLBACKS,
         open(socket: BunSocket) {
-          const connection = enter(socket, options, true);
+          const connection = enter(socket, newcomers, options, true);
           if (connection === undefined) return;
           connection.handler = new PendingHandshake(connection, clock, options.onRefused);
         },
@@ -240,13 +246,14 @@ function handshakeTimedOut({ address, port }: SocketAddress): MeshError {
   });
 }
 
-/** Undefined: the gate is shut and the socket reset; its callbacks find no connection. */
+/** Undefined: there is no room or the gate is shut, and the socket reset; its callbacks find no connection. */
 function enter(
   socket: BunSocket,
+  newcomers: Newcomers,
   { gate }: ListenOptions,
   tls: boolean,
 ): SocketConnection | undefined {
-  if (gate !== undefined && !gate.enter()) {
+  if (!newcomers.admit(socket) || (gate !== undefined && !gate.enter())) {
     socket.terminate();
     return undefined;
   }

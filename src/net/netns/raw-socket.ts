@@ -19,6 +19,7 @@ import type { ConnectOptions, ListenOptions, NetworkNamespace } from '../network
 import * as abi from './constants.ts';
 import { errno, libc, ptr } from './libc.ts';
 import { within } from './namespace.ts';
+import { leavesRoomToDial } from './open-files.ts';
 import { decodeSocketName, encodeSocketName, SOCKET_NAME_BYTES_MAX } from './socket-name.ts';
 
 const number = new Int32Array(1);
@@ -149,6 +150,7 @@ function openSocket(namespace: NetworkNamespace | undefined, family: number, wha
   const type = abi.SOCK_STREAM | abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC;
   const fd = within(namespace, () => libc().socket(family, type, 0));
   if (fd < 0) throw failed(-1, 'NET_SOCKET', what);
+  if (!leavesRoomToDial(fd)) throw failed(fd, 'NET_SOCKET', what, abi.EMFILE);
   setOption(fd, abi.SOL_TCP, abi.TCP_NODELAY, 1);
   return fd;
 }

@@ -2,7 +2,6 @@
  * How much of this process one pod may have. Every limit leaves room for neighbours: they derive from the open files
  * that the process may have, because a descriptor is what runs out first.
  */
-import { readFileSync } from 'node:fs';
 import { STREAMS_ACCEPTED_MAX } from '#hbone/limits.ts';
 import * as limits from '../limits.ts';
 
@@ -51,11 +50,4 @@ export function shareOf(whole: PodLimits, threads: number): PodLimits {
     // Of one HBONE connection, which is one thread's.
     peerStreamsMax: whole.peerStreamsMax,
   };
-}
-
-/** Bun has raised the soft limit to the hard one by the time anybody asks. */
-export function openFilesMax(): number {
-  const line = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-  const soft = line?.[1] ?? '';
-  return soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft);
 }

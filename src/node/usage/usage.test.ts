@@ -1,6 +1,7 @@
 /** Limits of one pod: what they derive from, what they refuse, and how often that is said. */
 import { describe, expect, test } from 'bun:test';
 import { createLogger } from '#base/log.ts';
+import { openFilesMax } from '#net/netns/open-files.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import {
@@ -10,7 +11,7 @@ import {
   POD_CONNECTIONS_MIN,
   POD_PENDING_CONNECTS_MAX,
 } from '../limits.ts';
-import { openFilesMax, podLimitsFor } from './pod-limits.ts';
+import { podLimitsFor } from './pod-limits.ts';
 import { limitError, type PodUsage } from './pod-usage.ts';
 import { Usages } from './usages.ts';
 
@@ -40,7 +41,7 @@ describe('podLimitsFor', () => {
   });
 
   test('a process that starts with a low soft limit has the hard one', () => {
-    const program = `console.log((await import('${import.meta.dir}/pod-limits.ts')).openFilesMax())`;
+    const program = `console.log((await import('#net/netns/open-files.ts')).openFilesMax())`;
     const command = `ulimit -Sn 256 && exec '${process.execPath}' -e "$0"`;
     const { stdout } = Bun.spawnSync(['bash', '-c', command, program]);
     const hard = Bun.spawnSync(['bash', '-c', 'ulimit -Hn']).stdout.toString().trim();
