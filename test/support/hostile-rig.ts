@@ -14,6 +14,7 @@ import type { ConnectHandler, NetworkNamespace, TlsConnectOptions } from '#net/n
 import type { StaticMesh } from '#node/config/static-file.ts';
 import { PROXY_MARK } from '#node/marks.ts';
 import { type StaticNode, type StaticNodeOptions, startStaticNode } from '#node/static-node.ts';
+import type { UsageReport } from '#node/usage/usages.ts';
 import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { createTestCa, type TestCa } from './certificates.ts';
@@ -81,9 +82,9 @@ export class HostileRig implements Disposable {
     return this.node.proxies[1].live.peers;
   }
 
-  /** Bytes that the proxy holds for the server pod. */
-  get heldBytes(): number {
-    return this.node.assembly.context.usages.report()[1].bufferedBytes;
+  /** What each pod has of the proxy: the client's, the server's. */
+  get usage(): UsageReport[] {
+    return this.node.assembly.context.usages.report();
   }
 
   /** The lines about this end, or all. */
