@@ -76,7 +76,7 @@ export class RigPod implements Disposable {
 
 export class CaptureRig implements AsyncDisposable {
   readonly node = new TestNamespace('node');
-  readonly agent: CaptureAgent;
+  agent: CaptureAgent;
   readonly assembly: Assembly;
   readonly repairs: string[] = [];
   logs = '';
@@ -84,6 +84,7 @@ export class CaptureRig implements AsyncDisposable {
   readonly #identity: TlsIdentity;
   readonly #identities: ReturnType<typeof waitingIdentities>;
   readonly #stopReconciler;
+  readonly #times: CaptureTimes;
   #authorizations: readonly Authorization[] = [];
   #delivers: boolean;
 
@@ -107,14 +108,10 @@ export class CaptureRig implements AsyncDisposable {
         return true;
       },
     });
-    const { context } = this.assembly;
-    this.agent = new CaptureAgent(
-      context,
-      { report: (request, value) => this.#reported(request, value) },
-      { times: { settleMs: 50, drainMs: 10_000, ...options.times }, node: this.node.handle },
-    );
+    this.#times = { settleMs: 50, drainMs: 10_000, ...options.times };
+    this.agent = this.#newAgent();
     this.#stopReconciler = startReconciler({
-      clock: context.clock,
+      clock: this.assembly.context.clock,
       log: silentLogger,
       watched: () => this.agent.watched,
       onRepair: (what) => this.repairs.push(what),
@@ -125,6 +122,12 @@ export class CaptureRig implements AsyncDisposable {
       `echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding;
        ip address add ${GATEWAY_IPV4}/32 dev lo`,
     );
+  }
+
+  /** As a proxy that dies and is started again: rules stay, listeners go. */
+  restartAgent(): void {
+    this.agent.stop('it is started again');
+    this.agent = this.#newAgent();
   }
 
   /** Pods with an address of each family, reachable from the node and from each other. */
@@ -180,6 +183,14 @@ export class CaptureRig implements AsyncDisposable {
     this.assembly.context.pool.close();
     for (const pod of this.#pods) pod[Symbol.dispose]();
     this.node[Symbol.dispose]();
+  }
+
+  #newAgent(): CaptureAgent {
+    return new CaptureAgent(
+      this.assembly.context,
+      { report: (request, value) => this.#reported(request, value) },
+      { times: this.#times, node: this.node.handle },
+    );
   }
 
   #reported(request: CaptureRequest, value: RedirectionReport): void {
