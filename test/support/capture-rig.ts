@@ -33,6 +33,8 @@ export interface RigOptions {
   times?: Partial<CaptureTimes>;
   /** Until `deliver` nobody has a certificate and nothing is known about any pod. */
   lateControlPlane?: boolean;
+  /** Hears of every report, too. */
+  onReport?: (request: CaptureRequest, value: RedirectionReport) => void;
 }
 
 export class RigPod implements Disposable {
@@ -46,8 +48,9 @@ export class RigPod implements Disposable {
 
   constructor(index: number) {
     this.name = `pod-${index}`;
-    this.uid = `uid-${index}`;
     this.namespace = new TestNamespace(this.name);
+    // So that the namespace is where one that is known by its uid alone is looked for.
+    this.uid = this.namespace.name;
     this.ipv4 = `198.18.${index >> 8}.${(index & 255) + 1}`;
     this.ipv6 = `2001:2::1:${index.toString(16)}`;
   }
@@ -85,6 +88,7 @@ export class CaptureRig implements AsyncDisposable {
   readonly #identities: ReturnType<typeof waitingIdentities>;
   readonly #stopReconciler;
   readonly #times: CaptureTimes;
+  readonly #onReport: RigOptions['onReport'];
   #authorizations: readonly Authorization[] = [];
   #delivers: boolean;
 
@@ -108,6 +112,7 @@ export class CaptureRig implements AsyncDisposable {
         return true;
       },
     });
+    this.#onReport = options.onReport;
     this.#times = { settleMs: 50, drainMs: 10_000, ...options.times };
     this.agent = this.#newAgent();
     this.#stopReconciler = startReconciler({
@@ -195,6 +200,7 @@ export class CaptureRig implements AsyncDisposable {
 
   #reported(request: CaptureRequest, value: RedirectionReport): void {
     this.#pods.find(({ uid }) => uid === request.uid)?.reports.push(value);
+    this.#onReport?.(request, value);
     // As over a network: later, not within the call.
     queueMicrotask(() => this.publish());
   }
