@@ -23,6 +23,7 @@ import type { InformerDeps } from '#kube/informer/list-watch.ts';
 import { TRUSTED_NODE_ACCOUNTS } from './ca/impersonation.ts';
 import { authorityFromSecret } from './ca/root-secret.ts';
 import { tokenReviewer } from './ca/token-review.ts';
+import { startEntryAddressController } from './controllers/entry-addresses.ts';
 import { startGatewayController } from './controllers/gateway.ts';
 import { startLeaderElection } from './controllers/leader.ts';
 import type { PolicySync } from './controllers/policy-status.ts';
@@ -115,7 +116,10 @@ export async function startControl(
     monitoring: monitoringHandler({ mesh, streams, unready, version }),
     console: consoleHandler(observatory),
   });
-  const ingest = startIngest(deps, graph, mesh.sources);
+  const ingest = startIngest(deps, graph, {
+    sources: mesh.sources,
+    rootNamespace: settings.rootNamespace,
+  });
   scope.add(ingest.stop);
   const authority = await loadRoot(deps, options);
   // The root must be readable in every namespace before any proxy can connect: leadership comes first.
@@ -256,6 +260,8 @@ function lead(
   scope.add(startRootCertController(deps, () => authority.root));
   scope.add(startGatewayController(deps, { ...options.mesh, image: options.proxyImage }));
   scope.add(startServiceStatusController(deps, mesh.services));
+  const { serviceEntries: entries } = mesh.sources;
+  scope.add(startEntryAddressController(deps, { entries, byAddress: mesh.entriesByAddress }));
   scope.add(startPolicyStatusController(deps, mesh.policyStatuses, policySync));
   return () => scope.dispose();
 }

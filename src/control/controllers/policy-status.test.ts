@@ -32,7 +32,10 @@ async function setup(sync: { synced: number; total: number }) {
   const graph = new Graph();
   const mesh = createMeshGraph(graph, DEFAULT_MESH);
   await client.create(RESOURCES.authorizationPolicies, POLICY);
-  const ingest = startIngest(deps, graph, mesh.sources);
+  const ingest = startIngest(deps, graph, {
+    sources: mesh.sources,
+    rootNamespace: 'istio-system',
+  });
   await ingest.synced;
   const stop = startPolicyStatusController(deps, mesh.policyStatuses, () => sync);
   const conditions = async () => {

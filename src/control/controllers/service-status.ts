@@ -1,4 +1,4 @@
-/** Writes condition `istio.io/WaypointBound` on Services: whether the waypoint that was asked for is in force, and why not. */
+/** Writes condition `istio.io/WaypointBound` on Services and ServiceEntries: whether the waypoint that was asked for is in force, and why not. */
 import { rfc3339 } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { Scope } from '#base/disposer.ts';
@@ -19,8 +19,7 @@ export function startServiceStatusController(
   const scope = new Scope();
   const queue = new WorkQueue({ ...deps, log: deps.log.child('service-status') }, async (key) => {
     const service = bound.get(key);
-    // ServiceEntries have a status of their own.
-    if (service?.service.canonical === true) await writeCondition(deps, service);
+    if (service !== undefined) await writeCondition(deps, service);
   });
   for (const [key] of bound.entries()) queue.add(key);
   scope.add(
@@ -35,10 +34,11 @@ export function startServiceStatusController(
 
 async function writeCondition(
   { client, clock }: InformerDeps,
-  { service, condition }: BoundService,
+  { kind, service, condition }: BoundService,
 ): Promise<void> {
+  const ref = kind === 'Service' ? RESOURCES.services : RESOURCES.serviceEntries;
   const key = { namespace: service.namespace, name: service.name };
-  const object = await client.get<Kinds.Service>(RESOURCES.services, key);
+  const object = await client.get<Kinds.Service>(ref, key);
   const before = object.status?.conditions ?? [];
   const present = before.find(({ type }) => type === CONDITION);
   if (present?.status === condition?.status && present?.reason === condition?.reason) return;
@@ -46,7 +46,7 @@ async function writeCondition(
   if (condition !== undefined)
     conditions.push({ type: CONDITION, ...condition, lastTransitionTime: rfc3339(clock, 's') });
   const patch = { type: 'merge', body: { status: { conditions } } } as const;
-  await client.patch(RESOURCES.services, key, patch, {
+  await client.patch(ref, key, patch, {
     fieldManager: FIELD_MANAGER,
     subresource: 'status',
   });

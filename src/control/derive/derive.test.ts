@@ -3,8 +3,10 @@ import type * as Kinds from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { appProtocolOf, declaredProtocol } from './app-protocol.ts';
 import { DEFAULT_MESH } from './mesh.ts';
-import type { BoundService, ServiceEntryObject } from './service.ts';
-import { deriveService, deriveServiceEntry } from './service.ts';
+import type { BoundService } from './service.ts';
+import { deriveService } from './service.ts';
+import type { ServiceEntryObject } from './service-entry.ts';
+import { deriveServiceEntry } from './service-entry.ts';
 import { bindWaypoint, deriveWaypoint } from './waypoint.ts';
 import { deriveInlineEndpoints, derivePod, deriveWorkloadEntry, ownerName } from './workload.ts';
 
@@ -384,7 +386,7 @@ describe('ServiceEntry and WorkloadEntry', () => {
     status,
   });
   const services = (object: ServiceEntryObject) =>
-    deriveServiceEntry(object, { mesh: DEFAULT_MESH, binding: UNBOUND });
+    deriveServiceEntry(object, { mesh: DEFAULT_MESH, binding: UNBOUND, visibility: 'public' });
   const ports = [{ number: 443, name: 'tls', protocol: 'TLS', targetPort: 8443 }];
 
   test('one service a host, with ranges and allocated addresses', () => {
@@ -457,5 +459,8 @@ describe('ServiceEntry and WorkloadEntry', () => {
       { servicePort: 80, targetPort: 8080 },
       { servicePort: 81, targetPort: 9100 },
     ]);
+    const status = { conditions: [{ type: 'Healthy', status: 'False' as const }] };
+    const sick = deriveWorkloadEntry({ ...object, status }, CONTEXT);
+    expect(sick?.workload.healthy).toBe(false);
   });
 });

@@ -24,16 +24,21 @@ export const DEFAULT_MESH: MeshSettings = {
 export const LABEL = {
   useWaypoint: 'istio.io/use-waypoint',
   useWaypointNamespace: 'istio.io/use-waypoint-namespace',
+  useCanary: 'istio.io/use-waypoint-canary',
+  useCanaryNamespace: 'istio.io/use-waypoint-canary-namespace',
+  ingressUseWaypoint: 'istio.io/ingress-use-waypoint',
   waypointFor: 'istio.io/waypoint-for',
   gatewayName: 'gateway.networking.k8s.io/gateway-name',
   gatewayClassName: 'gateway.networking.k8s.io/gateway-class-name',
   gatewayManaged: 'gateway.istio.io/managed',
   dataplaneMode: 'istio.io/dataplane-mode',
   tunnel: 'networking.istio.io/tunnel',
+  autoAllocate: 'networking.istio.io/enable-autoallocate-ip',
 } as const;
 
 export const ANNOTATION = {
   redirection: 'ambient.istio.io/redirection',
+  canaryWeight: 'istio.io/use-waypoint-canary-weight',
   trafficDistribution: 'networking.istio.io/traffic-distribution',
   dryRun: 'istio.io/dry-run',
   /** `deny` or `ignore`: what happens to traffic that no proxy can judge by this policy. */

@@ -1,12 +1,10 @@
-/** Kubernetes Services and Istio ServiceEntries as the model's `Service` (facts of Istio: ambient/services.go). */
-import type { ConfigObject } from '#config/compile/istio-kinds.ts';
+/** Kubernetes Services as the model's `Service` (facts of Istio: ambient/services.go). */
 import type * as Kinds from '#kube/client/kinds.ts';
-import type { KubeObject } from '#kube/client/kube-client.ts';
-import type { LoadBalancing, Service } from '#model/service/service.ts';
-import { serviceKey } from '#model/service/service.ts';
-import { appProtocolOf, declaredProtocol } from './app-protocol.ts';
+import type { Service } from '#model/service/service.ts';
+import { appProtocolOf } from './app-protocol.ts';
+import { distributionOf, loadBalancing } from './load-balancing.ts';
 import type { MeshSettings } from './mesh.ts';
-import { ANNOTATION, namespaceOf } from './mesh.ts';
+import { namespaceOf } from './mesh.ts';
 import type { WaypointBinding } from './waypoint.ts';
 
 /** How workloads become members of a service: what the pods' and entries' derivation needs of it. */
@@ -18,9 +16,6 @@ export interface Membership {
     readonly target: number | string;
     readonly name: string | undefined;
   }[];
-  /** Whether Pods, WorkloadEntries or both are selected. */
-  readonly pods: boolean;
-  readonly entries: boolean;
 }
 
 export interface BoundService {
@@ -29,6 +24,8 @@ export interface BoundService {
   readonly membership: Membership;
   /** `namespace/name` of the waypoint in force. */
   readonly waypointKey: string | undefined;
+  /** Of the one that takes a share of the connections. */
+  readonly canaryKey: string | undefined;
   readonly condition: WaypointBinding['condition'];
   readonly createdAt: string;
 }
@@ -66,7 +63,9 @@ export function deriveService(
       })),
       subjectAltNames: [],
       waypoint: binding.waypoint,
-      loadBalancing: loadBalancing(object, context.namespace),
+      ...(binding.weighted && { weightedWaypoints: binding.weighted }),
+      ...(binding.ingress && { ingressUseWaypoint: true }),
+      loadBalancing: balancingOf(object, context.namespace),
       canonical: true,
       visibility: 'public',
       ipFamilies: ipFamiliesOf(spec.ipFamilies),
@@ -78,13 +77,21 @@ export function deriveService(
         target: port.targetPort ?? port.port,
         name: port.name,
       })),
-      pods: true,
-      entries: true,
     },
     waypointKey: binding.key,
+    canaryKey: binding.canaryKey,
     condition: binding.condition,
     createdAt: object.metadata.creationTimestamp ?? '',
   };
+}
+
+function balancingOf(object: Kinds.Service, namespace: Kinds.Namespace | undefined) {
+  const { spec } = object;
+  const includeUnhealthy = spec.publishNotReadyAddresses === true;
+  if (spec.internalTrafficPolicy === 'Local')
+    return { mode: 'strict', scopes: ['node'], includeUnhealthy } as const;
+  const distribution = distributionOf(object, namespace, spec.trafficDistribution);
+  return loadBalancing(distribution, includeUnhealthy);
 }
 
 function ipFamiliesOf(families: readonly string[] = []): Service['ipFamilies'] {
@@ -93,117 +100,7 @@ function ipFamiliesOf(families: readonly string[] = []): Service['ipFamilies'] {
   return families[0] === 'IPv6' ? 'ipv6' : 'ipv4';
 }
 
-function loadBalancing(
-  object: Kinds.Service,
-  namespace: Kinds.Namespace | undefined,
-): LoadBalancing | undefined {
-  const { spec, metadata } = object;
-  const includeUnhealthy = spec.publishNotReadyAddresses === true;
-  if (spec.internalTrafficPolicy === 'Local')
-    return { mode: 'strict', scopes: ['node'], includeUnhealthy };
-  const distribution =
-    spec.trafficDistribution ??
-    metadata.annotations?.[ANNOTATION.trafficDistribution] ??
-    namespace?.metadata.annotations?.[ANNOTATION.trafficDistribution];
-  switch (distribution) {
-    case 'PreferClose':
-    case 'PreferSameZone':
-      return { mode: 'failover', scopes: ['network', 'region', 'zone'], includeUnhealthy };
-    case 'PreferSameNode': {
-      const scopes = ['network', 'region', 'zone', 'subzone', 'node'] as const;
-      return { mode: 'failover', scopes, includeUnhealthy };
-    }
-    default:
-      return includeUnhealthy ? { mode: 'unspecified', scopes: [], includeUnhealthy } : undefined;
-  }
-}
-
-export interface WorkloadEntrySpec {
-  address?: string;
-  ports?: Record<string, number>;
-  labels?: Record<string, string>;
-  network?: string;
-  locality?: string;
-  weight?: number;
-  serviceAccount?: string;
-}
-export interface ServiceEntrySpec {
-  hosts?: string[];
-  addresses?: string[];
-  ports?: { number: number; protocol?: string; name?: string; targetPort?: number }[];
-  resolution?: string;
-  endpoints?: WorkloadEntrySpec[];
-  subjectAltNames?: string[];
-  workloadSelector?: { labels?: Record<string, string> };
-}
-export type ServiceEntryObject = KubeObject &
-  ConfigObject<ServiceEntrySpec> & {
-    status?: { addresses?: { value?: string; host?: string }[] };
-  };
-
-/** One service for each host. */
-export function deriveServiceEntry(
-  object: ServiceEntryObject,
-  context: { mesh: MeshSettings; binding: WaypointBinding },
-): [string, BoundService][] {
-  const { mesh, binding } = context;
-  const spec = object.spec ?? {};
-  const ports = spec.ports ?? [];
-  return (spec.hosts ?? []).map((hostname) => {
-    const service: Service = {
-      name: object.metadata.name,
-      namespace: namespaceOf(object),
-      hostname,
-      addresses: entryAddresses(object, hostname).map((each) => ({
-        network: mesh.network,
-        ...each,
-      })),
-      ports: ports.map((port) => ({
-        servicePort: port.number,
-        targetPort: port.targetPort ?? port.number,
-        appProtocol: declaredProtocol(port.protocol),
-      })),
-      subjectAltNames: spec.subjectAltNames ?? [],
-      waypoint: binding.waypoint,
-      loadBalancing:
-        (spec.resolution ?? 'NONE') === 'NONE'
-          ? { mode: 'passthrough', scopes: [], includeUnhealthy: true }
-          : undefined,
-      canonical: false,
-      visibility: 'public',
-      ipFamilies: 'automatic',
-    };
-    const bound: BoundService = {
-      kind: 'ServiceEntry',
-      service,
-      membership: {
-        selector: spec.workloadSelector?.labels,
-        ports: ports.map((port) => ({
-          servicePort: port.number,
-          target: port.targetPort ?? port.number,
-          name: port.name,
-        })),
-        pods: true,
-        entries: true,
-      },
-      waypointKey: binding.key,
-      condition: binding.condition,
-      createdAt: object.metadata.creationTimestamp ?? '',
-    };
-    return [serviceKey(service), bound];
-  });
-}
-
-function entryAddresses(
-  object: ServiceEntryObject,
-  hostname: string,
-): { address: string; length?: number }[] {
-  const given = object.spec?.addresses ?? [];
-  const allocated = (object.status?.addresses ?? [])
-    .filter((each) => each.host === undefined || each.host === hostname)
-    .flatMap((each) => each.value ?? []);
-  return (given.length > 0 ? given : allocated).map((text) => {
-    const [address, length] = text.split('/');
-    return length === undefined ? { address } : { address, length: Number(length) };
-  });
+/** Every waypoint that may get the service's traffic. */
+export function waypointKeysOf(bound: Pick<BoundService, 'waypointKey' | 'canaryKey'>): string[] {
+  return [bound.waypointKey, bound.canaryKey].filter((key) => key !== undefined);
 }

@@ -6,8 +6,8 @@
 import type { Gateway, LabelSelector } from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { compileLabelSelector, matchLabels } from '#kube/meta/label-selector.ts';
-import type { GatewayAddress } from '#model/service/service.ts';
-import { DEFAULT_MESH, keyOf, LABEL, namespaceOf } from './mesh.ts';
+import type { GatewayAddress, WeightedWaypoint } from '#model/service/service.ts';
+import { ANNOTATION, DEFAULT_MESH, keyOf, LABEL, namespaceOf } from './mesh.ts';
 
 export const WAYPOINT_CLASSES = ['istio-waypoint', 'tulle-waypoint'];
 export const HBONE_PORT = 15008;
@@ -29,6 +29,11 @@ export interface WaypointBinding {
   readonly waypoint: GatewayAddress | undefined;
   /** Key of the waypoint that is in force. */
   readonly key: string | undefined;
+  /** Another that takes a share of the connections, and both with their shares. */
+  readonly canaryKey?: string;
+  readonly weighted?: readonly WeightedWaypoint[];
+  /** Gateways send their traffic through the waypoint as well. */
+  readonly ingress?: boolean;
   /** Undefined when no waypoint is asked for. */
   readonly condition:
     | { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string }
@@ -58,6 +63,9 @@ export function deriveWaypoint(gateway: Gateway, gatewayClass?: KubeObject): Way
 export interface BindingInput {
   readonly object: KubeObject;
   readonly namespaceLabels: Readonly<Record<string, string>> | undefined;
+  readonly namespaceAnnotations?: Readonly<Record<string, string>>;
+  /** Traffic and configuration stay within the namespace: a waypoint elsewhere is refused. */
+  readonly confined?: boolean;
   /** What kind of destination asks. */
   readonly for: 'service' | 'workload';
   readonly waypoint: (key: string) => Waypoint | undefined;
@@ -75,15 +83,23 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
   if (name === undefined || name === '' || name === 'none') return UNBOUND;
   const key = `${source[LABEL.useWaypointNamespace] ?? namespaceOf(object)}/${name}`;
   const waypoint = input.waypoint(key);
+  const ingressLabel =
+    labels[LABEL.ingressUseWaypoint] ?? namespaceLabels?.[LABEL.ingressUseWaypoint];
+  const ingress = input.for === 'service' && ingressLabel === 'true' ? { ingress: true } : {};
   const refuse = (reason: string, message: string): WaypointBinding => ({
     ...UNBOUND,
     condition: { status: 'False', reason, message },
   });
   const wait = (message: string): WaypointBinding => ({
+    ...ingress,
     waypoint: expectedAddress(key),
     key,
     condition: { status: 'False', reason: 'WaypointIsNotReady', message },
   });
+  if (input.confined === true && !key.startsWith(`${namespaceOf(object)}/`)) {
+    const message = `an entry that only its namespace sees cannot use waypoint ${key}`;
+    return refuse('CrossNamespaceWaypointForbidden', message);
+  }
   if (waypoint === undefined) {
     // What a missing waypoint would serve is unknown; by default that is services.
     const message = `waypoint ${key} does not exist; traffic is refused until it does`;
@@ -104,7 +120,34 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
     return wait(`waypoint ${key} has no address yet; traffic is refused until it has`);
   const message = `Successfully attached to waypoint ${key}`;
   const condition = { status: 'True', reason: 'WaypointAccepted', message } as const;
-  return { waypoint: waypoint.address, key, condition };
+  const bound = { ...ingress, waypoint: waypoint.address, key, condition };
+  return { ...bound, ...canaryOf(input, source, waypoint.address) };
+}
+
+/** The canary takes its share once it is ready and allowed; until then the first has everything. */
+function canaryOf(
+  input: BindingInput,
+  source: Readonly<Record<string, string>>,
+  first: GatewayAddress,
+): Pick<WaypointBinding, 'canaryKey' | 'weighted'> {
+  const { object, namespaceLabels, namespaceAnnotations } = input;
+  const name = source[LABEL.useCanary];
+  const text =
+    object.metadata.annotations?.[ANNOTATION.canaryWeight] ??
+    namespaceAnnotations?.[ANNOTATION.canaryWeight];
+  const weight = Number(text ?? 0);
+  const isShare = Number.isInteger(weight) && weight > 0 && weight <= 100;
+  if (input.for !== 'service' || name === undefined || !isShare) return {};
+  const canaryKey = `${source[LABEL.useCanaryNamespace] ?? namespaceOf(object)}/${name}`;
+  const canary = input.waypoint(canaryKey);
+  const serves = canary?.trafficType === 'service' || canary?.trafficType === 'all';
+  if (canary?.address === undefined || !serves) return {};
+  if (!isAllowed(canary, namespaceOf(object), namespaceLabels)) return {};
+  const weighted = [
+    { destination: first, weight: 100 - weight },
+    { destination: canary.address, weight },
+  ].filter((each) => each.weight > 0);
+  return { canaryKey, weighted };
 }
 
 /** Where the waypoint will be: its Service bears the Gateway's name. */

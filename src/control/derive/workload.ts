@@ -8,7 +8,8 @@ import { serviceKey } from '#model/service/service.ts';
 import type { Locality, PortMapping, Workload } from '#model/workload/workload.ts';
 import type { MeshSettings } from './mesh.ts';
 import { ANNOTATION, LABEL, namespaceOf, selectsAll } from './mesh.ts';
-import type { BoundService, ServiceEntryObject, WorkloadEntrySpec } from './service.ts';
+import type { BoundService } from './service.ts';
+import type { ServiceEntryObject, WorkloadEntrySpec } from './service-entry.ts';
 
 export interface WorkloadContext {
   readonly mesh: MeshSettings;
@@ -143,7 +144,8 @@ function localityOf(node: Kinds.Node | undefined): Locality {
   };
 }
 
-export type WorkloadEntryObject = KubeObject & ConfigObject<WorkloadEntrySpec>;
+export type WorkloadEntryObject = KubeObject &
+  ConfigObject<WorkloadEntrySpec> & { status?: { conditions?: Kinds.Condition[] } };
 
 export function deriveWorkloadEntry(
   object: WorkloadEntryObject,
@@ -158,10 +160,12 @@ export function deriveWorkloadEntry(
   const services = memberships(context.services, labels, (target, port) =>
     entryPort(spec, target, port.name),
   );
-  return {
-    workload: entryWorkload(spec, { uid, name, namespace, labels, services }, context),
-    labels,
-  };
+  const workload = entryWorkload(spec, { uid, name, namespace, labels, services }, context);
+  // Istio's health checks of such workloads write it; without any it counts as healthy.
+  const isSick = object.status?.conditions?.some(
+    ({ type, status }) => type === 'Healthy' && status === 'False',
+  );
+  return { workload: isSick ? { ...workload, healthy: false } : workload, labels };
 }
 
 /** The endpoints that a ServiceEntry lists itself; for a DNS entry without any, its host. */

@@ -10,6 +10,7 @@ import { RESOURCES } from '#kube/client/resources.ts';
 import type { Informer } from '#kube/informer/informer.ts';
 import type { InformerDeps } from '#kube/informer/list-watch.ts';
 import { objectKey, startInformer } from '#kube/informer/list-watch.ts';
+import { MESH_CONFIG_NAME } from '../derive/mesh-config.ts';
 import type { MeshSources } from './mesh-graph.ts';
 
 /** Which kind feeds which source. */
@@ -25,6 +26,8 @@ export const INGESTED: Record<keyof MeshSources, ResourceRef> = {
   peerAuthentications: RESOURCES.peerAuthentications,
   gatewayClasses: RESOURCES.gatewayClasses,
   gateways: RESOURCES.gateways,
+  endpointSlices: RESOURCES.endpointSlices,
+  meshConfig: RESOURCES.configMaps,
   virtualServices: RESOURCES.virtualServices,
   destinationRules: RESOURCES.destinationRules,
 };
@@ -35,11 +38,22 @@ export interface Ingest {
   readonly stop: Disposer;
 }
 
-export function startIngest(deps: InformerDeps, graph: Graph, sources: MeshSources): Ingest {
+export function startIngest(
+  deps: InformerDeps,
+  graph: Graph,
+  from: { sources: MeshSources; rootNamespace: string },
+): Ingest {
+  const { sources, rootNamespace } = from;
+  // Of all ConfigMaps there is one to read.
+  const meshConfig = {
+    namespace: rootNamespace,
+    fieldSelector: `metadata.name=${MESH_CONFIG_NAME}`,
+  };
   const held: (() => void)[] = [];
   let open = false;
   const informers = (Object.keys(INGESTED) as (keyof MeshSources)[]).map((name) => {
-    const informer = startInformer<KubeObject>(deps, INGESTED[name]);
+    const selection = name === 'meshConfig' ? meshConfig : {};
+    const informer = startInformer<KubeObject>(deps, INGESTED[name], selection);
     const source = sources[name] as unknown as SourceCollection<KubeObject>;
     follow(informer, source, (change) => (open ? change() : void held.push(change)));
     return informer;

@@ -296,7 +296,10 @@ describe('startIngest', () => {
     const deps = { client, clock: new FakeClock(), random: seededRandom(1), log: silentLogger };
     const announced: string[][] = [];
     tables.address.subscribe((names) => announced.push([...names].sort()));
-    const ingest = startIngest(deps, graph, mesh.sources);
+    const ingest = startIngest(deps, graph, {
+      sources: mesh.sources,
+      rootNamespace: 'istio-system',
+    });
     await ingest.synced;
     expect(announced).toEqual([['Kubernetes//Pod/shop/p-1', KEY]]);
     await client.delete(RESOURCES.pods, { namespace: 'shop', name: 'p-1' });

@@ -6,7 +6,7 @@
  *   services, entries ────┴─ boundServices ─┬─ policies ── routeTables ── upstreams
  *   pods, entries ── workloads ─────────────┴─ addresses        (only of services that a waypoint serves)
  */
-import type { Collection, Reads, SourceCollection } from '#collections/collection.ts';
+import type { Collection, Index, Reads, SourceCollection } from '#collections/collection.ts';
 import type { Graph } from '#collections/graph.ts';
 import type {
   CompiledDestinationRule,
@@ -24,25 +24,28 @@ import type { KubeObject } from '#kube/client/kube-client.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { RouteTable, Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
-import { neededWaypoint, serviceKey } from '#model/service/service.ts';
+import { serviceKey } from '#model/service/service.ts';
 import type { AuthorizationPolicyObject } from '../derive/authorization.ts';
+import { deriveEndpointSlice, serviceOfSlice } from '../derive/endpoint-slice.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
-import { LABEL, namespaceOf } from '../derive/mesh.ts';
+import { namespaceOf } from '../derive/mesh.ts';
+import type { MeshConfigObject } from '../derive/mesh-config.ts';
 import type { PeerAuthenticationObject } from '../derive/peer-authentication.ts';
 import { targetKeysOf } from '../derive/policy-target.ts';
 import type { RequestAuthenticationObject } from '../derive/request-authentication.ts';
-import type { BoundService, ServiceEntryObject } from '../derive/service.ts';
-import { deriveService, deriveServiceEntry } from '../derive/service.ts';
-import type { WaypointBinding } from '../derive/waypoint.ts';
-import { bindWaypoint, deriveWaypoint } from '../derive/waypoint.ts';
+import type { BoundService } from '../derive/service.ts';
+import { waypointKeysOf } from '../derive/service.ts';
+import type { ServiceEntryObject } from '../derive/service-entry.ts';
 import type { WorkloadEntryObject } from '../derive/workload.ts';
 import { deriveInlineEndpoints, derivePod, deriveWorkloadEntry } from '../derive/workload.ts';
 import type { AddressValue } from '../push/resource-source.ts';
 import { keepLastGood } from './last-good.ts';
-import type { PolicyCollections, ServedBy } from './policy-graph.ts';
+import type { PolicyCollections } from './policy-graph.ts';
 import { authorizationCollections, denialBy, policyCollections } from './policy-graph.ts';
 import type { PolicyStatus } from './policy-status.ts';
 import { policyStatusCollection } from './policy-status.ts';
+import type { ServiceCollections } from './service-graph.ts';
+import { serviceCollections } from './service-graph.ts';
 
 export interface MeshSources {
   readonly namespaces: SourceCollection<Kinds.Namespace>;
@@ -56,13 +59,17 @@ export interface MeshSources {
   readonly requestAuthentications: SourceCollection<KubeObject & RequestAuthenticationObject>;
   readonly gatewayClasses: SourceCollection<KubeObject>;
   readonly gateways: SourceCollection<Kinds.Gateway>;
+  readonly endpointSlices: SourceCollection<Kinds.EndpointSlice>;
+  /** One object at most. */
+  readonly meshConfig: SourceCollection<MeshConfigObject>;
   readonly virtualServices: SourceCollection<KubeObject & VirtualServiceObject>;
   readonly destinationRules: SourceCollection<KubeObject & DestinationRuleObject>;
 }
 
 export interface BoundTable {
   readonly table: RouteTable;
-  readonly waypointKey: string;
+  /** The waypoints that serve it. */
+  readonly waypointKeys: readonly string[];
   /** Upstreams that its routes name; sorted. */
   readonly upstreams: readonly string[];
   readonly findings: readonly Finding[];
@@ -77,6 +84,8 @@ export interface MeshGraph {
   readonly routeTables: Collection<BoundTable>;
   readonly upstreams: Collection<Upstream>;
   readonly policyStatuses: Collection<PolicyStatus>;
+  /** ServiceEntries by every address that they have, given or allocated. */
+  readonly entriesByAddress: Index<ServiceEntryObject>;
   /** Everything that is wrong with the configuration now. */
   findings(): Finding[];
 }
@@ -115,6 +124,10 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
     routeTables: l7.routeTables,
     upstreams: l7.upstreams,
     policyStatuses,
+    entriesByAddress: graph.index('serviceEntries.byAddress', sources.serviceEntries, (entry) => [
+      ...(entry.spec?.addresses ?? []),
+      ...(entry.status?.addresses ?? []).flatMap(({ value }) => value ?? []),
+    ]),
     findings: () => [...policies.findings(), ...l7.findings()],
   };
 }
@@ -132,88 +145,11 @@ function createSources(graph: Graph): MeshSources {
     requestAuthentications: graph.source('requestAuthentications'),
     gatewayClasses: graph.source('gatewayClasses'),
     gateways: graph.source('gateways'),
+    endpointSlices: graph.source('endpointSlices'),
+    meshConfig: graph.source('meshConfig'),
     virtualServices: graph.source('virtualServices'),
     destinationRules: graph.source('destinationRules'),
   };
-}
-
-function serviceCollections(
-  graph: Graph,
-  mesh: MeshSettings,
-  from: { sources: MeshSources; policies: PolicyCollections },
-) {
-  const { sources, policies } = from;
-  const waypoints = graph.map('waypoints', sources.gateways, (gateway, reads) =>
-    deriveWaypoint(gateway, reads.get(sources.gatewayClasses, gateway.spec.gatewayClassName)),
-  );
-  const bind = (object: KubeObject, reads: Reads, kind: 'service' | 'workload') =>
-    bindWaypoint({
-      object,
-      namespaceLabels: reads.get(sources.namespaces, namespaceOf(object))?.metadata.labels,
-      for: kind,
-      waypoint: (key) => reads.get(waypoints, key),
-    });
-  /** A policy for a service that no waypoint serves: its traffic waits for one. */
-  const bindService = (object: KubeObject, reads: Reads, kind: BoundService['kind']) => {
-    const binding = bind(object, reads, 'service');
-    if (binding.waypoint !== undefined || object.metadata.labels?.[LABEL.gatewayManaged])
-      return binding;
-    const { name } = object.metadata;
-    const keys = targetKeysOf(
-      { kind, namespace: namespaceOf(object), name },
-      undefined,
-      mesh.rootNamespace,
-    );
-    const needing = keys
-      .flatMap((key) => reads.lookup(policies.byTarget, key))
-      .find(({ unenforced }) => unenforced === 'deny');
-    if (needing === undefined) return binding;
-    const message = `${needing.kind} ${needing.namespace}/${needing.name} needs a waypoint, and the service has none; traffic is refused until it has: tulle waypoint apply -n ${namespaceOf(object)}`;
-    return {
-      waypoint: neededWaypoint(needing),
-      key: undefined,
-      condition: { status: 'False', reason: 'PolicyNeedsWaypoint', message },
-    } satisfies WaypointBinding;
-  };
-  const kube = graph.flatMap('services.kube', sources.services, (object, reads) => {
-    const namespace = reads.get(sources.namespaces, namespaceOf(object));
-    const binding = bindService(object, reads, 'Service');
-    const bound = deriveService(object, { mesh, namespace, binding });
-    return bound === undefined ? [] : [[serviceKey(bound.service), bound]];
-  });
-  const entries = graph.flatMap('services.entries', sources.serviceEntries, (object, reads) =>
-    deriveServiceEntry(object, { mesh, binding: bindService(object, reads, 'ServiceEntry') }),
-  );
-  const bound = graph.join('services.bound', [kube, entries]);
-  const byNamespace = graph.index('services.byNamespace', bound, ({ service }) => [
-    service.namespace,
-  ]);
-  const byHostname = graph.index('services.byHostname', bound, ({ service }) => [service.hostname]);
-  const podBindings = graph.map('pods.bindings', sources.pods, (pod, reads) => {
-    const { waypoint, key } = bind(pod, reads, 'workload');
-    return waypoint && { waypoint, waypointKey: key, namespace: namespaceOf(pod) };
-  });
-  const served = graph.join<ServedBy>('waypoints.served', [
-    servedBy(graph, 'services', bound, ({ service }) => service.namespace),
-    servedBy(graph, 'pods', podBindings, ({ namespace }) => namespace),
-  ]);
-  return { bind, bound, byNamespace, byHostname, podBindings, waypoints, served };
-}
-
-/** One value for each pair of namespace and waypoint, however many services or pods make it. */
-function servedBy<T extends { readonly waypointKey: string | undefined }>(
-  graph: Graph,
-  name: string,
-  bound: Collection<T>,
-  namespaceIn: (value: T) => string,
-): Collection<ServedBy> {
-  return graph.flatMap(`waypoints.served.${name}`, bound, (value) => {
-    const { waypointKey } = value;
-    const namespace = namespaceIn(value);
-    return waypointKey === undefined
-      ? []
-      : [[`${namespace} ${waypointKey}`, { namespace, waypointKey }]];
-  });
 }
 
 function workloadCollections(
@@ -221,7 +157,7 @@ function workloadCollections(
   mesh: MeshSettings,
   from: {
     sources: MeshSources;
-    services: ReturnType<typeof serviceCollections>;
+    services: ServiceCollections;
     security: ReturnType<typeof authorizationCollections>;
   },
 ): Collection<LabeledWorkload> {
@@ -244,15 +180,28 @@ function workloadCollections(
   });
   const entries = graph.flatMap('workloads.entries', sources.workloadEntries, (entry, reads) => {
     const labels = { ...entry.metadata.labels, ...entry.spec?.labels };
-    const { waypoint } = services.bind(entry, reads, 'workload');
+    const { waypoint } = services.bind(entry, reads, { for: 'workload' });
     return keyed(deriveWorkloadEntry(entry, { ...context(entry, labels, reads), waypoint }));
   });
   const inline = graph.flatMap('workloads.inline', sources.serviceEntries, (entry, reads) => {
     const keys = (entry.spec?.hosts ?? []).map((host) => `${namespaceOf(entry)}/${host}`);
-    const own = keys.flatMap((key) => reads.get(services.bound, key) ?? []);
+    const own = keys
+      .flatMap((key) => reads.get(services.bound, key) ?? [])
+      // Another object of the namespace may have the host.
+      .filter(({ kind, service }) => isOf(entry, kind, service));
     return deriveInlineEndpoints(entry, { mesh, services: own });
   });
-  return graph.join('workloads', [pods, entries, inline]);
+  const podsByAddress = graph.index('pods.byAddress', pods, ({ workload }) => workload.addresses);
+  const slices = graph.flatMap('workloads.slices', sources.endpointSlices, (slice, reads) => {
+    const service = reads.get(services.bound, serviceOfSlice(slice, mesh) ?? '');
+    const isPod = (address: string) => reads.lookup(podsByAddress, address).length > 0;
+    return service === undefined ? [] : deriveEndpointSlice(slice, { mesh, service, isPod });
+  });
+  return graph.join('workloads', [pods, entries, inline, slices]);
+}
+
+function isOf(entry: ServiceEntryObject, kind: BoundService['kind'], service: Service): boolean {
+  return kind === 'ServiceEntry' && service.name === entry.metadata.name;
 }
 
 function routeCollections(
@@ -261,7 +210,7 @@ function routeCollections(
   from: {
     sources: MeshSources;
     policies: PolicyCollections;
-    services: ReturnType<typeof serviceCollections>;
+    services: ServiceCollections;
     security: ReturnType<typeof authorizationCollections>;
     workloads: Collection<LabeledWorkload>;
   },
@@ -315,15 +264,16 @@ function routeCollections(
       proxyNamespace: waypointKey.split('/', 1)[0],
     });
     const { kind } = bound;
-    const className = reads.get(services.waypoints, waypointKey)?.className;
-    const waypoint = className === undefined ? undefined : { key: waypointKey, className };
-    const denied = denialBy(
-      targetKeysOf({ ...service, kind }, waypoint, mesh.rootNamespace).flatMap((key) =>
-        reads.lookup(from.policies.byTarget, key),
-      ),
-    );
+    const waypointKeys = waypointKeysOf(bound);
+    const targets = waypointKeys.flatMap((key) => {
+      const className = reads.get(services.waypoints, key)?.className;
+      const waypoint = className === undefined ? undefined : { key, className };
+      return targetKeysOf({ ...service, kind }, waypoint, mesh.rootNamespace);
+    });
+    const policies = new Set(targets.flatMap((key) => reads.lookup(from.policies.byTarget, key)));
+    const denied = denialBy([...policies]);
     const upstreams = upstreamsOf(table);
-    return { table: denied ? { ...table, denied } : table, waypointKey, upstreams, findings };
+    return { table: denied ? { ...table, denied } : table, waypointKeys, upstreams, findings };
   });
   const references = graph.index('routeTables.byUpstream', routeTables, (bound) => bound.upstreams);
   const members = graph.index('workloads.byService', workloads, ({ workload }) => [

@@ -14,9 +14,10 @@ export interface ResourceTables extends ResourceSources {
 export function createResourceTables(mesh: MeshGraph): ResourceTables {
   const everywhere = () => true;
   const onNodes = (_name: string, scope: NodeScope) => scope.type === 'ztunnel';
-  const atWaypoint = (name: string, scope: NodeScope) =>
-    waypointKey(scope) !== undefined &&
-    mesh.routeTables.get(name)?.waypointKey === waypointKey(scope);
+  const atWaypoint = (name: string, scope: NodeScope) => {
+    const key = waypointKey(scope);
+    return key !== undefined && mesh.routeTables.get(name)?.waypointKeys.includes(key) === true;
+  };
   const named = (name: string, scope: NodeScope) => namesUpstream(mesh, name, scope);
   const address = new Table(TYPE_URL.address, mesh.addresses, (value) => value, everywhere);
   const authorization = new Table(
@@ -118,7 +119,7 @@ function namesUpstream(mesh: MeshGraph, name: string, scope: NodeScope): boolean
   const key = waypointKey(scope);
   if (key === undefined) return false;
   for (const [, table] of mesh.routeTables.entries())
-    if (table.waypointKey === key && table.upstreams.includes(name)) return true;
+    if (table.waypointKeys.includes(key) && table.upstreams.includes(name)) return true;
   return false;
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
 import type { Pod } from '#kube/client/kinds.ts';
 import { keyOf, LABEL } from '../derive/mesh.ts';
+import { waypointKeysOf } from '../derive/service.ts';
 import { WAYPOINT_CLASSES } from '../derive/waypoint.ts';
 import type { MeshGraph } from '../ingest/mesh-graph.ts';
 import type { ProxySyncState } from '../push/proxy-stream.ts';
@@ -74,7 +75,7 @@ function proxyKind(pod: Pod): ScrapeTarget['kind'] | undefined {
 function servedBy(mesh: MeshGraph, waypointKey: string): string[] {
   const names: string[] = [];
   for (const [key, service] of mesh.services.entries())
-    if (service.waypointKey === waypointKey) names.push(key);
+    if (waypointKeysOf(service).includes(waypointKey)) names.push(key);
   return names.sort();
 }
 

@@ -1,0 +1,150 @@
+/** Istio ServiceEntries as the model's `Service`: one for each host (Istio: ambient/services.go). */
+import type { ConfigObject } from '#config/compile/istio-kinds.ts';
+import { byAge } from '#config/compile/istio-kinds.ts';
+import type * as Kinds from '#kube/client/kinds.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import type { Service } from '#model/service/service.ts';
+import { serviceKey } from '#model/service/service.ts';
+import { declaredProtocol } from './app-protocol.ts';
+import { distributionOf, loadBalancing } from './load-balancing.ts';
+import type { MeshSettings } from './mesh.ts';
+import { LABEL, namespaceOf } from './mesh.ts';
+import type { EntryVisibility } from './mesh-config.ts';
+import type { BoundService } from './service.ts';
+import type { WaypointBinding } from './waypoint.ts';
+
+export interface WorkloadEntrySpec {
+  address?: string;
+  ports?: Record<string, number>;
+  labels?: Record<string, string>;
+  network?: string;
+  locality?: string;
+  weight?: number;
+  serviceAccount?: string;
+}
+export interface ServiceEntrySpec {
+  hosts?: string[];
+  addresses?: string[];
+  ports?: { number: number; protocol?: string; name?: string; targetPort?: number }[];
+  resolution?: string;
+  endpoints?: WorkloadEntrySpec[];
+  subjectAltNames?: string[];
+  workloadSelector?: { labels?: Record<string, string> };
+}
+export type ServiceEntryObject = KubeObject &
+  ConfigObject<ServiceEntrySpec> & {
+    status?: { addresses?: { value?: string; host?: string }[] };
+  };
+
+export interface ServiceEntryContext {
+  readonly mesh: MeshSettings;
+  readonly namespace?: Kinds.Namespace;
+  readonly binding: WaypointBinding;
+  readonly visibility: EntryVisibility;
+}
+
+/** Empty when the mesh hides it from everybody. */
+export function deriveServiceEntry(
+  object: ServiceEntryObject,
+  context: ServiceEntryContext,
+): [string, BoundService][] {
+  const { mesh, binding, visibility } = context;
+  if (visibility === 'none') return [];
+  const spec = object.spec ?? {};
+  const ports = spec.ports ?? [];
+  return (spec.hosts ?? []).map((hostname) => {
+    const service: Service = {
+      name: object.metadata.name,
+      namespace: namespaceOf(object),
+      hostname,
+      addresses: entryAddresses(object, hostname).map((each) => ({
+        network: mesh.network,
+        ...each,
+      })),
+      ports: ports.map((port) => ({
+        servicePort: port.number,
+        targetPort: port.targetPort ?? port.number,
+        appProtocol: declaredProtocol(port.protocol),
+      })),
+      subjectAltNames: spec.subjectAltNames ?? [],
+      waypoint: binding.waypoint,
+      ...(binding.weighted && { weightedWaypoints: binding.weighted }),
+      ...(binding.ingress && { ingressUseWaypoint: true }),
+      loadBalancing:
+        (spec.resolution ?? 'NONE') === 'NONE'
+          ? { mode: 'passthrough', scopes: [], includeUnhealthy: true }
+          : loadBalancing(distributionOf(object, context.namespace), false),
+      canonical: false,
+      visibility,
+      ipFamilies: 'automatic',
+    };
+    return [serviceKey(service), boundEntry(object, service, binding)];
+  });
+}
+
+function boundEntry(
+  object: ServiceEntryObject,
+  service: Service,
+  binding: WaypointBinding,
+): BoundService {
+  return {
+    kind: 'ServiceEntry',
+    service,
+    membership: {
+      selector: object.spec?.workloadSelector?.labels,
+      ports: (object.spec?.ports ?? []).map((port) => ({
+        servicePort: port.number,
+        target: port.targetPort ?? port.number,
+        name: port.name,
+      })),
+    },
+    waypointKey: binding.key,
+    canaryKey: binding.canaryKey,
+    condition: binding.condition,
+    createdAt: object.metadata.creationTimestamp ?? '',
+  };
+}
+
+/** Given ones count more than allocated ones. */
+function entryAddresses(
+  object: ServiceEntryObject,
+  hostname: string,
+): { address: string; length?: number }[] {
+  const given = object.spec?.addresses ?? [];
+  const allocated = allocates(object)
+    ? (object.status?.addresses ?? [])
+        .filter((each) => each.host === undefined || each.host === hostname)
+        .flatMap((each) => each.value ?? [])
+    : [];
+  return (given.length > 0 ? given : allocated).map((text) => {
+    const [address, length] = text.split('/');
+    return length === undefined ? { address } : { address, length: Number(length) };
+  });
+}
+
+/**
+ * Whether virtual addresses are allocated for its hosts: it has none, somebody resolves it (clients of NONE have the real
+ * address already), and nobody opted out.
+ */
+export function allocates(object: ServiceEntryObject): boolean {
+  const { addresses = [], resolution = 'NONE' } = object.spec ?? {};
+  const isWanted = object.metadata.labels?.[LABEL.autoAllocate] !== 'false';
+  return isWanted && addresses.length === 0 && resolution !== 'NONE';
+}
+
+/** A wildcard is no name that somebody could look up, but where the proxy reads it from the traffic. */
+export function allocatingHosts(object: ServiceEntryObject): string[] {
+  if (!allocates(object)) return [];
+  const { hosts = [], resolution } = object.spec ?? {};
+  return hosts.filter((host) => !host.includes('*') || resolution === 'DYNAMIC_DNS');
+}
+
+/** Which of several entries of one namespace for one host is in force, or of all namespaces is canonical: the oldest. */
+export function oldestEntry(entries: readonly BoundService[]): BoundService | undefined {
+  const identity = ({ service, createdAt }: BoundService) => ({
+    namespace: service.namespace,
+    name: service.name,
+    createdAt,
+  });
+  return [...entries].sort((left, right) => byAge(identity(left), identity(right)))[0];
+}

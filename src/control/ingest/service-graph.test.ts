@@ -1,0 +1,222 @@
+import { describe, expect, test } from 'bun:test';
+import type { SourceCollection } from '#collections/collection.ts';
+import { Graph } from '#collections/graph.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
+import { DEFAULT_MESH } from '../derive/mesh.ts';
+import type { MeshSources } from './mesh-graph.ts';
+import { createMeshGraph } from './mesh-graph.ts';
+import { createResourceTables } from './resource-tables.ts';
+
+type Loose = Record<string, unknown>;
+
+function named(name: string, spec: Loose, metadata: Loose = {}): KubeObject {
+  const created = { creationTimestamp: '2026-01-02T00:00:00Z' };
+  return {
+    metadata: { name, namespace: 'shop', uid: name, ...created, ...metadata },
+    spec,
+  } as never;
+}
+
+function meshOf(objects: Partial<Record<keyof MeshSources, KubeObject[]>>) {
+  const graph = new Graph();
+  const mesh = createMeshGraph(graph, DEFAULT_MESH);
+  const put = (source: keyof MeshSources, object: KubeObject) => {
+    const { namespace, name } = object.metadata;
+    const key = namespace === undefined ? name : `${namespace}/${name}`;
+    (mesh.sources[source] as unknown as SourceCollection<KubeObject>).set(key, object);
+  };
+  graph.batch(() => {
+    for (const source of Object.keys(objects) as (keyof MeshSources)[])
+      for (const object of objects[source] ?? []) put(source, object);
+  });
+  return { mesh, put, tables: createResourceTables(mesh) };
+}
+
+describe('several objects for one host', () => {
+  const old = { creationTimestamp: '2026-01-01T00:00:00Z' };
+  const spec = (address: string) => ({
+    hosts: ['api.example'],
+    resolution: 'STATIC',
+    ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+    endpoints: [{ address }],
+  });
+
+  test('in one namespace the oldest is in force, with its endpoints alone', () => {
+    const { mesh, put } = meshOf({
+      serviceEntries: [named('b-new', spec('198.18.7.1')), named('z-old', spec('198.18.7.2'), old)],
+    });
+    expect(mesh.services.get('shop/api.example')?.service.name).toBe('z-old');
+    const endpoints = () =>
+      [...mesh.workloads.entries()]
+        .filter(([, { workload }]) => workload.services.has('shop/api.example'))
+        .map(([, { workload }]) => workload.addresses[0]);
+    expect(endpoints()).toEqual(['198.18.7.2']);
+    put('serviceEntries', named('z-old', { ...spec('198.18.7.2'), hosts: ['other.example'] }, old));
+    expect(mesh.services.get('shop/api.example')?.service.name).toBe('b-new');
+    expect(endpoints()).toEqual(['198.18.7.1']);
+  });
+
+  test('across namespaces the oldest is canonical, and only one', () => {
+    const { mesh } = meshOf({
+      serviceEntries: [
+        named('e', spec('198.18.7.1')),
+        named('e', spec('198.18.7.2'), { namespace: 'other', ...old }),
+      ],
+    });
+    const canonical = (key: string) => mesh.services.get(key)?.service.canonical;
+    expect([canonical('shop/api.example'), canonical('other/api.example')]).toEqual([false, true]);
+  });
+
+  test('a Kubernetes Service is canonical before any entry', () => {
+    const host = 'api.shop.svc.cluster.local';
+    const { mesh } = meshOf({
+      services: [named('api', { ports: [{ port: 80 }] })],
+      serviceEntries: [
+        named('e', { ...spec('198.18.7.1'), hosts: [host] }, { namespace: 'other', ...old }),
+        named('same', { ...spec('198.18.7.2'), hosts: [host] }, old),
+      ],
+    });
+    expect(mesh.services.get(`shop/${host}`)?.kind).toBe('Service');
+    expect(mesh.services.get(`other/${host}`)?.service.canonical).toBe(false);
+    expect(
+      mesh.workloads.get('Kubernetes/networking.istio.io/ServiceEntry/shop/same/198.18.7.2')
+        ?.workload.services.size,
+    ).toBe(0);
+  });
+});
+
+describe('endpoints without pods', () => {
+  const service = named('db', { ports: [{ name: 'sql', port: 5432 }] });
+  const pod = {
+    ...named('p', { containers: [] }),
+    status: { phase: 'Running', podIP: '198.18.1.7' },
+  } as KubeObject;
+  const slice = (rest: Loose) =>
+    ({
+      ...named('db-1', {}, { labels: { 'kubernetes.io/service-name': 'db' } }),
+      addressType: 'IPv4',
+      ports: [{ name: 'sql', port: 15432 }],
+      ...rest,
+    }) as KubeObject;
+  const workloads = (rest: Loose) => {
+    const { mesh } = meshOf({ services: [service], pods: [pod], endpointSlices: [slice(rest)] });
+    return [...mesh.workloads.entries()].filter(([uid]) => uid.includes('EndpointSlice'));
+  };
+
+  test('are workloads outside the mesh, with the ports of the slice', () => {
+    const [[uid, { workload }]] = workloads({ endpoints: [{ addresses: ['198.18.7.9'] }] });
+    expect(uid).toBe('Kubernetes/discovery.k8s.io/EndpointSlice/shop/db-1/198.18.7.9');
+    expect(workload).toMatchObject({ protocol: 'none', healthy: true, addresses: ['198.18.7.9'] });
+    expect(workload.services.get('shop/db.shop.svc.cluster.local')).toEqual([
+      { servicePort: 5432, targetPort: 15432 },
+    ]);
+  });
+
+  test.each([
+    [
+      'of pods come from the pods',
+      { endpoints: [{ addresses: ['198.18.7.9'], targetRef: { kind: 'Pod', name: 'p' } }] },
+    ],
+    ['with a pod’s address as well', { endpoints: [{ addresses: ['198.18.1.7'] }] }],
+    [
+      'with names are not read',
+      { addressType: 'FQDN', endpoints: [{ addresses: ['db.example'] }] },
+    ],
+    [
+      'of a service that is not there',
+      { metadata: { name: 'x', namespace: 'shop' }, endpoints: [{ addresses: ['198.18.7.9'] }] },
+    ],
+  ])('%s', (_title, rest) => expect(workloads(rest)).toEqual([]));
+
+  test('that are not ready take no traffic', () => {
+    const endpoints = [{ addresses: ['198.18.7.9'], conditions: { ready: false } }];
+    expect(workloads({ endpoints })[0][1].workload.healthy).toBe(false);
+  });
+});
+
+describe('weighted waypoints', () => {
+  const gateway = (name: string, ready = true) =>
+    ({
+      ...named(name, { gatewayClassName: 'istio-waypoint', listeners: [] }),
+      status: ready
+        ? { addresses: [{ type: 'Hostname', value: `${name}.shop.svc.cluster.local` }] }
+        : {},
+    }) as KubeObject;
+  const service = (weight: string) =>
+    named(
+      'api',
+      { ports: [{ port: 80 }] },
+      {
+        labels: {
+          'istio.io/use-waypoint': 'first',
+          'istio.io/use-waypoint-canary': 'second',
+          'istio.io/ingress-use-waypoint': 'true',
+        },
+        annotations: { 'istio.io/use-waypoint-canary-weight': weight },
+      },
+    );
+  const KEY = 'shop/api.shop.svc.cluster.local';
+  const weights = (weight: string, ready = true) => {
+    const { mesh } = meshOf({
+      services: [service(weight)],
+      gateways: [gateway('first'), gateway('second', ready)],
+    });
+    return mesh.services
+      .get(KEY)
+      ?.service.weightedWaypoints?.map((each) => [
+        each.destination.service?.hostname.split('.', 1)[0],
+        each.weight,
+      ]);
+  };
+
+  test.each([
+    [
+      '20',
+      true,
+      [
+        ['first', 80],
+        ['second', 20],
+      ],
+    ],
+    ['100', true, [['second', 100]]],
+    ['0', true, undefined],
+    ['many', true, undefined],
+    ['20', false, undefined],
+  ] as const)('weight %s, canary ready %p: %p', (weight, ready, want) => {
+    expect(weights(weight, ready)).toEqual(want as never);
+  });
+
+  test('both waypoints get the route table, and gateways are told to come by', () => {
+    const { mesh, tables } = meshOf({
+      services: [service('20')],
+      gateways: [gateway('first'), gateway('second')],
+    });
+    expect(mesh.services.get(KEY)?.service.ingressUseWaypoint).toBe(true);
+    for (const name of ['first', 'second', 'third']) {
+      const scope = { type: 'waypoint', name: 'w', namespace: 'shop', gateway: name } as const;
+      expect([...tables.routeTable.names(scope)]).toEqual(name === 'third' ? [] : [KEY]);
+    }
+  });
+});
+
+describe('visibility', () => {
+  const config = {
+    metadata: { name: 'istio', namespace: 'istio-system' },
+    data: { mesh: 'serviceEntryVisibility: { defaultVisibility: NAMESPACE }' },
+  } as unknown as KubeObject;
+  const entry = named(
+    'e',
+    { hosts: ['api.example'], resolution: 'STATIC' },
+    {
+      labels: { 'istio.io/use-waypoint': 'w', 'istio.io/use-waypoint-namespace': 'other' },
+    },
+  );
+
+  test('is MeshConfig’s, and keeps such entries from waypoints of other namespaces', () => {
+    const { mesh } = meshOf({ serviceEntries: [entry], meshConfig: [config] });
+    const bound = mesh.services.get('shop/api.example');
+    expect(bound?.service.visibility).toBe('namespace');
+    expect(bound?.service.waypoint).toBeUndefined();
+    expect(bound?.condition?.reason).toBe('CrossNamespaceWaypointForbidden');
+  });
+});
