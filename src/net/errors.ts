@@ -16,5 +16,6 @@ export const NET_ERRORS = {
   NET_NETLINK:
     'is this process root (CAP_NET_ADMIN), and does its seccomp profile allow netlink sockets?',
   NET_DATAGRAM: 'is there a route to the address, and does a firewall drop UDP to this port?',
+  NET_PACKET: 'does the other end of this socket run, and does it speak ZDS of this version?',
   NET_SOCKET: 'raise the limit of open files (ulimit -n) or the privileges of this process',
 } as const;

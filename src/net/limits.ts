@@ -27,3 +27,9 @@ export const NETLINK_ANSWER_BYTES_MAX = 64 * 1024;
 export const NETLINK_DUMP_TRIES = 5;
 /** Certificates of a peer's chain that are looked at; real ones have two or three. */
 export const CHAIN_MAX = 10;
+/** Messages of ZDS are below this on both sides (ztunnel src/inpod/packet.rs): a longer one is cut, and refused. */
+export const PACKET_BYTES_MAX = 1024;
+/** Descriptors that one packet may bring: more than one is refused, but must be closed. */
+export const PACKET_DESCRIPTORS_MAX = 4;
+/** Packet sockets are looked at this often without being signalled: a lost signal must not cost more than this. */
+export const PACKET_LOOK_MS = 1_000;

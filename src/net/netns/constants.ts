@@ -1,11 +1,13 @@
 /** Numbers of the Linux ABI (asm-generic; the same on x86-64 and arm64). */
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 /** clone(2): the kind of namespace setns(2) is to join. */
@@ -50,8 +52,19 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_APPEND = 0x800;
-/** recv(2) */
+/** recv(2), send(2) */
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+/** unix(7) */
+export const SCM_RIGHTS = 1;
+/** fcntl(2) */
+export const F_SETFL = 4;
+export const F_SETOWN = 8;
+export const O_NONBLOCK = 0o4000;
+export const O_ASYNC = 0o20000;
 
 export const ENOENT = 2;
 export const ESRCH = 3;

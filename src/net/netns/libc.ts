@@ -18,6 +18,11 @@ function load(name: string) {
     getsockname: { args: ['int', 'ptr', 'ptr'], returns: 'int' }, // getsockname(2)
     send: { args: ['int', 'ptr', 'uint64_t', 'int'], returns: 'int64_t' }, // send(2)
     recv: { args: ['int', 'ptr', 'uint64_t', 'int'], returns: 'int64_t' }, // recv(2)
+    accept4: { args: ['int', 'ptr', 'ptr', 'int'], returns: 'int' }, // accept(2)
+    sendmsg: { args: ['int', 'ptr', 'int'], returns: 'int64_t' }, // send(2)
+    recvmsg: { args: ['int', 'ptr', 'int'], returns: 'int64_t' }, // recv(2)
+    // Variadic in C; an int is passed alike either way on x86-64 and arm64.
+    fcntl: { args: ['int', 'int', 'int'], returns: 'int' }, // fcntl(2)
     dup: { args: ['int'], returns: 'int' }, // dup(2)
     close: { args: ['int'], returns: 'int' }, // close(2)
     __errno_location: { args: [], returns: 'ptr' }, // errno(3)

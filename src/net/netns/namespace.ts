@@ -21,7 +21,8 @@ export function openNamespace(path: string): NetworkNamespace {
   return adoptNamespace(fd);
 }
 
-function adoptNamespace(fd: number): NetworkNamespace {
+/** Owns the descriptor from now on. */
+export function adoptNamespace(fd: number): NetworkNamespace {
   let open = true;
   return {
     fd,
