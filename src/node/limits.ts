@@ -57,3 +57,8 @@ export const DRAIN_POLL_MS = 250;
 export const RELEASE_RETRY_MS = 1_000;
 /** nf_tables tidies up after a change within some 10 ms; a socket closed before waits for it. */
 export const RULE_SOCKET_LINGER_MS = 1_000;
+/** Back-off towards a CNI agent that is away, as ztunnel's (src/inpod/workloadmanager.rs). */
+export const ZDS_RETRY_INITIAL_MS = 10;
+export const ZDS_RETRY_CAP_MS = 15_000;
+/** How often a pod whose listeners could not be opened is tried again (ztunnel src/inpod/statemanager.rs). */
+export const INPOD_RETRY_MS = 5_000;

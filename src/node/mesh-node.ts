@@ -10,11 +10,10 @@ import { createCaClient } from '#identity/svid/ca-client.ts';
 import { createSvidStore } from '#identity/svid/svid-store.ts';
 import { grpcTransport } from '#xds/client/grpc-transport.ts';
 import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
-import type { CaptureAgent } from './agent/capture-agent.ts';
-import type { PodWatch } from './agent/pod-watch.ts';
 import { startCapture } from './agent/start-capture.ts';
 import { assembleNode } from './assemble.ts';
 import { type NodeOptions, statusPortsOf } from './config/options.ts';
+import { startInpod } from './inpod/start-inpod.ts';
 import { Presence } from './presence.ts';
 import { followXds, NODE_RESOURCE_TYPES } from './state/xds-source.ts';
 import { statusSource } from './status/report.ts';
@@ -51,30 +50,34 @@ export function startMeshNode(options: NodeOptions, { log, drain }: Life): Runni
   xds.onConnection((connected) => {
     if (connected) identities.retry();
   });
-  const { agent, watch, leave, stop: stopCapture } = startCapture(options, assembly, log);
+  const { inpodSocket, cniSocket } = options;
+  const pods =
+    inpodSocket === undefined
+      ? startCapture(options, assembly, log)
+      : startInpod(inpodSocket, assembly, log);
   const source = statusSource({
     nodeName,
     assembly,
-    proxies: () => agent.proxies,
+    proxies: () => pods.proxies,
     xds,
     drain,
-    notReady: () => missingOf(context.state.current.version, watch, agent, xds),
+    notReady: () => missingOf(context.state.current.version, xds) ?? pods.missing(),
   });
   const presence = new Presence(
-    { clock, random, log, source, onAdd: (add) => watch.add(add) },
-    { ports: statusPortsOf(options), cniSocket: options.cniSocket },
+    { clock, random, log, source, onAdd: pods.add },
+    { ports: statusPortsOf(options), cniSocket },
   );
   log.info('started', { node: nodeName });
   return {
-    parts: () => agent.proxies,
+    parts: () => pods.proxies,
     leave() {
       presence.leave();
-      leave();
+      pods.leave();
     },
     stop() {
       presence.stop();
       stopFollowing();
-      stopCapture();
+      pods.stop();
       xds.stop();
       identities.stop();
       context.pool.close();
@@ -96,16 +99,9 @@ function xdsNodeOf(options: NodeOptions) {
   };
 }
 
-function missingOf(
-  version: number,
-  watch: PodWatch,
-  agent: CaptureAgent,
-  xds: XdsClient,
-): string | undefined {
+function missingOf(version: number, xds: XdsClient): string | undefined {
   // Once there is a snapshot, losing the control plane does not make the node unready.
-  if (version === 0) return `nothing from the control plane yet${reasonOf(xds)}`;
-  if (!watch.synced) return 'the pods of this node are not known yet';
-  return agent.incomplete && `the capture of ${agent.incomplete} is not complete yet`;
+  return version > 0 ? undefined : `nothing from the control plane yet${reasonOf(xds)}`;
 }
 
 function reasonOf(xds: XdsClient): string {

@@ -270,7 +270,7 @@ async function makeForeignCa() {
     ...lifetime,
     extensions: authority,
   });
-  const leafOf = (publicKey: CryptoKey | x509.PublicKey, name: x509.JsonGeneralName) =>
+  const leafOf = (publicKey: CryptoKey | x509.PublicKey, ...names: x509.JsonGeneralName[]) =>
     x509.X509CertificateGenerator.create({
       subject: '',
       issuer: intermediate.subject,
@@ -283,11 +283,15 @@ async function makeForeignCa() {
           x509.ExtendedKeyUsage.serverAuth,
           x509.ExtendedKeyUsage.clientAuth,
         ]),
-        new x509.SubjectAlternativeNameExtension([name], true),
+        new x509.SubjectAlternativeNameExtension(names, true),
       ],
     });
   const servingKeys = await keysOf();
-  const served = await leafOf(servingKeys.publicKey, { type: 'dns', value: FOREIGN_NAME });
+  const served = await leafOf(
+    servingKeys.publicKey,
+    { type: 'dns', value: FOREIGN_NAME },
+    { type: 'dns', value: 'localhost' },
+  );
   const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', servingKeys.privateKey));
   const roots = pem(root.certificate) + pem(next.certificate);
   const ca: ForeignCa = {

@@ -7,23 +7,16 @@ import { startReconciler } from '#redirect/reconcile.ts';
 import type { Assembly } from '../assemble.ts';
 import type { NodeOptions } from '../config/options.ts';
 import { NODE_ERRORS } from '../errors.ts';
+import type { NodePods } from '../node-pods.ts';
 import { CaptureAgent } from './capture-agent.ts';
 import { PodWatch } from './pod-watch.ts';
 import { RedirectionReports } from './reports.ts';
-
-export interface Capture {
-  readonly agent: CaptureAgent;
-  readonly watch: PodWatch;
-  /** Rules and routes are a successor's from now on, and its version may want others. */
-  leave(): void;
-  stop(): void;
-}
 
 export function startCapture(
   options: Pick<NodeOptions, 'nodeName' | 'netnsDir' | 'dnsCapture'>,
   { context, registry }: Assembly,
   log: Logger,
-): Capture {
+): NodePods {
   const { clock, random } = context;
   const client = new RestClient({ fetch: fetch as Fetch }, connectionOf(process.env));
   const reports = new RedirectionReports({ client, clock, random, log: log.child('reports') });
@@ -49,7 +42,19 @@ export function startCapture(
     reports.stop();
     agent.stop('the proxy is shutting down');
   };
-  return { agent, watch, leave: stopReconciler, stop };
+  return {
+    get proxies() {
+      return agent.proxies;
+    },
+    missing() {
+      if (!watch.synced) return 'the pods of this node are not known yet';
+      return agent.incomplete && `the capture of ${agent.incomplete} is not complete yet`;
+    },
+    add: (add) => watch.add(add),
+    // Rules and routes are a successor's from now on, and its version may want others.
+    leave: stopReconciler,
+    stop,
+  };
 }
 
 function connectionOf(environment: Record<string, string | undefined>) {

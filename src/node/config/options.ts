@@ -15,6 +15,8 @@ export interface NodeOptions {
   nodeName: string;
   netnsDir: string;
   cniSocket: string;
+  /** Where an outside CNI agent listens that captures the pods (ZDS); undefined: we capture them. */
+  inpodSocket: string | undefined;
   xdsAddress: string;
   trustDomain: string;
   clusterId: string;
@@ -49,6 +51,7 @@ const FLAGS = {
   'node-name': { type: 'string' },
   'netns-dir': { type: 'string' },
   'cni-socket': { type: 'string' },
+  'inpod-uds': { type: 'string' },
   'xds-address': { type: 'string' },
   'trust-domain': { type: 'string' },
   'cluster-id': { type: 'string' },
@@ -98,6 +101,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     nodeName,
     netnsDir: values['netns-dir'] ?? '/run/netns',
     cniSocket: values['cni-socket'] ?? `/run/tulle/${nodeName}/cni.sock`,
+    inpodSocket: values['inpod-uds'] ?? env.INPOD_UDS,
     xdsAddress: address.replace(/^https:\/\//, ''),
     trustDomain: values['trust-domain'] ?? env.TRUST_DOMAIN ?? DEFAULT_TRUST_DOMAIN,
     clusterId: values['cluster-id'] ?? env.CLUSTER_ID ?? 'Kubernetes',

@@ -1,0 +1,122 @@
+/**
+ * The pods that an outside CNI agent handed over: their rules are its business, the listeners in their namespaces ours. One
+ * whose listeners cannot be opened stays pending and is tried again.
+ */
+import { existsSync } from 'node:fs';
+import type { Timer } from '#base/clock.ts';
+import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
+import { isOwnNamespace } from '#net/netns/namespace.ts';
+import type { NetworkNamespace } from '#net/network.ts';
+import { DNS_PORT } from '#redirect/ports.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import { INPOD_RETRY_MS } from '../limits.ts';
+import type { NodeContext } from '../workload/context.ts';
+import { WorkloadProxy } from '../workload/workload-proxy.ts';
+import type { PodInfo } from './zds-conversation.ts';
+
+interface Held {
+  readonly pod: PodInfo;
+  readonly netns: NetworkNamespace;
+  /** Undefined while its listeners cannot be opened. */
+  proxy: WorkloadProxy | undefined;
+}
+
+export class InpodPods {
+  readonly #context: NodeContext;
+  readonly #held = new Map<string, Held>();
+  readonly #retry: Timer;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+    this.#retry = context.clock.every(INPOD_RETRY_MS, () => this.#again());
+  }
+
+  get proxies(): readonly WorkloadProxy[] {
+    return [...this.#held.values()].flatMap(({ proxy }) => proxy ?? []);
+  }
+
+  /** One that is not served yet, as `namespace/name`. */
+  get incomplete(): string | undefined {
+    const found = [...this.#held.values()].find(({ proxy }) => proxy?.ready !== true);
+    return found && `${found.pod.namespace}/${found.pod.name}`;
+  }
+
+  /** Owns the namespace from now on. An error: the pod is pending. */
+  add(pod: PodInfo, netns: NetworkNamespace): MeshError | undefined {
+    const known = this.#held.get(pod.uid);
+    if (known?.netns.inode === netns.inode) {
+      netns.close();
+      return undefined;
+    }
+    if (known !== undefined) this.remove(pod.uid, 'the pod has another network namespace');
+    if (isOwnNamespace(netns)) {
+      netns.close();
+      return refusal(pod, "this is the node's own network namespace, which is never captured");
+    }
+    const held: Held = { pod, netns, proxy: undefined };
+    this.#held.set(pod.uid, held);
+    return this.#start(held);
+  }
+
+  remove(uid: string, reason = 'the pod is gone'): void {
+    const held = this.#held.get(uid);
+    if (held === undefined) return;
+    this.#held.delete(uid);
+    const { proxy, netns } = held;
+    proxy?.stop(reason);
+    netns.close();
+    if (proxy === undefined) return;
+    const shared = this.proxies.some(({ principal }) => principal === proxy.principal);
+    if (!shared) this.#context.identities.forget(proxy.principal);
+  }
+
+  /** Pods that are not among these went while nobody told us. */
+  retain(uids: ReadonlySet<string>): void {
+    for (const uid of [...this.#held.keys()]) if (!uids.has(uid)) this.remove(uid);
+  }
+
+  stop(reason: string): void {
+    this.#retry.cancel();
+    for (const uid of [...this.#held.keys()]) this.remove(uid, reason);
+  }
+
+  #start(held: Held): MeshError | undefined {
+    const { pod, netns } = held;
+    const proxy = new WorkloadProxy(
+      this.#context,
+      { ...pod, netns },
+      {
+        // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
+        listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
+        dnsPort: DNS_PORT,
+      },
+    );
+    try {
+      proxy.start();
+    } catch (error) {
+      return isMeshError(error) ? error : refusal(pod, messageOf(error));
+    }
+    held.proxy = proxy;
+    return undefined;
+  }
+
+  #again(): void {
+    for (const held of this.#held.values()) {
+      if (held.proxy !== undefined) continue;
+      const error = this.#start(held);
+      if (error === undefined) continue;
+      const { namespace, name } = held.pod;
+      this.#context.log.warn('pod is still pending', {
+        pod: `${namespace}/${name}`,
+        error: error.message,
+      });
+    }
+  }
+}
+
+function refusal({ namespace, name }: PodInfo, why: string): MeshError {
+  return new MeshError('NODE_CAPTURE', `${namespace}/${name}: ${why}`, {
+    side: 'self',
+    hint: NODE_ERRORS.NODE_CAPTURE,
+  });
+}
