@@ -68,6 +68,18 @@ describe.skipIf(skip)('lab up --demo', () => {
     });
   });
 
+  test('look-ups of a captured pod are answered by the proxy of its node, or passed on', async () => {
+    const path = 'jsonpath={.items[0].status.hostIP}';
+    const node = await lab.kubectl('get', 'pods', '-n', 'shop', '-l', 'app=web', '-o', path);
+    const metrics = `curl -s http://${node.stdout}:15020/metrics`;
+    const script = `getent hosts product-service; getent hosts www.example.org; ${metrics}`;
+    const { stdout } = await inWeb('sh', '-c', script);
+    expect(stdout).toMatch(/^198\.19\.\d+\.\d+ +product-service\.shop\.svc\.cluster\.local/);
+    const host = 'product-service.shop.svc.cluster.local';
+    expect(stdout).toMatch(new RegExp(`lookups_total\\{host="${host}",result="answered"\\} [1-9]`));
+    expect(stdout).toMatch(/lookups_total\{host="other",result="forwarded"\} [1-9]/);
+  });
+
   test('1,000 requests split 90/10 within 3 points', async () => {
     const answers = await many(1000);
     expect(answers.length).toBe(1000);
