@@ -11,6 +11,7 @@ import { type Life, type RunningNode, startMeshNode } from './mesh-node.ts';
 import { startStaticFile } from './static-node.ts';
 import { statusSource } from './status/report.ts';
 import { startStatusServers } from './status/servers.ts';
+import { startTrim } from './trim.ts';
 
 export async function runNode(argv: string[]): Promise<void> {
   const options = parseNodeOptions(argv, process.env);
@@ -35,7 +36,9 @@ export async function runNode(argv: string[]): Promise<void> {
     });
   }
   node = await start(options, { log, drain });
+  const stopTrim = startTrim(systemClock);
   await drain.over;
+  stopTrim();
   node.stop();
   process.exit(0);
 }

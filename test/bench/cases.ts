@@ -14,6 +14,8 @@ export interface CaseOptions {
   /** Captured pods of one node in the memory case. */
   pods: number;
   idleConnections: number;
+  /** Before what is idle is sampled. */
+  settleMs: number;
 }
 
 export interface BenchCase {

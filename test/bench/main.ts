@@ -27,9 +27,9 @@ const INSIDE = 'TULLE_BENCH_INSIDE';
 const ORIGIN_PORT = 8000;
 const DEFAULT_SECONDS = 8;
 /** As the targets are worded. */
-const FULL = { pods: 100, idleConnections: 10_000 };
+const FULL = { pods: 100, idleConnections: 10_000, settleMs: 3_000 };
 /** For every commit: shows that each case works, its figures are rough. */
-const SHORT = { seconds: 1, connections: [32], pods: 8, idleConnections: 200 };
+const SHORT = { seconds: 1, connections: [32], pods: 8, idleConnections: 200, settleMs: 0 };
 
 interface Flags {
   cases: BenchCase[];
@@ -39,6 +39,7 @@ interface Flags {
   connections: readonly number[] | undefined;
   pods: number;
   idleConnections: number;
+  settleMs: number;
   /** Times that all subjects run, in turn; the report has the medians. */
   rounds: number;
   json: boolean;

@@ -1,7 +1,8 @@
 /**
  * The memory case. One pair of proxies lives through idling, the three L4 loads and many idle connections; each row has
- * the heavier process of the pair. Tulle's processes hold all the pods of a node, a peer's hold one, as a sidecar does.
+ * the heavier process of the pair, the moment that the load is over; idle means some seconds without any. Tulle's processes hold all the pods of a node, a peer's hold one, as a sidecar does.
  */
+import { sleep, systemClock } from '#base/clock.ts';
 import type { CaseOptions } from './cases.ts';
 import { emptyRow, measureStream, type Target } from './measure.ts';
 import { startOrigin } from './origin.ts';
@@ -38,7 +39,7 @@ async function ownMemory(
   options: CaseOptions,
 ): Promise<BenchRow[]> {
   const { pods } = options;
-  const alone = await onePod(context, subject);
+  const alone = await onePod(context, subject, options);
   const rows = await pairMemory(context, subject, options);
   const [idle] = rows;
   const added = times(minus(idle, alone), 1 / (pods - 1));
@@ -65,12 +66,13 @@ async function pairMemory(
   subject: Subject,
   options: CaseOptions,
 ): Promise<BenchRow[]> {
-  const { pods, seconds } = options;
+  const { pods, seconds, settleMs } = options;
   await rebuildTopology();
   await addPods(pods - 1);
   const pids = await startL4(subject, context, { pods });
   if (subject.capture === 'bench') await applyCapture();
   const target: Target = { case: NAME, subject, pids };
+  await sleep(systemClock, settleMs);
   const rows = [sample(target, pods === 1 ? 'idle, 1 pod' : `idle, ${pods} pods`, 0)];
   const origin = await startOrigin(context, SERVER.name);
   const url = `http://${SERVER.address}:${context.originPort}/`;
@@ -88,18 +90,26 @@ async function pairMemory(
     await measureStream(context, target, { direction, seconds });
     rows.push(sample(target, `after l4-bulk ${direction}`, 1));
   }
+  await sleep(systemClock, settleMs);
+  rows.push(sample(target, 'idle after the loads', 0));
   const { connectionsMax = options.idleConnections } = subject;
   const held = Math.min(options.idleConnections, connectionsMax);
   const release = await holdConnections(context, held);
+  await sleep(systemClock, settleMs);
   rows.push(sample(target, 'idle connections', held));
   await release();
   return rows;
 }
 
 /** The other end of "a pod adds": the same processes with nothing but the pair itself. */
-async function onePod(context: BenchContext, subject: Subject): Promise<BenchRow> {
+async function onePod(
+  context: BenchContext,
+  subject: Subject,
+  { settleMs }: CaseOptions,
+): Promise<BenchRow> {
   await rebuildTopology();
   const pids = await startL4(subject, context, { pods: 1 });
+  await sleep(systemClock, settleMs);
   const found = sample({ case: NAME, subject, pids }, 'idle, 1 pod', 0);
   await endAll(context.children);
   return found;

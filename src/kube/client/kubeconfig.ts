@@ -1,15 +1,12 @@
 /**
- * Where the API server is: a kubeconfig file's context, or the service account that Kubernetes mounts into a
- * pod. Files named in a kubeconfig are relative to it; token files are read again on every request.
+ * Where the API server is, as a kubeconfig file's context says. Files named in it are relative to it; token files are
+ * read again on every request. Inside a pod: in-cluster.ts.
  */
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { MeshError, messageOf } from '#base/errors.ts';
-import { KUBE_ERRORS } from '../errors.ts';
+import { messageOf } from '#base/errors.ts';
+import { invalid, readText } from './in-cluster.ts';
 import type { KubeConnection, TlsOptions } from './rest-client.ts';
-
-export const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 interface ClusterEntry {
   server?: string;
@@ -60,22 +57,6 @@ export function parseKubeconfig(
   };
 }
 
-/** Undefined outside a pod. */
-export function inClusterConnection(
-  env: Record<string, string | undefined>,
-  directory: string = SERVICE_ACCOUNT_DIR,
-): KubeConnection | undefined {
-  const host = env.KUBERNETES_SERVICE_HOST;
-  if (host === undefined || host === '') return undefined;
-  const port = env.KUBERNETES_SERVICE_PORT ?? '443';
-  return {
-    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    tls: { ca: readText(`${directory}/ca.crt`) },
-    token: () => readText(`${directory}/token`).trim(),
-    namespace: readText(`${directory}/namespace`).trim(),
-  };
-}
-
 function tlsOptions(cluster: ClusterEntry, user: UserEntry, directory: string): TlsOptions {
   const pem = (data?: string, file?: string) => {
     if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
@@ -105,21 +86,4 @@ function parseYaml(text: string): Kubeconfig {
   }
   if (typeof config !== 'object' || config === null) throw invalid('not a mapping');
   return config as Kubeconfig;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw invalid(`cannot read ${path}: ${messageOf(error)}`, error);
-  }
-}
-
-function invalid(message: string, cause?: unknown): MeshError {
-  const hint = KUBE_ERRORS.KUBECONFIG_INVALID;
-  return new MeshError('KUBECONFIG_INVALID', `kubeconfig: ${message}`, {
-    side: 'config',
-    hint,
-    cause,
-  });
 }

@@ -71,6 +71,9 @@ export const ESRCH = 3;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const EEXIST = 17;
+// madvise(2)
+export const MADV_DONTNEED = 4;
+
 export const EINPROGRESS = 115;
 export const EMFILE = 24;
 export const ERRNO_NAMES: Readonly<Record<number, string>> = {

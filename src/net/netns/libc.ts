@@ -25,6 +25,7 @@ function load(name: string) {
     fcntl: { args: ['int', 'int', 'int'], returns: 'int' }, // fcntl(2)
     dup: { args: ['int'], returns: 'int' }, // dup(2)
     close: { args: ['int'], returns: 'int' }, // close(2)
+    madvise: { args: ['uint64_t', 'uint64_t', 'int'], returns: 'int' }, // madvise(2)
     __errno_location: { args: [], returns: 'ptr' }, // errno(3)
   });
 }

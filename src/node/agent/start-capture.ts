@@ -1,7 +1,7 @@
 /** Puts together what captures the pods of this node: the agent, who asks it, and who looks after what it did. */
 import { MeshError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { inClusterConnection } from '#kube/client/kubeconfig.ts';
+import { inClusterConnection } from '#kube/client/in-cluster.ts';
 import { type Fetch, RestClient } from '#kube/client/rest-client.ts';
 import { startReconciler } from '#redirect/reconcile.ts';
 import type { Assembly } from '../assemble.ts';

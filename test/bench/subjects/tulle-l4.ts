@@ -8,10 +8,17 @@ import type { Authorization, AuthorizationMatch } from '#model/authorization/aut
 import { CLIENT, podNames, SERVER } from '../topology.ts';
 import { type BenchContext, type Certificates, type PairOptions, startProcess } from './subject.ts';
 
-const ENTRY = join(import.meta.dir, '../../../src/cli/main.ts');
+/** The launcher, as a user starts it. */
+const TULLE = join(import.meta.dir, '../../../tulle');
 const NAMESPACE = 'bench';
 /** Capturing a pod takes some 50 ms when the machine is busy. */
 const START_TIMEOUT_MS = 60_000;
+
+/** The idle connections of the memory case are one pod's: more than its share of a process with 20,000 descriptors. */
+const POD_LIMITS = ['inbound-connections', 'outbound-connections', 'streams'].flatMap((name) => [
+  `--pod-${name}-max`,
+  '12000',
+]);
 
 interface Pod {
   name: string;
@@ -110,7 +117,7 @@ async function startNode(
   const free = ['--admin-port', '0', '--metrics-port', '0', '--readiness-port', '0'];
   const child = await startProcess(context, {
     name: `tulle-${name}`,
-    command: [process.execPath, ENTRY, 'role', 'node', '--static', file, ...free],
+    command: [TULLE, 'role', 'node', '--static', file, ...free, ...POD_LIMITS],
     // The last pod's listener is the last thing that opens.
     namespace: pods[pods.length - 1].name,
     port: 15008,
