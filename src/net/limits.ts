@@ -19,6 +19,8 @@ export const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** An outbox above this pauses its source: enough for one full socket buffer, small for 10,000 slow readers. */
 export const OUTBOX_HIGH_BYTES = 256 * 1024;
+/** Waiting bytes that come in smaller pieces share buffers of at most this: a piece of its own costs over 100 bytes. */
+export const QUEUE_CHUNK_BYTES = 16 * 1024;
 /** The source goes on once the outbox is down to this. */
 export const OUTBOX_LOW_BYTES = 64 * 1024;
 /** What the kernel puts into one answer at most (af_netlink.c: 32 KiB), and room to spare. */

@@ -115,6 +115,22 @@ describe.skipIf(skip)('on 15008', () => {
     expect(held()).toBeLessThanOrEqual(STREAM_WINDOW_BYTES);
   });
 
+  test('a window full of DATA frames of one byte costs no more memory than the window', async () => {
+    using peer = await rig.tls();
+    peer.send(HELLO + connect(1, MUTE_PORT));
+    await until(() => status(peer, 1) !== undefined);
+    const crumbs = frame(code.DATA, 0, 1, Buffer.from('x')).repeat(1 << 16);
+    Bun.gc(true);
+    const before = process.memoryUsage.rss();
+    for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += 1 << 16) {
+      peer.send(crumbs);
+      await until(() => peer.unsent === 0);
+    }
+    Bun.gc(true);
+    // In a buffer of its own each byte costs 100 and more: 400 MiB for this window.
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100 << 20);
+  });
+
   test('a peer that sends past the window loses the stream with FLOW_CONTROL_ERROR, and no memory is spent on it', async () => {
     using peer = await rig.tls();
     peer.send(HELLO + connect(1, MUTE_PORT));

@@ -8,6 +8,7 @@
  */
 import { assert } from '#base/assert.ts';
 import type { MeshError } from '#base/errors.ts';
+import { ByteQueue } from '#net/pipe/byte-queue.ts';
 import type { MessageHead } from '../dispatch/message-head.ts';
 
 /** Who broke a stream off: our own checks, the peer's RST_STREAM, or the loss of the whole connection. */
@@ -61,7 +62,8 @@ export class H2Stream {
   toHead = false;
   private readonly owner: StreamOwner;
   private paused = false;
-  private queue: Buffer[] = [];
+  /** While the consumer is behind. */
+  private queue: ByteQueue | undefined;
   private ended = false;
   private trailers: MessageHead | undefined;
 
@@ -121,20 +123,24 @@ export class H2Stream {
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    while (!this.paused && this.bits !== 0) {
-      // Out of the queue first: a consumer that resets now must not have these bytes credited twice.
-      const bytes = this.queue.shift();
+    const { queue } = this;
+    while (queue !== undefined && !this.paused && this.bits !== 0) {
+      const bytes = queue.first;
       if (bytes === undefined) break;
+      // Out of the queue first: a consumer that resets now must not have these bytes credited twice.
+      queue.take(bytes.length);
       this.handler.onData(bytes);
       this.owner.credit(this, bytes.length);
     }
+    if (queue?.bytes === 0) this.queue = undefined;
     this.deliverEnd();
   }
 
   /** DATA came. It waits (copied: the chunk is the connection's) while the consumer is paused. */
   deliver(bytes: Buffer): void {
-    if (this.paused || this.queue.length > 0) {
-      this.queue.push(Buffer.from(bytes));
+    if (this.paused || this.queue !== undefined) {
+      this.queue ??= new ByteQueue();
+      this.queue.push(bytes);
       return;
     }
     this.handler.onData(bytes);
@@ -162,15 +168,15 @@ export class H2Stream {
 
   /** Drops everything; returns the bytes that were never read (the connection's window gets them back). */
   abandon(): number {
-    let unread = 0;
-    for (const bytes of this.queue) unread += bytes.length;
-    this.queue = [];
+    const unread = this.queue?.bytes ?? 0;
+    this.queue = undefined;
     this.bits = 0;
     return unread;
   }
 
   private deliverEnd(): void {
-    if (!this.ended || this.paused || this.queue.length > 0 || (this.bits & UNREAD) === 0) return;
+    if (!this.ended || this.paused || this.queue !== undefined || (this.bits & UNREAD) === 0)
+      return;
     this.bits &= ~UNREAD;
     this.handler.onEnd(this.trailers);
     if (this.bits === 0) this.owner.finished(this);

@@ -4,6 +4,7 @@
  */
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
+import { ByteQueue } from './byte-queue.ts';
 import { type BufferAccount, UNBOUNDED } from './outbox.ts';
 
 export class EarlyData implements ConnectionHandler {
@@ -11,8 +12,7 @@ export class EarlyData implements ConnectionHandler {
   readonly #bytesMax: number;
   readonly #account: BufferAccount;
   readonly #onGone: (error: MeshError | undefined) => void;
-  #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  #queue = new ByteQueue();
   #paused = false;
   #ended = false;
 
@@ -33,19 +33,22 @@ export class EarlyData implements ConnectionHandler {
 
   /** Gives everything to the handler that took over. */
   replay(next: ConnectionHandler): void {
-    const chunks = this.#chunks;
-    this.#forget();
-    for (const chunk of chunks) next.onData(chunk);
+    const queue = this.#queue;
+    this.#account.bytes -= queue.bytes;
+    this.#queue = new ByteQueue();
+    for (let chunk = queue.first; chunk !== undefined; chunk = queue.first) {
+      queue.take(chunk.length);
+      next.onData(chunk);
+    }
     if (this.#ended) next.onEnd();
     if (this.#paused) this.#connection.resume();
   }
 
   onData(bytes: Uint8Array): void {
-    // `slice` of a Buffer would share the runtime's memory.
-    this.#chunks.push(new Uint8Array(bytes));
-    this.#bytes += bytes.length;
+    this.#queue.push(bytes);
     this.#account.bytes += bytes.length;
-    const full = this.#bytes >= this.#bytesMax || this.#account.bytes >= this.#account.bytesMax;
+    const full =
+      this.#queue.bytes >= this.#bytesMax || this.#account.bytes >= this.#account.bytesMax;
     if (this.#paused || !full) return;
     this.#paused = true;
     this.#connection.pause();
@@ -60,13 +63,8 @@ export class EarlyData implements ConnectionHandler {
   }
 
   onClose(error: MeshError | undefined): void {
-    this.#forget();
+    this.#account.bytes -= this.#queue.bytes;
+    this.#queue.clear();
     this.#onGone(error);
-  }
-
-  #forget(): void {
-    this.#account.bytes -= this.#bytes;
-    this.#chunks = [];
-    this.#bytes = 0;
   }
 }

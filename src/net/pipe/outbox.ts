@@ -3,6 +3,7 @@
  * that a protocol driver writes to; while it holds bytes nobody else may write to the sink.
  */
 import { OUTBOX_HIGH_BYTES, OUTBOX_LOW_BYTES } from '../limits.ts';
+import { ByteQueue } from './byte-queue.ts';
 
 export interface Sink {
   write(bytes: Uint8Array): number;
@@ -19,10 +20,7 @@ export const UNBOUNDED: BufferAccount = { bytes: 0, bytesMax: Number.POSITIVE_IN
 export class Outbox {
   readonly #sink: Sink;
   readonly #account: BufferAccount;
-  #chunks: Uint8Array[] = [];
-  /** Index of the first chunk not yet sent whole; avoids `shift` on long queues. */
-  #head = 0;
-  #bytes = 0;
+  readonly #queue = new ByteQueue();
 
   constructor(sink: Sink, account: BufferAccount = UNBOUNDED) {
     this.#sink = sink;
@@ -31,61 +29,49 @@ export class Outbox {
 
   /** Bytes waiting. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#queue.bytes;
   }
 
   get empty(): boolean {
-    return this.#bytes === 0;
+    return this.#queue.bytes === 0;
   }
 
   /** Above the mark at which the source should pause. */
   get full(): boolean {
-    return this.#bytes >= OUTBOX_HIGH_BYTES || this.#account.bytes >= this.#account.bytesMax;
+    return this.#queue.bytes >= OUTBOX_HIGH_BYTES || this.#account.bytes >= this.#account.bytesMax;
   }
 
   /** Down to the mark at which a paused source may go on. */
   get low(): boolean {
-    if (this.#account.bytes >= this.#account.bytesMax) return this.#bytes === 0;
-    return this.#bytes <= OUTBOX_LOW_BYTES;
+    if (this.#account.bytes >= this.#account.bytesMax) return this.#queue.bytes === 0;
+    return this.#queue.bytes <= OUTBOX_LOW_BYTES;
   }
 
   /** Sends now or keeps a copy of the rest; true when everything left at once. */
   push(bytes: Uint8Array): boolean {
     let taken = 0;
-    if (this.#bytes === 0) {
+    if (this.#queue.bytes === 0) {
       taken = this.#sink.write(bytes);
       if (taken === bytes.length) return true;
     }
-    // The chunk is the runtime's: copy what outlives this call (`slice` of a Buffer would share its memory).
-    const rest = new Uint8Array(bytes.subarray(taken));
-    this.#chunks.push(rest);
-    this.#bytes += rest.length;
-    this.#account.bytes += rest.length;
+    this.#queue.push(bytes.subarray(taken));
+    this.#account.bytes += bytes.length - taken;
     return false;
   }
 
   /** True when nothing is left. */
   flush(): boolean {
-    while (this.#head < this.#chunks.length) {
-      const chunk = this.#chunks[this.#head];
+    for (let chunk = this.#queue.first; chunk !== undefined; chunk = this.#queue.first) {
       const taken = this.#sink.write(chunk);
-      this.#bytes -= taken;
       this.#account.bytes -= taken;
-      if (taken < chunk.length) {
-        if (taken > 0) this.#chunks[this.#head] = chunk.subarray(taken);
-        return false;
-      }
-      this.#head++;
+      this.#queue.take(taken);
+      if (taken < chunk.length) return false;
     }
-    this.#chunks = [];
-    this.#head = 0;
     return true;
   }
 
   clear(): void {
-    this.#account.bytes -= this.#bytes;
-    this.#chunks = [];
-    this.#head = 0;
-    this.#bytes = 0;
+    this.#account.bytes -= this.#queue.bytes;
+    this.#queue.clear();
   }
 }
