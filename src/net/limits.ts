@@ -35,3 +35,21 @@ export const PACKET_BYTES_MAX = 1024;
 export const PACKET_DESCRIPTORS_MAX = 4;
 /** Packet sockets are looked at this often without being signalled: a lost signal must not cost more than this. */
 export const PACKET_LOOK_MS = 1_000;
+
+/**
+ * What a workload may use of one turn of the loop while others want it too. A read of 512 KiB, the largest, costs about
+ * four of these: a bulk stream pays for one with four turns of the others.
+ */
+export const SHARE_TURN_MS = 0.15;
+/** A share never owes more than this: one bad turn must not shut a workload out for long. */
+export const SHARE_DEBT_MAX_MS = 5;
+/** Reading and decrypting, which happen before we can look at the clock: about 2 GB/s. */
+export const READ_MS_PER_BYTE = 0.5e-6;
+/** An accepted plain connection: decision, a tunnel or a dial, telemetry. */
+export const ACCEPT_COST_MS = 0.1;
+/** An accepted TLS connection: a signature, a key exchange and the peer's chain. */
+export const HANDSHAKE_COST_MS = 0.5;
+/** Bun reads a socket again in the same turn when the last read was near its buffer's 512 KiB. */
+export const LARGE_READ_BYTES = 64 * 1024;
+/** For how long after two workloads were active at once many small events are shared out as well. */
+export const CONTENTION_MEMORY_MS = 10_000;

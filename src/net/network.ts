@@ -11,6 +11,8 @@ import type {
   TlsIdentity,
 } from './connection.ts';
 
+import type { LoopShare } from './fair/fair-loop.ts';
+
 /** An open handle on a network namespace (a file descriptor on /proc/PID/ns/net or /run/netns/NAME). */
 export interface NetworkNamespace {
   readonly fd: number;
@@ -29,6 +31,8 @@ export interface AcceptGate {
 export interface ListenOptions extends SocketAddress {
   namespace?: NetworkNamespace;
   gate?: AcceptGate;
+  /** The workload whose part of the loop the accepted connections use. */
+  share?: LoopShare;
   reusePort?: boolean;
   /** Accept traffic for foreign addresses (IP_TRANSPARENT), where the privilege is there. */
   transparent?: boolean;
@@ -57,6 +61,7 @@ export interface ConnectOptions extends SocketAddress {
   sourceAddress?: string;
   /** SO_MARK for the socket; capture rules let 0x539 pass. */
   mark?: number;
+  share?: LoopShare;
   connectTimeoutMs: number;
 }
 

@@ -126,7 +126,7 @@ export class PoolEntry {
 
   #dial(): void {
     if (this.#dialing || this.#closed) return;
-    const { destination, namespace, source, expected } = this.target;
+    const { destination, namespace, source, expected, share } = this.target;
     const identity = this.#deps.identities.get(source);
     if (identity === undefined) {
       this.#failWaiting(this.#failure('HBONE_NO_IDENTITY', `no certificate for ${source}`));
@@ -137,6 +137,7 @@ export class PoolEntry {
       {
         ...destination,
         namespace,
+        share,
         mark: this.#options.mark,
         connectTimeoutMs: limits.TUNNEL_CONNECT_TIMEOUT_MS,
         identity,

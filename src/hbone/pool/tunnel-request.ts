@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { SocketAddress, TlsIdentity } from '#net/connection.ts';
+import type { LoopShare } from '#net/fair/fair-loop.ts';
 import type { JudgePeer, Network, NetworkNamespace } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import type { TunnelHead } from '../tunnel-head.ts';
@@ -17,6 +18,8 @@ export interface TunnelTarget {
   /** The pod's address; part of the key, not bound to. */
   readonly sourceAddress: string;
   readonly namespace: NetworkNamespace | undefined;
+  /** The workload whose part of the loop the connection uses. */
+  readonly share?: LoopShare;
 }
 
 export interface TunnelRequest extends TunnelTarget {

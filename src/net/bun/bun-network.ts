@@ -8,7 +8,7 @@ import { formatHostPort, parseIp } from '#base/ip.ts';
 import { type Logger, silentLogger } from '#base/log.ts';
 import type { Connection, SocketAddress, TlsConnection, TlsIdentity } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
-import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+import { ACCEPT_COST_MS, HANDSHAKE_COST_MS, TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 import * as raw from '../netns/raw-socket.ts';
 import type {
   Accept,
@@ -57,7 +57,9 @@ export class BunNetwork implements Network {
         ...STREAM_CALLBACKS,
         open(socket: BunSocket) {
           const connection = enter(socket, newcomers, options, false);
-          if (connection !== undefined) admit(connection, accept);
+          if (connection === undefined) return;
+          if (options.share?.admits(connection, ACCEPT_COST_MS) ?? true) admit(connection, accept);
+          else connection.begin = () => admit(connection, accept);
         },
       },
     });
@@ -165,6 +167,7 @@ export class BunNetwork implements Network {
           const connection = enter(socket, newcomers, options, true);
           if (connection === undefined) return;
           connection.handler = new PendingHandshake(connection, clock, options.onRefused);
+          options.share?.admits(connection, HANDSHAKE_COST_MS);
         },
         handshake(socket: BunSocket, success: boolean, error: unknown) {
           const connection = socket.data;
@@ -250,14 +253,14 @@ function handshakeTimedOut({ address, port }: SocketAddress): MeshError {
 function enter(
   socket: BunSocket,
   newcomers: Newcomers,
-  { gate }: ListenOptions,
+  { gate, share }: ListenOptions,
   tls: boolean,
 ): SocketConnection | undefined {
   if (!newcomers.admit(socket) || (gate !== undefined && !gate.enter())) {
     socket.terminate();
     return undefined;
   }
-  const connection = new SocketConnection(socket, { role: 'accepted', tls, gate });
+  const connection = new SocketConnection(socket, { role: 'accepted', tls, gate, share });
   socket.data = connection;
   return connection;
 }
@@ -279,8 +282,9 @@ const IGNORE = {
   onClose: () => undefined,
 };
 
-function attach(socket: BunSocket, dial: Dial, remote: SocketAddress, tls: boolean): void {
-  const connection = new SocketConnection(socket, { role: 'dialled', tls, remote });
+function attach(socket: BunSocket, dial: Dial, options: ConnectOptions, tls: boolean): void {
+  const { share } = options;
+  const connection = new SocketConnection(socket, { role: 'dialled', tls, remote: options, share });
   socket.data = connection;
   dial.attach(connection);
   // The deadline passed while Bun was still adopting the descriptor.

@@ -18,7 +18,18 @@ export interface SocketCallbacks {
 }
 
 export const STREAM_CALLBACKS: SocketCallbacks = {
-  data: (socket, bytes) => socket.data?.handler.onData(bytes),
+  data: (socket, bytes) => {
+    const connection = socket.data;
+    if (connection === undefined) return;
+    const { share } = connection;
+    if (share === undefined || share.alone) {
+      connection.handler.onData(bytes);
+      return;
+    }
+    const startedAt = share.now();
+    connection.handler.onData(bytes);
+    share.took(connection, bytes.length, startedAt);
+  },
   drain: (socket) => socket.data?.handler.onDrain(),
   end: (socket) => socket.data?.peerEnded(),
   close: (socket, error) => socket.data?.closed(error),

@@ -7,6 +7,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import { canonicalIp, formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
+import type { Holdable, LoopShare } from '../fair/fair-loop.ts';
 import { localName } from '../netns/raw-socket.ts';
 import type { AcceptGate } from '../network.ts';
 
@@ -30,6 +31,8 @@ export interface ConnectionOrigin {
   remote?: SocketAddress;
   /** Hears of the end of an accepted connection. */
   gate?: AcceptGate;
+  /** Whose part of the loop its events use. */
+  share?: LoopShare;
 }
 
 const NOBODY: ConnectionHandler = {
@@ -41,24 +44,30 @@ const NOBODY: ConnectionHandler = {
 
 const NO_CHAIN: readonly Uint8Array[] = [];
 
-export class SocketConnection implements TlsConnection {
+export class SocketConnection implements TlsConnection, Holdable {
   handler: ConnectionHandler = NOBODY;
   peerChain: readonly Uint8Array[] = NO_CHAIN;
   peerUris: readonly string[] = [];
   alpn: string | undefined = undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly share: LoopShare | undefined;
+  /** An accepted connection that has to wait for its turn: what begins it. */
+  begin: (() => void) | undefined = undefined;
   readonly #socket: RawSocket;
   readonly #origin: ConnectionOrigin;
   #local: SocketAddress | undefined = undefined;
   #peerEnded = false;
   #endSent = false;
   #closed = false;
+  #paused = false;
+  #held = false;
   #error: MeshError | undefined = undefined;
 
   constructor(socket: RawSocket, origin: ConnectionOrigin) {
     this.#socket = socket;
     this.#origin = origin;
+    this.share = origin.share;
     this.remoteAddress = origin.remote?.address ?? canonicalIp(socket.remoteAddress);
     this.remotePort = origin.remote?.port ?? socket.remotePort;
   }
@@ -99,11 +108,31 @@ export class SocketConnection implements TlsConnection {
   }
 
   pause(): void {
-    if (!this.#closed) this.#socket.pause();
+    this.#paused = true;
+    if (!this.#held && !this.#closed) this.#socket.pause();
   }
 
   resume(): void {
-    if (!this.#closed) this.#socket.resume();
+    this.#paused = false;
+    if (!this.#held && !this.#closed) this.#socket.resume();
+  }
+
+  /** Not read until `release`, whatever its handler wants. */
+  hold(): void {
+    if (this.#held || this.#closed) return;
+    this.#held = true;
+    if (!this.#paused) this.#socket.pause();
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    if (this.#closed) return;
+    if (!this.#paused) this.#socket.resume();
+    const { begin } = this;
+    if (begin === undefined) return;
+    this.begin = undefined;
+    begin();
   }
 
   /** The peer's FIN, from Bun's `end`. */

@@ -218,6 +218,7 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
       ...upstream,
       namespace: pod.netns,
       mark: PROXY_MARK,
+      share: deps.usage.share,
       sourceAddress: spoofed ? source.address : undefined,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },

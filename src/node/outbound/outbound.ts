@@ -46,7 +46,7 @@ export function acceptOutbound(
     (workload) => {
       if (session.over) return;
       if (workload === undefined) session.refuse(unknownWorkload(pod));
-      else forward({ context, pod, session, workload, source, original });
+      else forward({ context, pod, usage, session, workload, source, original });
     },
   );
   return session.handler;
@@ -55,6 +55,7 @@ export function acceptOutbound(
 interface Outgoing {
   context: NodeContext;
   pod: PodIdentity;
+  usage: PodUsage;
   session: Session;
   workload: Workload;
   source: SocketAddress;
@@ -85,7 +86,7 @@ function forward(outgoing: Outgoing): void {
 }
 
 function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
-  const { context, session, pod } = outgoing;
+  const { context, session, pod, usage } = outgoing;
   const facts = factsOf(outgoing, verdict);
   if (verdict.kind === 'refuse') {
     const { code, reason } = verdict;
@@ -100,7 +101,7 @@ function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
     const connectTimeoutMs = CONNECT_TIMEOUT_MS;
     const { destination } = verdict;
     context.network.connect(
-      { ...destination, namespace: pod.netns, mark, connectTimeoutMs },
+      { ...destination, namespace: pod.netns, share: usage.share, mark, connectTimeoutMs },
       session,
     );
   } else {
@@ -112,7 +113,7 @@ function openTunnel(
   outgoing: Outgoing,
   verdict: Extract<OutboundVerdict, { kind: 'hbone' }>,
 ): void {
-  const { context, pod, session, workload, source } = outgoing;
+  const { context, pod, usage, session, workload, source } = outgoing;
   const principal = formatPrincipal(workload);
   const open = () =>
     context.pool.open(
@@ -122,6 +123,7 @@ function openTunnel(
         destination: verdict.destination,
         sourceAddress: source.address,
         namespace: pod.netns,
+        share: usage.share,
         client: source,
         head: {
           authority: verdict.authority,

@@ -3,6 +3,7 @@
  * themselves in and out. A limit that is hit refuses the newcomer of this pod only.
  */
 import { MeshError } from '#base/errors.ts';
+import type { LoopShare } from '#net/fair/fair-loop.ts';
 import type { BufferAccount } from '#net/pipe/outbox.ts';
 import { PENDING_QUERIES_PER_POD_MAX, TCP_CONNECTIONS_PER_POD_MAX } from '../dns/limits.ts';
 import { NODE_ERRORS } from '../errors.ts';
@@ -24,9 +25,12 @@ export class PodUsage implements BufferAccount {
   readonly dnsQueries: Meter;
   readonly dnsConnections: Meter;
   readonly limits: PodLimits;
+  /** Its part of the event loop. */
+  readonly share: LoopShare;
 
-  constructor(limits: PodLimits, onLimit: OnLimit) {
+  constructor(limits: PodLimits, share: LoopShare, onLimit: OnLimit) {
     this.limits = limits;
+    this.share = share;
     this.bytesMax = limits.bufferedBytesMax;
     this.inbound = new Meter('inbound-connections', limits.inboundConnectionsMax, onLimit);
     this.outbound = new Meter('outbound-connections', limits.outboundConnectionsMax, onLimit);

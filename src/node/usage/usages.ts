@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import { FairLoop } from '#net/fair/fair-loop.ts';
 import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { LIMIT_LOG_PERIOD_MS } from '../limits.ts';
 import { type LimitName, Meter } from './meter.ts';
@@ -27,6 +28,7 @@ export class Usages {
   readonly limits: PodLimits;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #loop: FairLoop;
   readonly #hits;
   readonly #open = new Map<PodUsage, Named>();
 
@@ -34,6 +36,7 @@ export class Usages {
     this.limits = limits;
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#loop = new FairLoop(deps);
     this.#hits = deps.registry.counter({
       name: 'tulle_limit_hits_total',
       help: 'Connections and streams refused because their pod was at a limit.',
@@ -53,7 +56,7 @@ export class Usages {
   }
 
   open(pod: Named): PodUsage {
-    const usage = new PodUsage(this.limits, this.#reporter(pod));
+    const usage = new PodUsage(this.limits, this.#loop.share(), this.#reporter(pod));
     this.#open.set(usage, pod);
     return usage;
   }
@@ -65,6 +68,7 @@ export class Usages {
 
   close(usage: PodUsage): void {
     this.#open.delete(usage);
+    usage.share.close();
   }
 
   report(): UsageReport[] {

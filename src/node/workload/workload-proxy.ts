@@ -302,7 +302,11 @@ export class WorkloadProxy implements DrainPart {
   #listenOutbound(): Listener {
     const deps = this.#deps();
     return this.#context.network.listen(
-      { ...this.#place(), port: this.#ports.outbound, gate: this.#usage.outbound },
+      {
+        ...this.#place(),
+        port: this.#ports.outbound,
+        gate: this.#usage.outbound,
+      },
       (connection) => acceptOutbound(deps, connection),
     );
   }
@@ -310,7 +314,11 @@ export class WorkloadProxy implements DrainPart {
   #listenPlaintext(): Listener {
     const deps = this.#deps();
     return this.#context.network.listen(
-      { ...this.#place(), port: this.#ports.plaintext, gate: this.#usage.inbound },
+      {
+        ...this.#place(),
+        port: this.#ports.plaintext,
+        gate: this.#usage.inbound,
+      },
       (connection) => acceptPlaintext(deps, connection),
     );
   }
@@ -342,7 +350,8 @@ export class WorkloadProxy implements DrainPart {
 
   #place() {
     const { listenAddress: address } = this.#options;
-    return { address, namespace: this.pod.netns, mark: PROXY_MARK, reusePort: true };
+    const { share } = this.#usage;
+    return { address, namespace: this.pod.netns, mark: PROXY_MARK, reusePort: true, share };
   }
 }
 
