@@ -28,11 +28,11 @@ export const HEADER_BLOCK_BYTES_MAX = 64 * 1024;
 export const CONTINUATIONS_MAX = 16;
 /** A GOAWAY's debug text that we read. */
 export const GOAWAY_DEBUG_BYTES_MAX = 256;
-/** PING, SETTINGS, PRIORITY, empty DATA and unknown frames within one second without any progress between them. */
+/** Frames that cost work and bring nothing (h2/flood-guard.ts lists them) within one second without any progress between them. */
 export const IDLE_FRAMES_PER_SECOND_MAX = 1000;
 /** Answers to control frames (ACKs, resets) that wait for the socket because the peer does not read. */
 export const CONTROL_BACKLOG_BYTES_MAX = 1024 * 1024;
-/** Streams reset by the client before we answered (CVE-2023-44487): from this many on, at most half of all. */
+/** Streams reset before we answered, by the client (CVE-2023-44487) or for its fault: from this many on, at most half of all. */
 export const PREMATURE_RESETS_MIN = 500;
 /** Streams we reset and whose late frames are let pass: five connections' worth of open streams. */
 export const RESETS_REMEMBERED_MAX = 1024;

@@ -36,7 +36,46 @@ const ROWS: Row[] = [
     title: 'rapid reset (CVE-2023-44487)',
     send: HELLO + times(600, (index) => connect(oddId(index)) + reset(oddId(index))),
     goAway: 'ENHANCE_YOUR_CALM',
-    log: 'it resets most of its streams unanswered',
+    log: 'most of its streams are reset unanswered',
+  },
+  {
+    title: 'making us reset (CVE-2025-8671)',
+    send:
+      HELLO +
+      times(
+        600,
+        (index) => connect(oddId(index)) + uint32Frame(code.WINDOW_UPDATE, oddId(index), 0),
+      ),
+    goAway: 'ENHANCE_YOUR_CALM',
+    log: 'most of its streams are reset unanswered',
+  },
+  {
+    title: 'a flood of RST_STREAM on a stream that is over',
+    send: HELLO + connect(1) + times(20_000, () => reset(1)),
+    goAway: 'ENHANCE_YOUR_CALM',
+    log: 'it floods the connection with empty or control frames',
+  },
+  {
+    title: 'a flood of trailers on a stream that we reset',
+    send:
+      HELLO +
+      connect(1) +
+      uint32Frame(code.WINDOW_UPDATE, 1, 0) +
+      times(20_000, () => headers(1, true, 'a', 'b')),
+    goAway: 'ENHANCE_YOUR_CALM',
+    log: 'it floods the connection with empty or control frames',
+  },
+  {
+    title: 'a flood of SETTINGS ACK',
+    send: HELLO + times(20_000, () => frame(code.SETTINGS, code.FLAG_ACK, 0)),
+    goAway: 'ENHANCE_YOUR_CALM',
+    log: 'it floods the connection with empty or control frames',
+  },
+  {
+    title: 'a flood of GOAWAY',
+    send: HELLO + connect(1) + times(20_000, () => frame(code.GOAWAY, 0, 0, Buffer.alloc(8))),
+    goAway: 'ENHANCE_YOUR_CALM',
+    log: 'it floods the connection with empty or control frames',
   },
   {
     title: 'a flood of CONTINUATION frames (CVE-2024-27983)',

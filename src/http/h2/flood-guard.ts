@@ -23,7 +23,10 @@ export class FloodGuard {
     this.streams += 1;
   }
 
-  /** PING, SETTINGS, PRIORITY, empty DATA, unknown types. True when it is a flood. */
+  /**
+   * PING, SETTINGS, PRIORITY, GOAWAY, empty DATA, 1xx heads, RST_STREAM and HEADERS on streams that are over, unknown types.
+   * True when it is a flood.
+   */
   idleFrame(): boolean {
     this.idleFrames += 1;
     // The clock is read once in 64 frames: it costs as much as handling the frame.
@@ -37,7 +40,7 @@ export class FloodGuard {
     return this.idleFrames > IDLE_FRAMES_PER_SECOND_MAX;
   }
 
-  /** The client reset a stream that had no answer yet. True when it is a flood. */
+  /** A stream was reset that had no answer yet, by the client or for its fault. True when it is a flood. */
   prematureReset(): boolean {
     this.prematureResets += 1;
     return this.prematureResets >= PREMATURE_RESETS_MIN && this.prematureResets * 2 > this.streams;

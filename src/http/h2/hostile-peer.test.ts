@@ -256,6 +256,17 @@ describe('H2Connection ends the connection on', () => {
       want: code.ENHANCE_YOUR_CALM,
     },
     {
+      title: 'malformed requests and nothing else',
+      spec: 'flood',
+      frames: [
+        ...HELLO,
+        ...Array.from({ length: 600 }, (_, i) =>
+          frame(code.HEADERS, 5, i * 2 + 1, block('a', 'b')),
+        ),
+      ],
+      want: code.ENHANCE_YOUR_CALM,
+    },
+    {
       title: 'HEADERS on a stream that both sides ended',
       spec: '§5.1',
       frames: [...HELLO, get(1), frame(code.RST_STREAM, 0, 1, u32(8)), get(1)],

@@ -251,9 +251,8 @@ export class H2Receiver implements FrameSink {
       return;
     }
     if (!this.isIdle(id)) {
-      if (!this.sender.resets.covers(id)) {
-        this.owner.fail(code.STREAM_CLOSED, 'HEADERS on a closed stream');
-      }
+      if (this.sender.resets.covers(id)) this.countIdle();
+      else this.owner.fail(code.STREAM_CLOSED, 'HEADERS on a closed stream');
       return;
     }
     if (!this.owner.options.isServer || (id & 1) === 0) {
@@ -282,6 +281,7 @@ export class H2Receiver implements FrameSink {
     }
     const head = this.decoder.malformed ? undefined : this.blocks.read(this.fields, 'request');
     if (head === undefined || (ends && this.blocks.contentLength > 0)) {
+      if (this.countPremature(stream)) return;
       stream.reset(code.PROTOCOL_ERROR);
       const why = this.decoder.malformed ? 'a field has a forbidden byte' : this.blocks.reason;
       owner.handler.onBadRequest?.(why || 'less DATA than Content-Length says');
@@ -317,7 +317,7 @@ export class H2Receiver implements FrameSink {
         this.streamFault(stream, code.PROTOCOL_ERROR, `status ${head.status} is not allowed`);
         return;
       }
-      stream.handler.onHead(head, false);
+      if (!this.countIdle()) stream.handler.onHead(head, false);
       return;
     }
     stream.headReceived = true;
@@ -366,13 +366,10 @@ export class H2Receiver implements FrameSink {
     if (stream === undefined) {
       if (this.isIdle(streamId)) {
         this.owner.fail(code.PROTOCOL_ERROR, 'RST_STREAM on a stream that was never opened');
-      }
+      } else this.countIdle();
       return;
     }
-    if (this.owner.options.isServer && !stream.headSent && this.guard.prematureReset()) {
-      this.owner.fail(code.ENHANCE_YOUR_CALM, 'it resets most of its streams unanswered');
-      return;
-    }
+    if (this.countPremature(stream)) return;
     const refused = errorCode === code.REFUSED_STREAM;
     const error = httpFault(
       refused ? 'H2_STREAM_REFUSED' : 'H2_STREAM_RESET',
@@ -387,6 +384,7 @@ export class H2Receiver implements FrameSink {
     const { view } = this.reader;
     if ((view.flags & code.FLAG_ACK) !== 0) {
       if (!this.settingsSeen) this.owner.fail(code.PROTOCOL_ERROR, 'its first frame is an ACK');
+      else this.countIdle();
       return;
     }
     const first = !this.settingsSeen;
@@ -408,6 +406,7 @@ export class H2Receiver implements FrameSink {
 
   private goAway(bytes: Buffer, at: number): void {
     const { owner } = this;
+    if (this.countIdle()) return;
     const last = readUint31(bytes, at);
     const errorCode = readUint32(bytes, at + 4);
     const debugEnd = Math.min(this.reader.view.length, 8 + limits.GOAWAY_DEBUG_BYTES_MAX);
@@ -429,7 +428,8 @@ export class H2Receiver implements FrameSink {
 
   /** Our own check failed on one stream: RST_STREAM to the peer, onReset to the handler. */
   private streamFault(stream: H2Stream, errorCode: number, reason: string): void {
-    if (stream.bits === 0) return;
+    // A peer that makes us reset its streams works us as hard as one that resets them (CVE-2025-8671).
+    if (stream.bits === 0 || this.countPremature(stream)) return;
     const error = httpFault('H2_PROTOCOL', `HTTP/2 peer, stream ${stream.id}: ${reason}`, {
       side: this.owner.side,
     });
@@ -447,6 +447,14 @@ export class H2Receiver implements FrameSink {
   private isIdle(id: number): boolean {
     const ours = ((id & 1) === 1) !== this.owner.options.isServer;
     return ours ? id >= this.owner.streamIdBound : id > this.lastStreamId;
+  }
+
+  /** A stream ends in a reset. True when too many do before they had an answer; the connection is over then. */
+  private countPremature(stream: H2Stream): boolean {
+    if (!this.owner.options.isServer || stream.headSent) return false;
+    if (!this.guard.prematureReset()) return false;
+    this.owner.fail(code.ENHANCE_YOUR_CALM, 'most of its streams are reset unanswered');
+    return true;
   }
 
   private countIdle(): boolean {
