@@ -3,7 +3,7 @@
  * they are what they were. Holds the namespace's rule socket open: checks are cheap, and closing it right after a
  * change would wait for the kernel. All of it is done when a call returns.
  */
-import { NETLINK_NETFILTER, NETLINK_ROUTE } from '#net/netns/constants.ts';
+import { NETLINK_NETFILTER, NETLINK_ROUTE, ROUTE_GROUPS } from '#net/netns/constants.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import { type NetlinkSocket, openNetlink, withNetlink } from '#net/netns/netlink.ts';
 import type { NetworkNamespace } from '#net/network.ts';
@@ -35,6 +35,9 @@ const transactions = new Map<string, Transaction>();
 export class Redirection {
   readonly #namespace: NetworkNamespace;
   readonly #tables: NetlinkSocket;
+  /** Hears of routes and policy rules. */
+  readonly #routing: NetlinkSocket;
+  #missingRoutes: readonly string[] = [];
   /** Of the tables, right after we changed them. */
   #digest = '';
   /** Counts changes to any table of the namespace; while it stands, nothing needs to be compared. */
@@ -45,6 +48,12 @@ export class Redirection {
   constructor(namespace: NetworkNamespace) {
     this.#namespace = namespace;
     this.#tables = openNetlink(namespace, NETLINK_NETFILTER);
+    try {
+      this.#routing = openNetlink(namespace, NETLINK_ROUTE, Object.values(ROUTE_GROUPS));
+    } catch (error) {
+      this.#tables.close();
+      throw error;
+    }
   }
 
   /** Rules of ours are there, whoever put them there. */
@@ -58,6 +67,7 @@ export class Redirection {
     this.#families = this.#routes((socket) =>
       FAMILIES.filter((family) => addReturnRoute(socket, family)),
     );
+    this.#missingRoutes = [];
     this.#replace(transactionFor(JSON.stringify(options), () => captureTables(options)));
   }
 
@@ -82,14 +92,16 @@ export class Redirection {
       if (digestOf(this.#tables, TABLES) === this.#digest) this.#generation = now;
       else differences.push('tables');
     }
-    this.#routes((socket) => {
-      for (const family of this.#families) {
-        const { rule, route } = returnRouteOf(socket, family);
-        if (!rule) differences.push(`${family} rule`);
-        if (!route) differences.push(`${family} route`);
-      }
+    if (this.#routing.changed())
+      this.#missingRoutes = this.#routes((socket) => this.#missing(socket));
+    return [...differences, ...this.#missingRoutes];
+  }
+
+  #missing(socket: NetlinkSocket): string[] {
+    return this.#families.flatMap((family) => {
+      const { rule, route } = returnRouteOf(socket, family);
+      return [...(rule ? [] : [`${family} rule`]), ...(route ? [] : [`${family} route`])];
     });
-    return differences;
   }
 
   /** The addresses of the pod: its status may not have them yet. */
@@ -100,6 +112,7 @@ export class Redirection {
   /** The rules stay. */
   close(): void {
     this.#tables.close();
+    this.#routing.close();
   }
 
   #replace(transaction: Transaction): void {

@@ -13,6 +13,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 /** clone(2): the kind of namespace setns(2) is to join. */
 export const CLONE_NEWNET = 0x40000000;
 
+export const IPPROTO_TCP = 6;
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
@@ -42,7 +43,12 @@ export const TCP_KEEPCNT = 6;
 
 // netlink(7), linux/netlink.h
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
+export const SOL_NETLINK = 270;
+export const NETLINK_ADD_MEMBERSHIP = 1;
+/** linux/rtnetlink.h: announcements of changed routes and rules. */
+export const ROUTE_GROUPS = { ipv4Route: 7, ipv4Rule: 8, ipv6Route: 11, ipv6Rule: 19 } as const;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 1;
@@ -71,6 +77,7 @@ export const ESRCH = 3;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const EEXIST = 17;
+export const ENOBUFS = 105;
 // madvise(2)
 export const MADV_DONTNEED = 4;
 

@@ -2,53 +2,43 @@
  * What the kernel knows about listening sockets of a network namespace: how many share a port, and whether connections
  * that wait in the queue of one that closes move to another (SO_REUSEPORT) or are reset.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { messageOf } from '#base/errors.ts';
 import type { NetworkNamespace } from '../network.ts';
+import * as abi from './constants.ts';
 import { within } from './namespace.ts';
+import { withNetlink } from './netlink.ts';
+import { host32, network16 } from './netlink-codec.ts';
 
-/** proc(5): `sl local_address rem_address st …`; the addresses are hex, as `0100007F:1F90`. */
-const ROW = /^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /;
-const LISTEN = '0A';
-/** The kernel lists listening sockets before all others: a page or two, however many connections there are. */
-const PAGE_BYTES = 4096;
+// linux/inet_diag.h, linux/sock_diag.h
+const SOCK_DIAG_BY_FAMILY = 20;
+const REQUEST_BYTES = 56;
+const REQUEST_STATES_AT = 4;
+const REQUEST_PORT_AT = 8;
+const ANSWER_PORT_AT = 4;
+const TCP_LISTEN = 10;
 
 /** Sockets that listen on the port, of whatever process; IPv4 and IPv6 together. */
 export function listenersOn(namespace: NetworkNamespace | undefined, port: number): number {
-  let count = 0;
-  for (const family of ['tcp', 'tcp6']) {
-    for (const row of listeningRows(namespace, `/proc/thread-self/net/${family}`)) {
-      if (row === port) count++;
-    }
-  }
-  return count;
+  // Asked so, the kernel looks at listening sockets only; /proc/net/tcp would take it through every connection there is.
+  return withNetlink(namespace, abi.NETLINK_SOCK_DIAG, (socket) =>
+    [abi.AF_INET, abi.AF_INET6]
+      .flatMap((family) =>
+        socket.dump({ type: SOCK_DIAG_BY_FAMILY, header: request(family, port), attributes: [] }),
+      )
+      .reduce((count, { body }) => count + (portIn(body) === port ? 1 : 0), 0),
+  );
 }
 
-/** Ports, one for each socket. */
-function listeningRows(namespace: NetworkNamespace | undefined, path: string): number[] {
-  const fd = openWithin(namespace, path, 'r');
-  if (fd === undefined) return [];
-  try {
-    const ports: number[] = [];
-    const page = Buffer.alloc(PAGE_BYTES);
-    let text = '';
-    for (;;) {
-      const bytes = readSync(fd, page);
-      text += page.toString('latin1', 0, bytes);
-      const lines = text.split('\n');
-      text = lines.pop() ?? '';
-      for (const line of lines) {
-        const [, port, state] = ROW.exec(line) ?? [];
-        if (port === undefined) continue;
-        if (state !== LISTEN) return ports;
-        ports.push(Number.parseInt(port, 16));
-      }
-      if (bytes === 0) return ports;
-    }
-  } finally {
-    closeSync(fd);
-  }
+function request(family: number, port: number): Uint8Array {
+  const bytes = new Uint8Array(REQUEST_BYTES);
+  bytes.set([family, abi.IPPROTO_TCP]);
+  bytes.set(host32(1 << TCP_LISTEN), REQUEST_STATES_AT);
+  bytes.set(network16(port), REQUEST_PORT_AT);
+  return bytes;
 }
+
+const portIn = (answer: Uint8Array) => (answer[ANSWER_PORT_AT] << 8) | answer[ANSWER_PORT_AT + 1];
 
 /**
  * Sets net.ipv4.tcp_migrate_req (Linux 5.14): with it the kernel gives what waits at a listener that closes to another on the

@@ -12,6 +12,7 @@ import { within } from './namespace.ts';
 import {
   decodeMessages,
   encodeRequests,
+  host32,
   type NetlinkMessage,
   type NetlinkRequest,
 } from './netlink-codec.ts';
@@ -27,6 +28,8 @@ export interface NetlinkSocket {
   exchange(bytes: Uint8Array): Answers;
   /** Everything the kernel has of one kind, as one consistent view; empty when the kernel has no such kind. */
   dump(request: Omit<NetlinkRequest, 'flags' | 'sequence'>): NetlinkMessage[];
+  /** Whether the kernel has announced anything in the groups that were joined, since it was asked last. */
+  changed(): boolean;
   /**
    * After a transaction of nf_tables this waits for the kernel to tidy up (nf_tables_api.c nft_rcv_nl_event), some
    * 10 ms; a while later it is instant.
@@ -34,17 +37,22 @@ export interface NetlinkSocket {
   close(): void;
 }
 
+const SOCKET_NAME_BYTES = 12;
 const buffer = new Uint8Array(NETLINK_ANSWER_BYTES_MAX);
 
+/** A socket that joins groups hears of changes; it is no good for asking. */
 export function openNetlink(
   namespace: NetworkNamespace | undefined,
   protocol: number,
+  groups: readonly number[] = [],
 ): NetlinkSocket {
   const type = abi.SOCK_RAW | abi.SOCK_CLOEXEC;
   const fd = within(namespace, () => libc().socket(abi.AF_NETLINK, type, protocol));
   if (fd < 0) throw failed('open a netlink socket', errno());
+  if (groups.length > 0) join(fd, groups);
   let open = true;
   return {
+    changed: () => drain(fd),
     exchange: (bytes) => exchange(fd, bytes),
     dump: (request) => dump(fd, request),
     close() {
@@ -64,6 +72,33 @@ export function withNetlink<T>(
     return work(socket);
   } finally {
     socket.close();
+  }
+}
+
+function join(fd: number, groups: readonly number[]): void {
+  const { bind, setsockopt } = libc();
+  // struct sockaddr_nl, all zero: announcements come only to sockets that the kernel has given an address.
+  const name = new Uint8Array(SOCKET_NAME_BYTES);
+  name[0] = abi.AF_NETLINK;
+  const joined =
+    bind(fd, ptr(name), name.length) === 0 &&
+    groups.every((group) => {
+      const { SOL_NETLINK, NETLINK_ADD_MEMBERSHIP } = abi;
+      return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, ptr(host32(group)), 4) === 0;
+    });
+  if (joined) return;
+  const code = errno();
+  libc().close(fd);
+  throw failed('hear of changes in the kernel', code);
+}
+
+function drain(fd: number): boolean {
+  for (let heard = false; ; heard = true) {
+    if (Number(libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT)) >= 0) continue;
+    const code = errno();
+    if (code === abi.EAGAIN) return heard;
+    // More was announced than there was room for: that is news, too.
+    if (code !== abi.ENOBUFS) throw failed('hear from the kernel', code);
   }
 }
 

@@ -149,16 +149,19 @@ function failed(message: string): MeshError {
   return new MeshError('REDIRECT_FAILED', `cannot ${message}`, { side: 'self', hint });
 }
 
-/** Counts every change to any table of the namespace: equal numbers, equal rules. */
-export function generation(socket: NetlinkSocket): number {
-  const request = {
+const GENERATION_REQUEST = encodeRequests([
+  {
     type: nft.GET_GENERATION,
     flags: NLM_F_REQUEST,
     sequence: 1,
     header: familyHeader(0, 0),
     attributes: [],
-  };
-  const [answer] = socket.exchange(encodeRequests([request])).messages;
+  },
+]);
+
+/** Counts every change to any table of the namespace: equal numbers, equal rules. */
+export function generation(socket: NetlinkSocket): number {
+  const [answer] = socket.exchange(GENERATION_REQUEST).messages;
   const id = answer && attributesOf(answer).get(nft.GENERATION_ID);
   if (id === undefined) throw failed('read the generation of the rules: no answer');
   return new DataView(id.buffer, id.byteOffset).getUint32(0);
