@@ -2,12 +2,14 @@ import { describe, expect, test } from 'bun:test';
 import { X509Certificate } from 'node:crypto';
 import { silentLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
+import { createRoot } from '#identity/ca/authority.ts';
+import type { KubeObject } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import type { Caller } from '../push/caller.ts';
 import { impersonationProblem, type PodFacts } from './impersonation.ts';
-import { authorityFromSecret, ROOT_SECRET } from './root-secret.ts';
+import { authorityFromSecret, PLUGGED_SECRET, ROOT_SECRET } from './root-secret.ts';
 import { callerOfReview } from './token-review.ts';
 
 const pod = (some: Partial<PodFacts>): PodFacts => ({
@@ -172,6 +174,30 @@ describe('authorityFromSecret', () => {
     await expect(authorityFromSecret(deps(kube), options)).rejects.toMatchObject({
       code: 'CA_ROOT_INVALID',
       message: expect.stringContaining(ROOT_SECRET),
+    });
+  });
+
+  test('a CA that was plugged in wins, by Istio’s names or those of a TLS Secret; half of one is refused', async () => {
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    const material = await createRoot(deps(new FakeKubeClient()), 'plugged');
+    const [certificate, key] = [base64(material.certificate), base64(material.privateKey)];
+    const load = async (data: Record<string, string>) => {
+      const kube = new FakeKubeClient();
+      await authorityFromSecret(deps(kube), options);
+      const metadata = { namespace: options.namespace, name: PLUGGED_SECRET };
+      const secret = { apiVersion: 'v1', kind: 'Secret', metadata, data };
+      await kube.create(RESOURCES.secrets, secret as KubeObject);
+      return (await authorityFromSecret(deps(kube), options)).root;
+    };
+    expect(
+      await load({ 'ca-cert.pem': certificate, 'ca-key.pem': key, 'root-cert.pem': certificate }),
+    ).toBe(material.certificate);
+    expect(await load({ 'tls.crt': certificate, 'tls.key': key, 'ca.crt': certificate })).toBe(
+      material.certificate,
+    );
+    await expect(load({ 'ca-cert.pem': certificate })).rejects.toMatchObject({
+      code: 'CA_ROOT_INVALID',
+      message: 'Secret cacerts lacks privateKey, roots',
     });
   });
 });

@@ -1,4 +1,7 @@
-/** The root of the CA, kept as Secret istio-ca-secret so that every replica and every restart signs with the same. */
+/**
+ * What the CA signs with: Secret `cacerts` where an operator plugged one in, else a root of our own, kept as Secret
+ * istio-ca-secret so that every replica and every restart signs with the same.
+ */
 import { isMeshError, MeshError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import {
@@ -12,6 +15,7 @@ import type { KubeClient, KubeObject } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 
 export const ROOT_SECRET = 'istio-ca-secret';
+export const PLUGGED_SECRET = 'cacerts';
 const CERTIFICATE_KEY = 'ca-cert.pem';
 const PRIVATE_KEY_KEY = 'ca-key.pem';
 
@@ -30,6 +34,11 @@ export async function authorityFromSecret(
   deps: RootSecretDeps,
   options: { namespace: string; trustDomain: string },
 ): Promise<CertificateAuthority> {
+  const plugged = await readSecret(deps.kube, { ...options, name: PLUGGED_SECRET });
+  if (plugged !== undefined) {
+    deps.log.info('signing with the CA that was plugged in', { secret: PLUGGED_SECRET });
+    return loadAuthority(deps, pluggedMaterial(plugged));
+  }
   const key = { namespace: options.namespace, name: ROOT_SECRET };
   const existing = await readSecret(deps.kube, key);
   if (existing !== undefined) return loadAuthority(deps, materialOf(existing));
@@ -66,21 +75,37 @@ async function readSecret(
   }
 }
 
-function materialOf({ data }: RootSecret): RootMaterial {
-  const certificate = data?.[CERTIFICATE_KEY];
-  const privateKey = data?.[PRIVATE_KEY_KEY];
-  if (certificate === undefined || privateKey === undefined) {
-    throw new MeshError(
-      'CA_ROOT_INVALID',
-      `Secret ${ROOT_SECRET} has no ${CERTIFICATE_KEY} and ${PRIVATE_KEY_KEY}`,
-      {
-        side: 'config',
-        hint: `kubectl delete secret ${ROOT_SECRET} starts a new root (every certificate is then replaced)`,
-      },
-    );
+function materialOf({ data = {} }: RootSecret): RootMaterial {
+  const certificate = textOf(data[CERTIFICATE_KEY]);
+  const privateKey = textOf(data[PRIVATE_KEY_KEY]);
+  if (certificate !== undefined && privateKey !== undefined) return { certificate, privateKey };
+  throw new MeshError(
+    'CA_ROOT_INVALID',
+    `Secret ${ROOT_SECRET} has no ${CERTIFICATE_KEY} and ${PRIVATE_KEY_KEY}`,
+    {
+      side: 'config',
+      hint: `kubectl delete secret ${ROOT_SECRET} starts a new root (every certificate is then replaced)`,
+    },
+  );
+}
+
+/** Istio's names, else those of a Secret of type kubernetes.io/tls. */
+function pluggedMaterial({ data = {} }: RootSecret): RootMaterial {
+  const certificate = textOf(data[CERTIFICATE_KEY] ?? data['tls.crt']);
+  const privateKey = textOf(data[PRIVATE_KEY_KEY] ?? data['tls.key']);
+  const roots = textOf(data['root-cert.pem'] ?? data['ca.crt']);
+  if (certificate !== undefined && privateKey !== undefined && roots !== undefined) {
+    return { certificate, privateKey, roots, chain: textOf(data['cert-chain.pem']) ?? certificate };
   }
-  return {
-    certificate: Buffer.from(certificate, 'base64').toString(),
-    privateKey: Buffer.from(privateKey, 'base64').toString(),
-  };
+  const missing = Object.entries({ certificate, privateKey, roots })
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  throw new MeshError('CA_ROOT_INVALID', `Secret ${PLUGGED_SECRET} lacks ${missing.join(', ')}`, {
+    side: 'config',
+    hint: `it holds ${CERTIFICATE_KEY}, ${PRIVATE_KEY_KEY}, cert-chain.pem and root-cert.pem; delete it to sign with a root of our own`,
+  });
+}
+
+function textOf(base64: string | undefined): string | undefined {
+  return base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString();
 }

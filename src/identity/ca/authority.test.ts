@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'bun:test';
-import { X509Certificate } from 'node:crypto';
+import 'reflect-metadata';
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
 import { systemClock } from '#base/clock.ts';
 import { isMeshError } from '#base/errors.ts';
 import { systemRandom } from '#base/random.ts';
 import { parsePrincipal } from '#model/identity/spiffe.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
+import { encodePem } from '#wire/x509/pem.ts';
 import { LEAF_TTL_SECONDS_MAX } from '../limits.ts';
 import { readIssued } from '../svid/issued.ts';
 import { makeKeyRequest } from '../svid/key-request.ts';
@@ -122,5 +125,122 @@ describe('CertificateAuthority', () => {
     const { certificateChain } = await ca.issueServing(['istiod.istio-system.svc', 'localhost']);
     const leaf = new X509Certificate(certificateChain);
     expect(leaf.subjectAltName).toBe('DNS:istiod.istio-system.svc, DNS:localhost');
+  });
+});
+
+describe('a CA that was plugged in', () => {
+  const hour = 3_600_000;
+  const lifetime = {
+    notBefore: new Date(systemClock.wallTime() - hour),
+    notAfter: new Date(systemClock.wallTime() + 24 * hour),
+  };
+  const KINDS = {
+    'ECDSA P-256': { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+    'ECDSA P-384': { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' },
+    'RSA 2048': {
+      name: 'RSASSA-PKCS1-v1_5',
+      hash: 'SHA-256',
+      publicExponent: new Uint8Array([1, 0, 1]),
+      modulusLength: 2048,
+    },
+  };
+  const EXTENSIONS = [
+    new x509.BasicConstraintsExtension(true, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+  ];
+
+  /** A root and an intermediate under it, as Istio's Secret cacerts holds them. */
+  async function plugged(algorithm: (typeof KINDS)[keyof typeof KINDS]) {
+    const keysOf = () =>
+      crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+    const [rootKeys, keys] = [await keysOf(), await keysOf()];
+    const common = { signingAlgorithm: algorithm, ...lifetime };
+    const root = await x509.X509CertificateGenerator.createSelfSigned({
+      ...common,
+      name: 'CN=root',
+      keys: rootKeys,
+      extensions: EXTENSIONS,
+    });
+    const intermediate = await x509.X509CertificateGenerator.create({
+      ...common,
+      subject: 'CN=intermediate',
+      issuer: root.subject,
+      publicKey: keys.publicKey,
+      signingKey: rootKeys.privateKey,
+      // A key identifier of the operator's own choice: the leaves must name this one.
+      extensions: [...EXTENSIONS, new x509.SubjectKeyIdentifierExtension('0102030405')],
+    });
+    const der = new Uint8Array(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
+    const pem = (certificate: x509.X509Certificate) => `${certificate.toString('pem').trim()}\n`;
+    const certificate = pem(intermediate);
+    const roots = pem(root);
+    const other = (await createRoot({ clock: systemClock, random: systemRandom }, 'next'))
+      .certificate;
+    return {
+      certificate,
+      privateKey: encodePem('PRIVATE KEY', der),
+      chain: certificate + roots,
+      roots: roots + other,
+    };
+  }
+
+  const deps = { clock: systemClock, random: systemRandom };
+
+  for (const [kind, algorithm] of Object.entries(KINDS)) {
+    test(`${kind}: leaf, intermediate and all roots come apart, and openssl follows the chain`, async () => {
+      const material = await plugged(algorithm);
+      const ca = await loadAuthority(deps, material);
+      const { csr, privateKey } = await makeKeyRequest(WEB);
+      const chain = await ca.sign({ csr, principal: WEB, ttlSeconds: 3600 });
+      expect(chain.slice(1)).toEqual([material.certificate, material.roots]);
+      expect(readIssued(chain, { principal: WEB, privateKey })).toMatchObject({
+        identity: {
+          certificateChain: chain[0] + material.certificate,
+          trustBundle: material.roots,
+        },
+      });
+      const serving = await ca.issueServing(['istiod.istio-system.svc']);
+      const folder = mkdtempSync(join(tmpdir(), 'tulle-plugged-'));
+      for (const leaf of [chain[0], serving.certificateChain]) {
+        writeFileSync(join(folder, 'leaf.pem'), leaf);
+        writeFileSync(join(folder, 'up.pem'), material.certificate);
+        writeFileSync(join(folder, 'roots.pem'), material.roots);
+        const args = ['-CAfile', 'roots.pem', '-untrusted', 'up.pem', 'leaf.pem'];
+        const done = Bun.spawnSync(['openssl', 'verify', ...args], { cwd: folder });
+        expect(done.stdout.toString() + done.stderr.toString()).toContain('leaf.pem: OK');
+      }
+      rmSync(folder, { recursive: true });
+    });
+  }
+
+  test('a signer without a chain is shown itself; a root alone is not shown at all', async () => {
+    const { chain, ...material } = await plugged(KINDS['ECDSA P-256']);
+    const { csr } = await makeKeyRequest(WEB);
+    const request = { csr, principal: WEB, ttlSeconds: 0 };
+    const ca = await loadAuthority(deps, material);
+    expect((await ca.sign(request)).slice(1)).toEqual([material.certificate, material.roots]);
+    const own = await createRoot(deps, 'x');
+    const alone = await (await loadAuthority(deps, { ...own, roots: own.certificate })).sign(
+      request,
+    );
+    expect(alone.length).toBe(2);
+  });
+
+  test('keys of PKCS #1 and SEC 1 are read; others, and roots that are none, are refused', async () => {
+    const rsa = await plugged(KINDS['RSA 2048']);
+    const pkcs1 = createPrivateKey(rsa.privateKey).export({ type: 'pkcs1', format: 'pem' });
+    await loadAuthority(deps, { ...rsa, privateKey: String(pkcs1) });
+    const ec = await plugged(KINDS['ECDSA P-384']);
+    const sec1 = createPrivateKey(ec.privateKey).export({ type: 'sec1', format: 'pem' });
+    await loadAuthority(deps, { ...ec, privateKey: String(sec1) });
+    const { privateKey } = generateKeyPairSync('ed25519', {
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    expect(await codeOf(loadAuthority(deps, { ...ec, privateKey }))).toBe('CA_ROOT_INVALID');
+    expect(await codeOf(loadAuthority(deps, { ...ec, roots: 'none' }))).toBe('CA_ROOT_INVALID');
+    expect(await codeOf(loadAuthority(deps, { ...ec, privateKey: rsa.privateKey }))).toBe(
+      'CA_ROOT_INVALID',
+    );
   });
 });

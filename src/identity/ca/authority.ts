@@ -1,14 +1,16 @@
 /**
- * The mesh's certificate authority: a self-signed ECDSA P-256 root that signs SPIFFE leaves for workloads and the
- * control plane's own serving certificate. Who may have which identity is decided by the caller (control/ca).
+ * The mesh's certificate authority: signs SPIFFE leaves for workloads and the control plane's own serving certificate, with
+ * a self-signed root of its own making or with what an operator plugged in (an intermediate, of ECDSA or RSA). Who may
+ * have which identity is decided by the caller (control/ca).
  */
 import 'reflect-metadata';
+import { createPrivateKey } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { Random } from '#base/random.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
-import { encodePem } from '#wire/x509/pem.ts';
+import { encodePem, splitCertificates } from '#wire/x509/pem.ts';
 import {
   BACKDATE_SECONDS,
   CSR_CHARS_MAX,
@@ -28,10 +30,15 @@ export interface AuthorityDeps {
   readonly random: Random;
 }
 
-/** As Secret istio-ca-secret keeps it: `ca-cert.pem`, `ca-key.pem` (PKCS #8). */
 export interface RootMaterial {
+  /** PEM: what signs. */
   readonly certificate: string;
+  /** PEM: PKCS #8, PKCS #1 or SEC 1. */
   readonly privateKey: string;
+  /** PEM: from the signer up towards the root; without it the signer alone, unless that is the root. */
+  readonly chain?: string;
+  /** PEM: what peers trust, perhaps several; without it the signer itself. */
+  readonly roots?: string;
 }
 
 export interface ServingIdentity {
@@ -48,9 +55,9 @@ export interface SignRequest {
 }
 
 export interface CertificateAuthority {
-  /** PEM. */
+  /** PEM: all roots. */
   readonly root: string;
-  /** Leaf first, last the root bundle. Rejects with a MeshError. */
+  /** Leaf, then each intermediate, last all roots in one. Rejects with a MeshError. */
   sign(request: SignRequest): Promise<readonly string[]>;
   /** Key and certificate for the control plane's own port. */
   issueServing(dnsNames: readonly string[]): Promise<ServingIdentity>;
@@ -82,8 +89,9 @@ export async function loadAuthority(
   deps: AuthorityDeps,
   material: RootMaterial,
 ): Promise<CertificateAuthority> {
-  const { certificate, key } = await readRoot(material);
-  const root = pemOf(certificate);
+  const { certificate, key, algorithm } = await readSigner(material);
+  const { root, intermediates } = readChain(material, certificate);
+  const authorityKey = await keyIdentifierOf(certificate);
   const issue = async (options: {
     publicKey: CryptoKey | x509.PublicKey;
     ttlSeconds: number;
@@ -94,7 +102,7 @@ export async function loadAuthority(
       subject: '',
       issuer: certificate.subjectName,
       ...lifetime(deps.clock, options.ttlSeconds, certificate.notAfter),
-      signingAlgorithm: SIGNING_ALGORITHM,
+      signingAlgorithm: algorithm,
       signingKey: key,
       publicKey: options.publicKey,
       extensions: [
@@ -107,7 +115,7 @@ export async function loadAuthority(
           x509.ExtendedKeyUsage.clientAuth,
         ]),
         new x509.BasicConstraintsExtension(false, undefined, true),
-        await x509.AuthorityKeyIdentifierExtension.create(certificate.publicKey),
+        authorityKey,
         // RFC 5280 §4.2.1.6: critical, because the subject is empty.
         new x509.SubjectAlternativeNameExtension(options.names, true),
       ],
@@ -129,7 +137,7 @@ export async function loadAuthority(
         ttlSeconds: ttlSeconds > 0 ? ttlSeconds : LEAF_TTL_SECONDS,
         names: [{ type: 'url', value: principal }],
       });
-      return [leaf, root];
+      return [leaf, ...intermediates, root];
     },
     async issueServing(dnsNames) {
       const keys = await generateKeys();
@@ -138,34 +146,89 @@ export async function loadAuthority(
         ttlSeconds: SERVING_TTL_SECONDS,
         names: dnsNames.map((value) => ({ type: 'dns' as const, value })),
       });
-      return { certificateChain: leaf, privateKey: await exportKey(keys.privateKey) };
+      return {
+        certificateChain: [leaf, ...intermediates].join(''),
+        privateKey: await exportKey(keys.privateKey),
+      };
     },
   };
 }
 
-async function readRoot({ certificate: pem, privateKey }: RootMaterial) {
-  const invalid = (message: string, cause?: unknown) =>
-    new MeshError('CA_ROOT_INVALID', message, {
-      side: 'config',
-      hint: 'delete Secret istio-ca-secret to start a new root (every certificate is then replaced)',
-      cause,
-    });
+type SigningAlgorithm =
+  | { readonly name: 'ECDSA'; readonly namedCurve: string; readonly hash: string }
+  | { readonly name: 'RSASSA-PKCS1-v1_5'; readonly hash: string };
+
+async function readSigner({ certificate: pem, privateKey }: RootMaterial) {
   try {
     const certificate = new x509.X509Certificate(pem);
-    const der = x509.PemConverter.decodeFirst(privateKey);
-    const key = await crypto.subtle.importKey('pkcs8', der, KEY_ALGORITHM, false, ['sign']);
-    if (await belongTogether(certificate, key)) return { certificate, key };
+    const { der, algorithm } = readKey(privateKey);
+    const key = await crypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
+    if (await belongTogether(certificate, key, algorithm)) return { certificate, key, algorithm };
   } catch (cause) {
-    throw invalid(`the root of the CA is unreadable: ${messageOf(cause)}`, cause);
+    throw invalid(`the certificate or key of the CA is unreadable: ${messageOf(cause)}`, cause);
   }
   throw invalid('the key of the CA does not belong to its certificate');
 }
 
-async function belongTogether(certificate: x509.X509Certificate, key: CryptoKey) {
+/** Throws. */
+function readKey(pem: string): { der: Uint8Array<ArrayBuffer>; algorithm: SigningAlgorithm } {
+  const key = createPrivateKey(pem);
+  const der = Uint8Array.from(key.export({ type: 'pkcs8', format: 'der' }));
+  if (key.asymmetricKeyType === 'rsa') {
+    return { der, algorithm: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } };
+  }
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (curve === 'prime256v1') return { der, algorithm: { ...KEY_ALGORITHM, hash: 'SHA-256' } };
+  if (curve === 'secp384r1') {
+    return { der, algorithm: { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' } };
+  }
+  throw new Error(`keys of type ${key.asymmetricKeyType} ${curve ?? ''} sign no certificates here`);
+}
+
+async function belongTogether(
+  certificate: x509.X509Certificate,
+  key: CryptoKey,
+  algorithm: SigningAlgorithm,
+) {
   const probe = new TextEncoder().encode('probe');
-  const signature = await crypto.subtle.sign(SIGNING_ALGORITHM, key, probe);
-  const publicKey = await certificate.publicKey.export(KEY_ALGORITHM, ['verify']);
-  return crypto.subtle.verify(SIGNING_ALGORITHM, publicKey, signature, probe);
+  const signature = await crypto.subtle.sign(algorithm, key, probe);
+  const publicKey = await certificate.publicKey.export(algorithm, ['verify']);
+  return crypto.subtle.verify(algorithm, publicKey, signature, probe);
+}
+
+/** Istio's cert-chain.pem often ends with the root, which nobody needs to be shown. */
+function readChain({ chain, roots }: RootMaterial, signer: x509.X509Certificate) {
+  const own = pemOf(signer);
+  const trusted = splitCertificates(roots ?? own);
+  if (trusted.length === 0) throw invalid('there is no certificate among the roots of the CA');
+  const given = splitCertificates(chain ?? own);
+  const above = given.length === 0 ? [own] : given;
+  try {
+    const known = new Set(trusted.map(fingerprintOf));
+    const intermediates = above.filter((each) => !known.has(fingerprintOf(each)));
+    return { root: trusted.join(''), intermediates };
+  } catch (cause) {
+    throw invalid(`the chain or the roots of the CA are unreadable: ${messageOf(cause)}`, cause);
+  }
+}
+
+function fingerprintOf(pem: string): string {
+  return Buffer.from(new x509.X509Certificate(pem).rawData).toString('base64');
+}
+
+/** As the signer names its own key, else as RFC 5280 §4.2.1.2 derives it. */
+async function keyIdentifierOf(signer: x509.X509Certificate) {
+  const named = signer.getExtension(x509.SubjectKeyIdentifierExtension);
+  if (named !== null) return new x509.AuthorityKeyIdentifierExtension(named.keyId);
+  return x509.AuthorityKeyIdentifierExtension.create(signer.publicKey);
+}
+
+function invalid(message: string, cause?: unknown): MeshError {
+  return new MeshError('CA_ROOT_INVALID', message, {
+    side: 'config',
+    hint: 'compare the Secret of the CA (cacerts, else istio-ca-secret) with what was meant to be in it',
+    cause,
+  });
 }
 
 /** The public key of a CSR whose signature proves that the client holds the private one. */
