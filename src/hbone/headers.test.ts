@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { canonicalIp, formatHostPort, parseIp } from '#base/ip.ts';
 import { seededRandom } from '#base/random.ts';
 import type { Workload } from '#model/workload/workload.ts';
-import { parseAuthority } from './authority.ts';
+import { AUTHORITY_CHARS_MAX, parseAuthority } from './authority.ts';
 import { encodeBaggage, parseBaggage } from './baggage.ts';
 import { forwardedOf, newTraceparent } from './tunnel-head.ts';
 
@@ -26,6 +28,84 @@ describe('parseAuthority', () => {
   for (const [text, want] of rows) {
     test(`reads ${text}`, () => expect(parseAuthority(text)).toEqual(want));
   }
+});
+
+test('parseAuthority reads back what formatHostPort wrote, and gives any text a host and port or nothing', () => {
+  const address = fc.oneof(fc.ipV4(), fc.ipV6());
+  fc.assert(
+    fc.property(address, fc.integer({ min: 1, max: 65_535 }), (host, port) => {
+      const canonical = canonicalIp(host);
+      const want = { kind: 'address' as const, address: canonical, port };
+      expect(parseAuthority(formatHostPort(canonical, port))).toEqual(want);
+    }),
+  );
+  const piece = fc.oneof(
+    fc.constantFrom(
+      ':',
+      '[',
+      ']',
+      '.',
+      '80',
+      '0',
+      '65536',
+      '1.2.3.4',
+      '::1',
+      'web',
+      '*',
+      '-',
+      '@',
+      ' ',
+      '\0',
+    ),
+    fc.string({ unit: 'binary', maxLength: 300 }),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+      const text = pieces.join('');
+      const found = parseAuthority(text);
+      if (found === undefined) return;
+      expect(text.length).toBeLessThanOrEqual(AUTHORITY_CHARS_MAX);
+      expect(found.port >= 1 && found.port <= 65_535).toBe(true);
+      if (found.kind === 'address') expect(parseIp(found.address)).toBeDefined();
+      else expect(found.hostname).toMatch(/^[a-z0-9*._-]+$/);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('parseBaggage reads back what encodeBaggage wrote, and any text without passing its length', () => {
+  const value = fc.stringMatching(/^[A-Za-z0-9./_-]{0,20}$/);
+  const described = fc.record({
+    clusterId: value,
+    namespace: value,
+    workloadType: fc.constantFrom('deployment', 'cronjob', 'pod', 'job'),
+    workloadName: value,
+    canonicalName: value,
+    canonicalRevision: value,
+    region: value,
+    zone: value,
+  });
+  fc.assert(
+    fc.property(described, ({ region, zone, ...names }) => {
+      const locality = { region, zone, subzone: '' };
+      const parsed = parseBaggage(encodeBaggage({ ...names, locality } as unknown as Workload));
+      const { workloadType, ...others } = names;
+      expect(parsed).toMatchObject({ ...others, region, zone });
+      if (names.workloadName !== '') expect(parsed.workloadType).toBe(workloadType);
+    }),
+  );
+  const piece = fc.oneof(
+    fc.constantFrom(',', '=', 'k8s.pod.name', 'k8s..name', 'service.name', '__proto__', ' '),
+    fc.string({ unit: 'binary', maxLength: 40 }),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+      const text = pieces.join('');
+      const parsed = parseBaggage(text);
+      expect(Object.values(parsed).join('').length).toBeLessThanOrEqual(text.length);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 const workload = {

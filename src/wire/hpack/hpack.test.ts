@@ -101,6 +101,35 @@ describe('HpackDecoder refuses', () => {
     );
   });
 
+  test('no changed block by throwing or passing a limit, nor by growing the table over its size', () => {
+    const change = fc.tuple(fc.nat(400), fc.nat(255));
+    const changes = fc.array(fc.array(change, { maxLength: 4 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(changes, (perBlock) => {
+        const encoder = new HpackEncoder();
+        const decoder = new HpackDecoder(1000);
+        for (const each of perBlock) {
+          const block = encode(encoder, [
+            ':path',
+            '/a',
+            'x-a',
+            'v'.repeat(60),
+            'x-b',
+            'w',
+            'x-a',
+            'u',
+          ]);
+          for (const [at, value] of each) block[at % block.length] = value;
+          const fields: string[] = [];
+          const verdict = decoder.decode(block, 0, block.length, fields);
+          expect(verdict <= 0).toBe(true);
+          expect(fields.join('').length + fields.length * 16).toBeLessThanOrEqual(1000);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   test('marks forbidden bytes as malformed and a long list as too large, and stays in step', () => {
     const decoder = new HpackDecoder(100);
     const encoder = new HpackEncoder();
