@@ -320,6 +320,27 @@ describe('BunNetwork over TLS', () => {
     listener.stop();
   });
 
+  test('a server that never shakes hands is NET_TLS_FAILED after the dial’s time, and let go', async () => {
+    const clock = new FakeClock();
+    const { listener, accepted } = serve();
+    const failed = Promise.withResolvers<MeshError>();
+    new BunNetwork({ clock }).connectTls(
+      { ...LOCAL, port: listener.port, identity: client, alpn: ['h2'], connectTimeoutMs: 5000 },
+      { onOpen: () => new Recorder(), onFail: failed.resolve },
+    );
+    const { connection, recorder } = await accepted;
+    await recorder.atLeast(1);
+    clock.advance(5000);
+    const error = await failed.promise;
+    expect([error.code, error.message.split(': ')[1]]).toEqual([
+      'NET_TLS_FAILED',
+      'no handshake in 5000 ms',
+    ]);
+    await Promise.race([recorder.ended.promise, recorder.closed.promise]);
+    connection.reset();
+    listener.stop();
+  });
+
   test('a refused TLS connect is NET_CONNECT_REFUSED', async () => {
     const { listener } = serveTls(server);
     listener.stop();

@@ -8,6 +8,7 @@ import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
+import { isConnected } from '../netns/raw-socket.ts';
 import type { ConnectHandler, ConnectOptions } from '../network.ts';
 import type { SocketConnection } from './socket-connection.ts';
 
@@ -87,8 +88,12 @@ export class Dial implements ConnectionHandler {
   }
 
   #timedOut(): void {
-    const after = `no answer in ${this.#options.connectTimeoutMs} ms`;
-    this.fail(this.#error('NET_CONNECT_TIMEOUT', after, undefined));
+    const ms = this.#options.connectTimeoutMs;
+    const connection = this.#connection;
+    // A peer that is there and does not shake hands is no matter of routes and firewalls.
+    if (this.#tls && connection !== undefined && isConnected(connection.fd)) {
+      this.fail(this.#error('NET_TLS_FAILED', `no handshake in ${ms} ms`, undefined));
+    } else this.fail(this.#error('NET_CONNECT_TIMEOUT', `no answer in ${ms} ms`, undefined));
   }
 
   #failure(why: string, error: MeshError | undefined): MeshError {

@@ -15,6 +15,7 @@ function load(name: string) {
     connect: { args: ['int', 'ptr', 'uint32_t'], returns: 'int' }, // connect(2)
     setsockopt: { args: ['int', 'int', 'int', 'ptr', 'uint32_t'], returns: 'int' }, // setsockopt(2)
     getsockopt: { args: ['int', 'int', 'int', 'ptr', 'ptr'], returns: 'int' }, // getsockopt(2)
+    getpeername: { args: ['int', 'ptr', 'ptr'], returns: 'int' }, // getpeername(2)
     getsockname: { args: ['int', 'ptr', 'ptr'], returns: 'int' }, // getsockname(2)
     send: { args: ['int', 'ptr', 'uint64_t', 'int'], returns: 'int64_t' }, // send(2)
     recv: { args: ['int', 'ptr', 'uint64_t', 'int'], returns: 'int64_t' }, // recv(2)

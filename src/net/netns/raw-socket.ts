@@ -135,6 +135,12 @@ export function isListening(fd: number): boolean {
   return status === 0 && number[0] === 1;
 }
 
+/** The connect that was started has succeeded. */
+export function isConnected(fd: number): boolean {
+  nameLength[0] = SOCKET_NAME_BYTES_MAX;
+  return libc().getpeername(fd, ptr(nameBuffer), ptr(nameLength)) === 0;
+}
+
 /** A second descriptor of the same listening socket: both share one accept queue. */
 export function duplicate(fd: number): number {
   const copy = libc().dup(fd);
