@@ -26,6 +26,8 @@ export interface BoundDatagrams {
   readonly port: number;
   /** False when the kernel did not take it: no room, no route. Datagrams may be lost anyway. */
   send(bytes: Uint8Array, to: SocketAddress): boolean;
+  /** Takes nothing new: that goes to others on the port. What the kernel holds already still comes, and is answered. */
+  detach(): void;
   close(): void;
 }
 

@@ -90,6 +90,32 @@ test('with reusePort a successor binds while the predecessor is still there', ()
   second.close();
 });
 
+for (const address of ['127.0.0.1', '::1']) {
+  test(`detached on ${address}, a socket hands out what it holds, and what comes is its successor's`, async () => {
+    const old = inbox();
+    const first = datagrams.bind({ address, port: 0, reusePort: true }, old.handler);
+    const client = inbox();
+    const asker = datagrams.connect({ address, port: first.port }, client.handler);
+    // It waits in the kernel: the event loop has not run.
+    asker.send(Buffer.from('before'));
+    const fresh = inbox();
+    const second = datagrams.bind({ address, port: first.port, reusePort: true }, fresh.handler);
+    first.detach();
+    const held = await old.next();
+    expect(Buffer.from(held.bytes).toString()).toBe('before');
+    expect(first.send(Buffer.from('late answer'), held.from)).toBe(true);
+    expect(Buffer.from((await client.next()).bytes).toString()).toBe('late answer');
+    // Many: by chance each could have gone to the right one.
+    for (let index = 0; index < 32; index++) {
+      const other = datagrams.connect({ address, port: first.port }, inbox().handler);
+      other.send(Buffer.from(`after ${index}`));
+      expect(Buffer.from((await fresh.next()).bytes).toString()).toBe(`after ${index}`);
+      other.close();
+    }
+    for (const socket of [first, second, asker]) socket.close();
+  });
+}
+
 test('closed sockets send nothing and leave no descriptor, whenever they are closed', async () => {
   const count = () => readdirSync('/proc/self/fd').length;
   const peer = datagrams.bind({ address: '127.0.0.1', port: 0 }, inbox().handler);

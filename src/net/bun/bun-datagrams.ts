@@ -26,6 +26,7 @@ export class BunDatagrams implements Datagrams {
       address: bound.address,
       port: bound.port,
       send: (bytes, to) => adopted.sendTo(bytes, to.address, to.port),
+      detach: () => adopted.detach(bound.address),
       close: () => adopted.close(),
     };
   }
@@ -90,6 +91,10 @@ class Adopted {
       // No route, or too large for one datagram: lost, as datagrams may be.
       return false;
     }
+  }
+
+  detach(address: string): void {
+    if (!this.#closed) raw.detachDatagrams(this.#fd, address);
   }
 
   close(): void {

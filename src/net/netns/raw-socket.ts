@@ -22,6 +22,9 @@ import { within } from './namespace.ts';
 import { leavesRoomToDial } from './open-files.ts';
 import { decodeSocketName, encodeSocketName, SOCKET_NAME_BYTES_MAX } from './socket-name.ts';
 
+/** RFC 863; never a source port. */
+const DISCARD_PORT = 9;
+
 const number = new Int32Array(1);
 const nameBuffer = new Uint8Array(SOCKET_NAME_BYTES_MAX);
 const nameLength = new Uint32Array(1);
@@ -78,6 +81,16 @@ export function openConnectedDatagrams(options: DatagramOptions): number {
   const name = encodeSocketName(options, family);
   if (libc().connect(fd, ptr(name), name.length) !== 0) throw failed(fd, 'NET_DATAGRAM', what);
   return fd;
+}
+
+/**
+ * udp(7): connected, a socket gets what its peer sends and nothing else; what waits in it stays, and it may still send to
+ * others. The peer is a port of its own address that nobody sends from.
+ */
+export function detachDatagrams(fd: number, address: string): void {
+  const family = isIpv6(address) ? abi.AF_INET6 : abi.AF_INET;
+  const name = encodeSocketName({ address, port: DISCARD_PORT }, family);
+  libc().connect(fd, ptr(name), name.length);
 }
 
 export function sendDatagram(fd: number, bytes: Uint8Array): boolean {

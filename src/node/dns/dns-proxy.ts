@@ -3,11 +3,12 @@
  * where the capture rules send what the pod asks of port 53. Answers leave the socket that was asked, so connection
  * tracking turns their source back into the name server's.
  */
-import { isMeshError, messageOf } from '#base/errors.ts';
+import { messageOf } from '#base/errors.ts';
 import { isIpv6 } from '#base/ip.ts';
 import type { Connection, SocketAddress } from '#net/connection.ts';
 import type { BoundDatagrams } from '#net/datagram.ts';
 import { type ConntrackReader, openConntrack } from '#net/netns/conntrack.ts';
+import { listenersOn } from '#net/netns/listeners.ts';
 import type { Listener } from '#net/network.ts';
 import { PROXY_MARK } from '../marks.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
@@ -28,6 +29,7 @@ export class DnsProxy {
   readonly #clients = new Set<TcpClient>();
   readonly #waiting = new Set<Waiting>();
   #conntrack: ConntrackReader | undefined = undefined;
+  #detached = false;
 
   constructor(context: DnsContext, pod: PodIdentity, usage: PodUsage) {
     this.#context = context;
@@ -49,8 +51,8 @@ export class DnsProxy {
         try {
           this.#listen({ address, port: port || this.port });
         } catch (error) {
-          if (!isIpv6(address) || !isMeshError(error)) throw error;
-          this.#context.log.debug('no DNS on IPv6', { pod: this.#name, error: error.message });
+          if (!isIpv6(address) || !isMissing(error)) throw error;
+          this.#context.log.debug('no DNS on IPv6', { pod: this.#name, error: messageOf(error) });
         }
       }
     } catch (error) {
@@ -59,16 +61,25 @@ export class DnsProxy {
     }
   }
 
+  /** Queries that nobody else will answer. */
+  get remaining(): number {
+    return this.#detached ? this.#usage.dnsQueries.current : 0;
+  }
+
   /**
-   * No new connections. Datagrams are answered to the end: a successor shares the port, and to close the socket would lose
-   * what waits in it.
+   * No new connections. Datagrams that come are a successor's where there is one, those that wait are still ours; without
+   * a successor all are answered to the end.
    */
   leave(): void {
+    const others = listenersOn(this.#pod.netns, this.port) > this.#listeners.length;
     for (const listener of this.#listeners.splice(0)) listener.stop();
+    if (!others) return;
+    this.#detached = true;
+    for (const socket of this.#sockets) socket.detach();
   }
 
   stop(): void {
-    this.leave();
+    for (const listener of this.#listeners.splice(0)) listener.stop();
     for (const socket of this.#sockets.splice(0)) socket.close();
     for (const client of this.#clients) client.stop();
     for (const waiting of this.#waiting) waiting.cancel();
@@ -144,4 +155,9 @@ export class DnsProxy {
     this.#clients.add(client);
     return client;
   }
+}
+
+/** The address is not there, as opposed to taken. */
+function isMissing(error: unknown): boolean {
+  return /EADDRNOTAVAIL|EAFNOSUPPORT/.test(messageOf(error));
 }

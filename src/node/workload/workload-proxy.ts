@@ -101,7 +101,7 @@ export class WorkloadProxy implements DrainPart {
     const { inbound, outbound } = this.#usage;
     // What was read may still be on its way when the socket that it came from is closed.
     const own = Math.max(inbound.current + outbound.current, this.live.sessions);
-    return own + (this.#remote?.remaining ?? 0);
+    return own + (this.#remote?.remaining ?? 0) + (this.#dns?.remaining ?? 0);
   }
 
   /** Opens 15001 and 15006 before it returns, unless another generation has them; throws when it cannot. */

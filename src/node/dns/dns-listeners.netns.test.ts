@@ -1,0 +1,87 @@
+/** What the DNS proxy opens in a pod's network namespace, and what it does where it cannot. Needs root. */
+import { describe, expect, test } from 'bun:test';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { systemRandom } from '#base/random.ts';
+import { BunDatagrams } from '#net/bun/bun-datagrams.ts';
+import { BunNetwork } from '#net/bun/bun-network.ts';
+import { MetricRegistry } from '#telemetry/metrics/registry.ts';
+import { missingFor } from '#test/support/lab.ts';
+import { TestNamespace } from '#test/support/namespaces.ts';
+import { MeshState } from '../state/mesh-state.ts';
+import { podLimitsFor } from '../usage/pod-limits.ts';
+import { Usages } from '../usage/usages.ts';
+import { dnsContext } from './dns-context.ts';
+import { DnsProxy } from './dns-proxy.ts';
+
+const skip = missingFor({ programs: ['ip', 'ss', 'nsenter'], root: true }) !== undefined;
+const PORT = 15053;
+
+function proxyIn(pod: TestNamespace): DnsProxy {
+  const registry = new MetricRegistry();
+  const shared = { clock: systemClock, log: silentLogger, registry };
+  const usages = new Usages(shared, podLimitsFor(1024));
+  const identity = { uid: 'u', namespace: 'shop', name: 'web', serviceAccount: 'web' };
+  const context = dnsContext({
+    ...shared,
+    usages,
+    random: systemRandom,
+    network: new BunNetwork({ clock: systemClock }),
+    state: new MeshState(),
+  });
+  return new DnsProxy(context, { ...identity, netns: pod.handle }, usages.open(identity));
+}
+
+/** `udp 127.0.0.1:15053 mark`, sorted. */
+function sockets(pod: TestNamespace): string[] {
+  const lines = pod.run('ss', '-Hltune', 'sport', '=', `:${PORT}`).trim().split('\n');
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [kind, , , , local] = line.split(/\s+/);
+      return `${kind} ${local} ${/fwmark:(\S+)/.exec(line)?.[1]}`;
+    })
+    .sort();
+}
+
+describe.skipIf(skip)('DnsProxy', () => {
+  test('listens on UDP and TCP of both loopback addresses and nowhere else, all marked; stopped, on none', async () => {
+    using pod = new TestNamespace('dns');
+    const proxy = proxyIn(pod);
+    proxy.start(PORT);
+    expect(sockets(pod)).toEqual([
+      `tcp 127.0.0.1:${PORT} 0x539`,
+      `tcp [::1]:${PORT} 0x539`,
+      `udp 127.0.0.1:${PORT} 0x539`,
+      `udp [::1]:${PORT} 0x539`,
+    ]);
+    await Bun.sleep(0);
+    proxy.stop();
+    expect(sockets(pod)).toEqual([]);
+  });
+
+  test('without ::1 it listens on IPv4 alone', () => {
+    using pod = new TestNamespace('dns4');
+    pod.ip('-6', 'address', 'del', '::1/128', 'dev', 'lo');
+    const proxy = proxyIn(pod);
+    proxy.start(PORT);
+    expect(sockets(pod)).toEqual([`tcp 127.0.0.1:${PORT} 0x539`, `udp 127.0.0.1:${PORT} 0x539`]);
+    proxy.stop();
+  });
+
+  for (const address of ['127.0.0.1', '::1']) {
+    test(`where somebody has ${address} it does not start, and leaves nothing`, async () => {
+      using pod = new TestNamespace('taken');
+      const other = new BunDatagrams().bind(
+        { address, port: PORT, namespace: pod.handle },
+        { onDatagram: () => undefined, onError: () => undefined },
+      );
+      await Bun.sleep(0);
+      const before = sockets(pod);
+      expect(() => proxyIn(pod).start(PORT)).toThrow('EADDRINUSE');
+      await Bun.sleep(0);
+      expect(sockets(pod)).toEqual(before);
+      other.close();
+    });
+  }
+});
