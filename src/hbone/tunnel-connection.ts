@@ -34,6 +34,8 @@ export class TunnelConnection implements Connection, H2StreamHandler {
   #ended = false;
   #peerEnded = false;
   #closed = false;
+  #onRetiring: (() => void) | undefined = undefined;
+  #retiring = false;
 
   constructor(side: 'downstream' | 'upstream', names: TunnelNames) {
     this.#side = side;
@@ -110,6 +112,21 @@ export class TunnelConnection implements Connection, H2StreamHandler {
     this.#peerEnded = true;
     this.handler.onEnd();
     if (this.#ended) this.#closeSoon(undefined);
+  }
+
+  get onRetiring(): (() => void) | undefined {
+    return this.#onRetiring;
+  }
+
+  /** Called at once when the connection was draining before the tunnel was open. */
+  set onRetiring(callback: (() => void) | undefined) {
+    this.#onRetiring = callback;
+    if (this.#retiring) callback?.();
+  }
+
+  onDraining(): void {
+    this.#retiring = true;
+    this.#onRetiring?.();
   }
 
   onReset(error: MeshError, code: number, initiator: Initiator): void {

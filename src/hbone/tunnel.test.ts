@@ -278,6 +278,32 @@ test('a server that drains refuses no tunnel: those on their way are served, the
   world.pool.close();
 });
 
+test('a tunnel tells who keeps it for later that its connection is draining, however early that began', async () => {
+  const world = new TunnelWorld();
+  const told: string[] = [];
+  const open = async (name: string) => {
+    const { tunnel } = await world.open();
+    tunnel.onRetiring = () => void told.push(name);
+  };
+  await open('open');
+  let answer: (() => void) | undefined;
+  world.serve = (tunnel) => {
+    answer = () => tunnel.accept();
+  };
+  const late = open('opening');
+  await until(() => world.tunnels.length === 2);
+  (world.servers[0].handler as H2Connection).drain();
+  await until(() => told.length > 0);
+  answer?.();
+  await late;
+  expect(new Set(told)).toEqual(new Set(['open', 'opening']));
+  world.serve = (tunnel) => tunnel.accept();
+  await open('own');
+  world.pool.retire(WEB);
+  expect(told.at(-1)).toBe('own');
+  world.pool.close();
+});
+
 test('an unused connection is released after its time', async () => {
   const clock = new FakeClock();
   const world = new TunnelWorld(clock);

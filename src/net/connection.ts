@@ -29,6 +29,11 @@ export interface Connection {
   reset(): void;
   pause(): void;
   resume(): void;
+  /**
+   * Set by whoever keeps the connection for later use: what it runs over is about to end in order, so it is to be let go
+   * when it is next idle. Only tunnels say so.
+   */
+  onRetiring?: (() => void) | undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;

@@ -145,9 +145,15 @@ export class H2Connection implements ConnectionHandler {
       this.handler.onChange();
     } else {
       this.sender.goAway(this.receiver.lastStreamId, code.NO_ERROR, '');
+      this.tellDraining();
       this.handler.onChange();
       this.closeWhenIdle();
     }
+  }
+
+  /** Client role. */
+  tellDraining(): void {
+    for (const stream of [...this.streams.values()]) stream.handler.onDraining?.();
   }
 
   /** GOAWAY and close at once; streams get `onReset`. */

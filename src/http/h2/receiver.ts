@@ -420,6 +420,7 @@ export class H2Receiver implements FrameSink {
         const error = httpFault('H2_GOING_AWAY', text, { side: owner.side, retry: 'safe' });
         stream.handler.onReset(error, errorCode, 'them');
       }
+      owner.tellDraining();
     }
     if (owner.closed) return;
     owner.handler.onChange();

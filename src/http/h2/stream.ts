@@ -23,6 +23,8 @@ export interface H2StreamHandler {
   onDrain(): void;
   /** The peer's END_STREAM; our side may still write. */
   onEnd(trailers: MessageHead | undefined): void;
+  /** Client role: the connection takes no new streams, this one goes on. May come more than once. */
+  onDraining?(): void;
   /** At most once, last; not after our own `reset`, nor after both sides ended. */
   onReset(error: MeshError, code: number, initiator: Initiator): void;
 }

@@ -42,13 +42,18 @@ function speak(
   outcome: DialOutcome<HttpClientConnection>,
   deps: { clock: Clock },
 ): ConnectionHandler {
+  // The node proxy of the endpoint is replaced, or our certificate: the next request takes another connection.
+  const ready = (client: HttpClientConnection) => {
+    outcome.onReady(client);
+    connection.onRetiring = () => client.drain();
+  };
   if (protocol === 'unknown') {
     return probeH2(
       connection,
       deps,
       { timeoutMs: PROBE_TIMEOUT_MS },
       {
-        onH2: (client) => outcome.onReady(client),
+        onH2: (client) => ready(client),
         onH1: () => outcome.onSpeaksH1Only(),
       },
     );
@@ -59,6 +64,6 @@ function speak(
       : new H1ClientConnection(connection, deps);
   // Waiters dispatch at once: answers must find their handler.
   connection.handler = client;
-  outcome.onReady(client);
+  ready(client);
   return client;
 }
