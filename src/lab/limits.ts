@@ -28,6 +28,8 @@ export const API_RESTART_INITIAL_MS = 250;
 export const API_RESTART_CAP_MS = 5_000;
 /** Kubernetes' default for terminationGracePeriodSeconds. */
 export const GRACE_SECONDS = 30;
+/** A connection may outlive the node proxy that began it by so much, while its successor serves already. */
+export const NODE_PROXY_GRACE_SECONDS = 300;
 /** How often the node agent is asked again while it cannot answer. */
 export const CNI_RETRY_MS = 40;
 /** One call to the node agent. */

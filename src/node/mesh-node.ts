@@ -9,7 +9,7 @@ import { systemRandom } from '#base/random.ts';
 import { createCaClient } from '#identity/svid/ca-client.ts';
 import { createSvidStore } from '#identity/svid/svid-store.ts';
 import { grpcTransport } from '#xds/client/grpc-transport.ts';
-import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
+import { startXdsClient } from '#xds/client/xds-client.ts';
 import { startCapture } from './agent/start-capture.ts';
 import { assembleNode } from './assemble.ts';
 import { type NodeOptions, statusPortsOf } from './config/options.ts';
@@ -61,7 +61,12 @@ export function startMeshNode(options: NodeOptions, { log, drain }: Life): Runni
     proxies: () => pods.proxies,
     xds,
     drain,
-    notReady: () => missingOf(context.state.current.version, xds) ?? pods.missing(),
+    notReady: () => {
+      // Once there is a snapshot, losing the control plane does not make the node unready.
+      if (context.state.current.version > 0) return pods.missing();
+      const why = xds.status().lastError ?? `no answer from ${xdsAddress}`;
+      return `nothing from the control plane yet: ${why}`;
+    },
   });
   const presence = new Presence(
     { clock, random, log, source, onAdd: pods.add },
@@ -97,14 +102,4 @@ function xdsNodeOf(options: NodeOptions) {
     podNamespace,
     metadata: { NODE_NAME: nodeName, CLUSTER_ID: clusterId, NETWORK: network },
   };
-}
-
-function missingOf(version: number, xds: XdsClient): string | undefined {
-  // Once there is a snapshot, losing the control plane does not make the node unready.
-  return version > 0 ? undefined : `nothing from the control plane yet${reasonOf(xds)}`;
-}
-
-function reasonOf(xds: XdsClient): string {
-  const { lastError } = xds.status();
-  return lastError === undefined ? '' : `: ${lastError}`;
 }

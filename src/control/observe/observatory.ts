@@ -56,14 +56,27 @@ export function createObservatory(
 
 /** Node proxies and waypoints that have an address. */
 export function proxyTargets(mesh: MeshGraph): ScrapeTarget[] {
-  const targets: ScrapeTarget[] = [];
+  const newest = new Map<string, Pod>();
   for (const [, pod] of mesh.sources.pods.entries()) {
-    const kind = proxyKind(pod);
     const ip = pod.status?.podIP;
-    if (kind === undefined || !ip || pod.status?.phase !== 'Running') continue;
-    targets.push({ key: keyOf(pod), kind, node: pod.spec.nodeName ?? '', ip });
+    if (proxyKind(pod) === undefined || !ip || pod.status?.phase !== 'Running') continue;
+    // Two generations of a node proxy share the node's address; the newer one has the ports.
+    const other = newest.get(ip);
+    if (other === undefined || createdAt(pod) > createdAt(other)) newest.set(ip, pod);
   }
-  return targets.sort((left, right) => (left.key < right.key ? -1 : 1));
+  return [...newest]
+    .map(([ip, pod]) => ({
+      key: keyOf(pod),
+      kind: proxyKind(pod) ?? 'node',
+      node: pod.spec.nodeName ?? '',
+      ip,
+    }))
+    .sort((left, right) => (left.key < right.key ? -1 : 1));
+}
+
+/** RFC 3339 in UTC: later is greater. Of two made in one second the one that ends is the older. */
+function createdAt({ metadata }: Pod): string {
+  return `${metadata.creationTimestamp} ${metadata.deletionTimestamp === undefined ? 1 : 0}`;
 }
 
 function proxyKind(pod: Pod): ScrapeTarget['kind'] | undefined {

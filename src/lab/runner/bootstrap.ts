@@ -6,6 +6,7 @@ import type { Node, Pod } from '#kube/client/kinds.ts';
 import type { KubeClient, KubeObject, ResourceRef } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { SYSTEM_NAMESPACE } from '../kubelet/cni.ts';
+import { NODE_PROXY_GRACE_SECONDS } from '../limits.ts';
 import type { NodePlan } from '../topology/addresses.ts';
 
 /** 253 addresses less what a node needs for itself. */
@@ -224,13 +225,17 @@ export function nodeProxyName(node: NodePlan): string {
   return `tulle-node-${node.name}`;
 }
 
+export function isNodeProxy({ metadata }: Pod): boolean {
+  return metadata.namespace === SYSTEM_NAMESPACE && metadata.labels?.app === 'ztunnel';
+}
+
 /** The node proxy, bound to its node like a DaemonSet's pod. */
-export function nodeProxyPod(node: NodePlan): Pod {
+export function nodeProxyPod(node: NodePlan, name = nodeProxyName(node)): Pod {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      name: nodeProxyName(node),
+      name,
       namespace: SYSTEM_NAMESPACE,
       labels: { app: 'ztunnel', 'istio.io/dataplane-mode': 'none' },
     },
@@ -238,7 +243,7 @@ export function nodeProxyPod(node: NodePlan): Pod {
       nodeName: node.name,
       hostNetwork: true,
       serviceAccountName: 'ztunnel',
-      terminationGracePeriodSeconds: 5,
+      terminationGracePeriodSeconds: NODE_PROXY_GRACE_SECONDS,
       containers: [
         {
           name: 'istio-proxy',
@@ -251,6 +256,10 @@ export function nodeProxyPod(node: NodePlan): Pod {
             { name: 'XDS_ADDRESS', value: 'istiod.istio-system.svc:15012' },
             // As the launcher sets it (docs/decisions/012): garbage is collected as on a machine of 64 MiB.
             { name: 'BUN_JSC_forceRAMSize', value: String(64 * 1024 * 1024) },
+            {
+              name: 'TERMINATION_GRACE_PERIOD_SECONDS',
+              value: String(NODE_PROXY_GRACE_SECONDS),
+            },
           ],
           readinessProbe: { httpGet: { path: '/healthz/ready', port: 15021 }, periodSeconds: 2 },
           volumeMounts: [

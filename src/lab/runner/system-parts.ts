@@ -1,4 +1,7 @@
-/** Creates the mesh's own parts and keeps one node proxy pod on every node, like static pods. */
+/**
+ * Creates the mesh's own parts and keeps a node proxy pod on every node. One that is deleted gets its successor while it still
+ * ends, as a DaemonSet with a surge does it: it hands its pods over, so deleting one is how a node proxy is replaced.
+ */
 import type { Pod } from '#kube/client/kinds.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import type { Cluster } from '../controllers/cluster.ts';
@@ -6,7 +9,13 @@ import { Reconciler } from '../controllers/reconciler.ts';
 import { isActive } from '../controllers/replica-plan.ts';
 import { SYSTEM_NAMESPACE } from '../kubelet/cni.ts';
 import type { NodePlan } from '../topology/addresses.ts';
-import { controlPlaneObjects, createOnce, nodeProxyName, nodeProxyPod } from './bootstrap.ts';
+import {
+  controlPlaneObjects,
+  createOnce,
+  isNodeProxy,
+  nodeProxyName,
+  nodeProxyPod,
+} from './bootstrap.ts';
 
 export async function createMesh(cluster: Cluster, nodes: readonly NodePlan[]): Promise<void> {
   const { client, pods } = cluster;
@@ -14,23 +23,30 @@ export async function createMesh(cluster: Cluster, nodes: readonly NodePlan[]): 
   await Promise.all(
     controlPlaneObjects().map(({ ref, object }) => createOnce(client, ref, object)),
   );
-  const byName = new Map(nodes.map((node) => [nodeProxyName(node), node]));
-  const reconciler = new Reconciler({ ...cluster, log }, async (name) => {
-    const node = byName.get(name);
-    const live = pods.get({ namespace: SYSTEM_NAMESPACE, name });
-    if (node === undefined || (live !== undefined && isActive(live))) return;
-    // A finished one makes room; one that is ending has to be gone first, its removal brings us back.
-    if (live !== undefined) {
-      if (live.metadata.deletionTimestamp === undefined)
-        await client.delete(RESOURCES.pods, live.metadata, { gracePeriodSeconds: 0 });
-      return;
-    }
-    await createOnce(client, RESOURCES.pods, nodeProxyPod(node));
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const reconciler = new Reconciler({ ...cluster, log }, async (nodeName) => {
+    const node = byName.get(nodeName);
+    const live = pods
+      .list(SYSTEM_NAMESPACE)
+      .filter((pod) => isNodeProxy(pod) && pod.spec.nodeName === nodeName);
+    if (node === undefined || live.some(isActive)) return;
+    const finished = live.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+    for (const pod of finished)
+      await client.delete(RESOURCES.pods, pod.metadata, { gracePeriodSeconds: 0 });
+    const base = nodeProxyName(node);
+    const newest = live.toSorted((one, other) => createdAt(one) - createdAt(other)).at(-1);
+    const taken = live.some((pod) => pod.metadata.name === base);
+    // After the one that it follows, so the same at each try: our list of pods may be behind.
+    const name = taken ? `${base}-${newest?.metadata.uid?.slice(0, 8)}` : base;
+    await createOnce(client, RESOURCES.pods, nodeProxyPod(node, name));
   });
   const react = (pod: Pod) => {
-    if (pod.metadata.namespace === SYSTEM_NAMESPACE && byName.has(pod.metadata.name))
-      reconciler.add(pod.metadata.name);
+    if (isNodeProxy(pod)) reconciler.add(pod.spec.nodeName ?? '');
   };
   pods.subscribe({ onAdd: react, onUpdate: react, onDelete: react });
   for (const name of byName.keys()) reconciler.add(name);
+}
+
+function createdAt({ metadata }: Pod): number {
+  return Date.parse(metadata.creationTimestamp ?? '');
 }
