@@ -1,6 +1,6 @@
 /** Puts the shared parts of a node proxy together, whatever feeds them. */
 import { systemClock } from '#base/clock.ts';
-import type { Logger, LogLevels } from '#base/log.ts';
+import { type Logger, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
@@ -28,6 +28,7 @@ export interface Assembly {
   context: NodeContext;
   registry: MetricRegistry;
   accessLog: LogWriter;
+  levels: LogLevels;
 }
 
 export interface AssemblyOptions {
@@ -60,8 +61,9 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     write: options.write ?? ((text) => process.stdout.write(text)),
     onDrain: (callback) => void process.stdout.once('drain', callback),
   });
+  const { levels = new LogLevels('info') } = options;
   const telemetry = new NodeTelemetry(
-    { clock, registry, log: accessLog, levels: options.levels },
+    { clock, registry, log: accessLog, levels },
     { format: options.logFormat },
   );
   const { identities, log, crlFile, workers = 0 } = options;
@@ -88,18 +90,18 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     workers: undefined,
   };
   if (workers > 0) {
-    const { trustDomain, logFormat, levels } = options;
+    const { trustDomain, logFormat } = options;
     const start = {
       trustDomain,
       logFormat,
-      levels: String(levels ?? 'info'),
+      levels: String(levels),
       podLimits: limits,
       crlFile,
       dns: options.dns,
     };
     context.workers = new WorkerGroup({ ...context, accessLog }, workers, start);
     const group = context.workers;
-    levels?.onChange((text) => group.setLevels(text));
+    levels.onChange((text) => group.setLevels(text));
   }
-  return { context, registry, accessLog };
+  return { context, registry, accessLog, levels };
 }

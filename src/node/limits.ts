@@ -71,3 +71,9 @@ export const TRIM_QUIET_CPU_MS = 30;
 export const TRIM_WORK_CPU_MS = 200;
 /** Under load the pages of the program are given back every 10 s: mapping the used ones again takes about a millisecond. */
 export const TRIM_PAGES_PERIODS = 10;
+
+/** Connections in one admin answer unless the caller asks for more; the answer says how many there are. */
+export const CONNECTIONS_SHOWN = 1000;
+export const CONNECTIONS_SHOWN_MAX = 100_000;
+/** Characters of an admin answer that are rendered in one turn of the loop: about 0.1 ms. */
+export const ANSWER_PIECE_CHARS = 32 * 1024;

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '#base/log.ts';
+import { LogLevels, silentLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
@@ -44,9 +44,12 @@ function generation(name: string) {
         registry: new MetricRegistry(),
         notReady: () => name,
         status: () => ({}),
-        connections: () => [],
+        levels: new LogLevels('info'),
+        connections: () => ({}),
         reports: async () => [],
         config: () => ({}),
+        certificates: () => ({}),
+        limits: () => ({}),
       },
       onAdd: async () => ({ captured: true, reason: name }),
     },

@@ -1,11 +1,15 @@
-/** What `/status`, `/connections` and `/config_dump` say. */
+/** What the status and admin ports say: gathered from the parts of the proxy and from its data workers. */
 import { rfc3339At } from '#base/clock.ts';
 import type { Drain } from '#base/drain.ts';
-import { formatHostPort } from '#base/ip.ts';
+import { VERSION } from '#base/version.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
-import type { NodeContext } from '../workload/context.ts';
+import type { WorkerReport } from '../worker/messages.ts';
 import type { WorkloadProxy } from '../workload/workload-proxy.ts';
+import * as dump from './config-dump.ts';
+import { type ConnectionFilter, matchingConnections, reportOf } from './connections.ts';
+import { type JsonMembers, list, value } from './json-stream.ts';
+import { exposeNodeMetrics } from './node-metrics.ts';
 import type { StatusSource } from './servers.ts';
 
 export interface ReportParts {
@@ -19,73 +23,125 @@ export interface ReportParts {
 }
 
 export function statusSource(parts: ReportParts): StatusSource {
-  const { context, registry } = parts.assembly;
+  const { context, registry, levels } = parts.assembly;
+  exposeNodeMetrics(parts);
   const notReady = () => (parts.drain.state === 'serving' ? parts.notReady() : 'draining');
   return {
     registry,
+    levels,
     notReady,
-    status: (reports) => ({
-      role: 'node',
-      threads: 1 + reports.length,
-      node: parts.nodeName,
-      ready: notReady() === undefined,
-      notReady: notReady(),
-      drain: parts.drain.state,
-      snapshot: snapshotOf(parts),
-      xds: parts.xds?.status(),
-      workloads: parts.proxies().map((proxy) => ({
-        namespace: proxy.pod.namespace,
-        name: proxy.pod.name,
-        uid: proxy.pod.uid,
-        principal: proxy.principal,
-        ready: proxy.ready,
-        inboundConnections: proxy.live.inbound,
-        outboundConnections: proxy.live.outbound,
-        peers: proxy.live.peers,
-      })),
-      certificates: context.identities.status().map(({ notBefore, notAfter, ...certificate }) => ({
-        ...certificate,
-        notBefore: timeOf(notBefore),
-        notAfter: timeOf(notAfter),
-      })),
-      tunnels: [...context.pool.status(), ...reports.flatMap(({ tunnels }) => tunnels)],
-      connections: reports.reduce(
-        (sum, { connections }) => sum + connections.length,
-        context.telemetry.live.size,
-      ),
+    status: (reports) => statusOf(parts, notReady(), reports),
+    reports: async (filter, limit) => (await context.workers?.reports(filter, limit)) ?? [],
+    connections: (filter, limit, reports) => connectionsOf(parts, { filter, limit, reports }),
+    config: (reports) => configOf(parts, reports),
+    certificates: () => ({ certificates: list(dump.certsOf(context.identities)) }),
+    limits: (reports) => ({
+      pods: list([...context.usages.report(), ...reports.flatMap(({ usages }) => usages)]),
     }),
-    reports: async () => (await context.workers?.reports()) ?? [],
-    connections: () => connectionsOf(context),
-    config: () => {
-      const { workloads, services, authorizations, version } = context.state.current;
-      return {
-        version,
-        workloads: [...workloads.values()].map((workload) => ({
-          ...workload,
-          services: Object.fromEntries(workload.services),
-        })),
-        services: [...services.values()],
-        authorizations,
-      };
-    },
   };
 }
 
-/** The live connections of this thread. */
-export function connectionsOf(context: NodeContext): object[] {
-  return [...context.telemetry.live].map((record) => ({
-    direction: record.facts.direction,
-    source: formatHostPort(record.facts.source.address, record.facts.source.port),
-    sourceWorkload: record.facts.sourceWorkload?.uid,
-    sourceIdentity: record.facts.sourceIdentity,
-    destination: formatHostPort(record.facts.destination.address, record.facts.destination.port),
-    authority: record.facts.hboneAuthority,
-    service: record.facts.service,
-    destinationWorkload: record.facts.destinationWorkload?.uid,
-    ageMs: Math.round(context.clock.now() - record.startedAt),
-    receivedBytes: record.receivedBytes,
-    sentBytes: record.sentBytes,
-  }));
+function statusOf(
+  parts: ReportParts,
+  notReady: string | undefined,
+  reports: readonly WorkerReport[],
+): object {
+  const { context } = parts.assembly;
+  return {
+    role: 'node',
+    version: VERSION,
+    memoryBytes: process.memoryUsage.rss(),
+    threads: 1 + reports.length,
+    node: parts.nodeName,
+    ready: notReady === undefined,
+    notReady,
+    drain: parts.drain.state,
+    snapshot: snapshotOf(parts),
+    xds: parts.xds?.status(),
+    workloads: parts.proxies().map((proxy) => ({
+      namespace: proxy.pod.namespace,
+      name: proxy.pod.name,
+      uid: proxy.pod.uid,
+      principal: proxy.principal,
+      ready: proxy.ready,
+      inboundConnections: proxy.live.inbound,
+      outboundConnections: proxy.live.outbound,
+      peers: proxy.live.peers,
+    })),
+    certificates: context.identities.status().map(({ notBefore, notAfter, ...certificate }) => ({
+      ...certificate,
+      notBefore: timeOf(notBefore),
+      notAfter: timeOf(notAfter),
+    })),
+    tunnels: [...context.pool.status(), ...reports.flatMap(({ tunnels }) => tunnels)],
+    connections: reports.reduce(
+      (sum, { connectionsTotal }) => sum + connectionsTotal,
+      context.telemetry.live.size,
+    ),
+  };
+}
+
+interface ConnectionsWanted {
+  filter: ConnectionFilter;
+  limit: number;
+  reports: readonly WorkerReport[];
+}
+
+function connectionsOf(parts: ReportParts, wanted: ConnectionsWanted): JsonMembers {
+  const { context } = parts.assembly;
+  const { filter, limit, reports } = wanted;
+  const own = matchingConnections(context, filter);
+  const sum = (count: (report: WorkerReport) => number) =>
+    reports.reduce((total, report) => total + count(report), 0);
+  const now = context.clock.now();
+  function* shown() {
+    let left = limit;
+    for (const record of own) {
+      if (left-- <= 0) return;
+      yield reportOf(record, now);
+    }
+    for (const connection of reports.flatMap(({ connections }) => connections)) {
+      if (left-- <= 0) return;
+      yield connection;
+    }
+  }
+  return {
+    total: value(context.telemetry.live.size + sum((report) => report.connectionsTotal)),
+    matched: value(own.length + sum((report) => report.connectionsMatched)),
+    limit: value(limit),
+    connections: list(shown()),
+  };
+}
+
+function configOf(parts: ReportParts, reports: readonly WorkerReport[]): JsonMembers {
+  const { context } = parts.assembly;
+  const { current } = context.state;
+  return {
+    snapshot: value(current.version),
+    workloads: list(dump.workloadsOf(current)),
+    services: list(dump.servicesOf(current)),
+    policies: list(dump.policiesOf(current)),
+    certificates: list(dump.certsOf(context.identities)),
+    workloadState: value(workloadStateOf(parts)),
+    config: value({
+      node: parts.nodeName,
+      trustDomain: context.trustDomain,
+      threads: 1 + reports.length,
+      limits: context.usages.limits,
+    }),
+    version: value({ version: VERSION, component: 'ztunnel', implementation: 'tulle' }),
+  };
+}
+
+function workloadStateOf({ proxies, assembly }: ReportParts): object {
+  const { trustDomain } = assembly.context;
+  return Object.fromEntries(
+    proxies().map(({ pod, ready }) => {
+      const { name, namespace, serviceAccount } = pod;
+      const info = { name, namespace, serviceAccount, trustDomain };
+      return [pod.uid, { state: ready ? 'Up' : 'Pending', info }];
+    }),
+  );
 }
 
 function snapshotOf(parts: ReportParts): object {

@@ -1,19 +1,30 @@
 /** 15020 metrics and status for everybody, 15021 readiness, 15000 admin on loopback only. */
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
+import type { LogLevels } from '#base/log.ts';
 import { EXPOSITION_CONTENT_TYPE, type MetricRegistry } from '#telemetry/metrics/registry.ts';
+import { CONNECTIONS_SHOWN, CONNECTIONS_SHOWN_MAX } from '../limits.ts';
 import type { WorkerReport } from '../worker/messages.ts';
+import type { ConnectionFilter } from './connections.ts';
+import { type JsonMembers, jsonAnswer, piecewise } from './json-stream.ts';
+import { answerLogging } from './logging.ts';
 
 export interface StatusSource {
   registry: MetricRegistry;
+  levels: LogLevels;
   /** Undefined when ready, else what is missing. */
   notReady(): string | undefined;
-  /** What the data workers count; empty without any. */
-  reports(): Promise<readonly WorkerReport[]>;
+  /** What the data workers count, with up to `limit` connections each; empty without any. */
+  reports(filter: ConnectionFilter, limit: number): Promise<readonly WorkerReport[]>;
   status(reports: readonly WorkerReport[]): object;
-  /** Those of this thread. */
-  connections(): readonly object[];
-  config(): object;
+  connections(
+    filter: ConnectionFilter,
+    limit: number,
+    reports: readonly WorkerReport[],
+  ): JsonMembers;
+  config(reports: readonly WorkerReport[]): JsonMembers;
+  certificates(): JsonMembers;
+  limits(reports: readonly WorkerReport[]): JsonMembers;
 }
 
 export interface StatusPorts {
@@ -27,12 +38,14 @@ export interface StatusServers {
   stop: Disposer;
 }
 
-type Route = (source: StatusSource) => Response | Promise<Response>;
+type Route = (source: StatusSource, request: Request) => Response | Promise<Response>;
+
+/** Counts only: what a scrape needs. */
+const counts = (source: StatusSource) => source.reports({}, 0);
 
 const METRICS: Route = async (source) => {
-  const samples = (await source.reports()).flatMap((report) => report.samples);
-  const headers = { 'content-type': EXPOSITION_CONTENT_TYPE };
-  return new Response(source.registry.expose(samples), { headers });
+  const samples = (await counts(source)).flatMap((report) => report.samples);
+  return piecewise(source.registry.exposeParts(samples), EXPOSITION_CONTENT_TYPE);
 };
 const READY: Route = (source) => {
   const missing = source.notReady();
@@ -43,16 +56,45 @@ const READY: Route = (source) => {
 const PUBLIC: Record<string, Route> = {
   '/metrics': METRICS,
   '/stats/prometheus': METRICS,
-  '/status': async (source) => Response.json(source.status(await source.reports())),
+  '/status': async (source) => Response.json(source.status(await counts(source))),
 };
 const ADMIN: Record<string, Route> = {
+  '/': () => new Response(INDEX),
   ...PUBLIC,
-  '/config_dump': (source) => Response.json(source.config()),
-  '/connections': async (source) => {
-    const others = (await source.reports()).flatMap((report) => report.connections);
-    return Response.json([...source.connections(), ...others]);
-  },
+  '/config_dump': async (source) => jsonAnswer(source.config(await counts(source))),
+  '/connections': answerConnections,
+  '/certs': (source) => jsonAnswer(source.certificates()),
+  '/logging': (source, request) => answerLogging(request, source.levels),
+  '/healthz': () => new Response('ok\n'),
+  '/healthz/ready': READY,
+  '/debug/limits': async (source) => jsonAnswer(source.limits(await counts(source))),
 };
+
+const INDEX = `/config_dump    workloads, services, policies, certificates, pods of this node
+/connections    what is open now; ?direction=inbound|outbound &namespace= &pod= &limit=
+/certs          certificates by identity: state, serial, validity, roots, last error
+/logging        POST ?level=info or ?level=info,access=debug or ?reset; GET shows it
+/debug/limits   what each pod uses of its limits, and how often it was refused
+/status         everything in short, as JSON
+/metrics        Prometheus text
+/healthz        the process answers
+/healthz/ready  it serves everything it should
+`;
+
+async function answerConnections(source: StatusSource, request: Request): Promise<Response> {
+  const query = new URL(request.url).searchParams;
+  const limit = Number(query.get('limit') ?? CONNECTIONS_SHOWN);
+  if (!Number.isInteger(limit) || limit < 0 || limit > CONNECTIONS_SHOWN_MAX) {
+    const want = `limit: want a number up to ${CONNECTIONS_SHOWN_MAX}\n`;
+    return new Response(want, { status: 400 });
+  }
+  const filter = {
+    direction: query.get('direction') ?? undefined,
+    namespace: query.get('namespace') ?? undefined,
+    pod: query.get('pod') ?? undefined,
+  };
+  return jsonAnswer(source.connections(filter, limit, await source.reports(filter, limit)));
+}
 
 export function startStatusServers(source: StatusSource, ports: StatusPorts): StatusServers {
   const servers: ReturnType<typeof serve>[] = [];
@@ -83,7 +125,9 @@ function serve(
       port,
       fetch(request) {
         const route = routes[new URL(request.url).pathname];
-        return route === undefined ? new Response('not found\n', { status: 404 }) : route(source);
+        return route === undefined
+          ? new Response('not found\n', { status: 404 })
+          : route(source, request);
       },
     });
   } catch (cause) {

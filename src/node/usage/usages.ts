@@ -26,6 +26,9 @@ export interface UsageReport {
 
 export class Usages {
   readonly limits: PodLimits;
+  /** Pods ever begun and ended here. */
+  opened = 0;
+  closed = 0;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #loop: FairLoop;
@@ -58,6 +61,7 @@ export class Usages {
   open(pod: Named): PodUsage {
     const usage = new PodUsage(this.limits, this.#loop.share(), this.#reporter(pod));
     this.#open.set(usage, pod);
+    this.opened += 1;
     return usage;
   }
 
@@ -67,7 +71,8 @@ export class Usages {
   }
 
   close(usage: PodUsage): void {
-    this.#open.delete(usage);
+    if (!this.#open.delete(usage)) return;
+    this.closed += 1;
     usage.share.close();
   }
 

@@ -12,7 +12,7 @@ import type { NetworkNamespace } from '#net/network.ts';
 import { type Assembly, assembleNode } from '../assemble.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { ChangedMesh } from '../state/snapshot-change.ts';
-import { connectionsOf } from '../status/report.ts';
+import { matchingConnections, reportOf } from '../status/connections.ts';
 import { WorkloadProxy } from '../workload/workload-proxy.ts';
 import type { FromWorker, ServedPod, ToWorker, WorkerReport, WorkerStart } from './messages.ts';
 import { RelayedIdentities } from './relayed-identities.ts';
@@ -89,7 +89,7 @@ class DataWorker {
         this.#stop(message.uid, message.reason);
         return;
       case 'report':
-        this.#send({ kind: 'report', id: message.id, report: this.#report() });
+        this.#send({ kind: 'report', id: message.id, report: this.#report(message) });
     }
   }
 
@@ -140,11 +140,16 @@ class DataWorker {
     if (!shared) this.#identities.forget(principal);
   }
 
-  #report(): WorkerReport {
+  #report({ filter, limit }: Extract<ToWorker, { kind: 'report' }>): WorkerReport {
     const { context, registry } = this.#assembly;
+    const matching = matchingConnections(context, filter);
+    const now = context.clock.now();
     return {
       samples: registry.samples(),
-      connections: connectionsOf(context),
+      connections: matching.slice(0, limit).map((record) => reportOf(record, now)),
+      connectionsMatched: matching.length,
+      connectionsTotal: context.telemetry.live.size,
+      usages: context.usages.report(),
       tunnels: context.pool.status(),
     };
   }

@@ -9,7 +9,9 @@ import type { MetricSample } from '#telemetry/metrics/samples.ts';
 import type { AccessLogFormat } from '../access-log.ts';
 import type { DnsOptions } from '../dns/dns-context.ts';
 import type { SnapshotChange } from '../state/snapshot-change.ts';
+import type { ConnectionFilter, ConnectionReport } from '../status/connections.ts';
 import type { PodLimits } from '../usage/pod-limits.ts';
+import type { UsageReport } from '../usage/usages.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';
 
 export interface WorkerStart {
@@ -51,12 +53,16 @@ export type ToWorker =
   | { kind: 'reopen'; uid: string }
   | { kind: 'force'; uid: string; reason: string }
   | { kind: 'stop'; uid: string; reason: string }
-  | { kind: 'report'; id: number };
+  /** With up to `limit` of the connections that the filter leaves. */
+  | { kind: 'report'; id: number; filter: ConnectionFilter; limit: number };
 
 /** What a worker adds to the metrics and to the admin answers. */
 export interface WorkerReport {
   readonly samples: readonly MetricSample[];
-  readonly connections: readonly object[];
+  readonly connections: readonly ConnectionReport[];
+  readonly connectionsMatched: number;
+  readonly connectionsTotal: number;
+  readonly usages: readonly UsageReport[];
   readonly tunnels: readonly object[];
 }
 

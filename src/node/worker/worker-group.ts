@@ -20,6 +20,7 @@ import { WORKER_REPORT_TIMEOUT_MS } from '../limits.ts';
 import { EMPTY_SNAPSHOT, type MeshSnapshot } from '../state/mesh-snapshot.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import { changeBetween } from '../state/snapshot-change.ts';
+import type { ConnectionFilter } from '../status/connections.ts';
 import type { PodIdentity } from '../workload/context.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';
 import type {
@@ -134,8 +135,10 @@ export class WorkerGroup {
   }
 
   /** One report of each worker; without those that did not answer in time, which the log names. */
-  async reports(): Promise<WorkerReport[]> {
-    const answers = await Promise.all(this.#workers.map((worker) => this.#report(worker)));
+  async reports(filter: ConnectionFilter, limit: number): Promise<WorkerReport[]> {
+    const answers = await Promise.all(
+      this.#workers.map((worker) => this.#report(worker, { filter, limit })),
+    );
     return answers.filter((answer) => answer !== undefined);
   }
 
@@ -156,7 +159,10 @@ export class WorkerGroup {
     return { principal, identity, expiresAt: status?.notAfter };
   }
 
-  #report(worker: Worker): Promise<WorkerReport | undefined> {
+  #report(
+    worker: Worker,
+    wanted: { filter: ConnectionFilter; limit: number },
+  ): Promise<WorkerReport | undefined> {
     const id = this.#nextReport++;
     return new Promise((resolve) => {
       const timer = this.#deps.clock.after(WORKER_REPORT_TIMEOUT_MS, () => {
@@ -171,7 +177,7 @@ export class WorkerGroup {
         this.#reports.delete(id);
         resolve(report);
       });
-      const message: ToWorker = { kind: 'report', id };
+      const message: ToWorker = { kind: 'report', id, ...wanted };
       worker.postMessage(message);
     });
   }

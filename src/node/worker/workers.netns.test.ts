@@ -89,11 +89,11 @@ describe.skipIf(skip)('a pair of captured pods with two data workers', () => {
     return echoed.promise;
   }
 
-  const reports = async () => (await node.assembly.context.workers?.reports()) ?? [];
+  const reports = async () => (await node.assembly.context.workers?.reports({}, 100)) ?? [];
 
   test('connections spread over all threads, and the metrics of all add up', async () => {
     const open = await Promise.all(Array.from({ length: CONNECTIONS }, echo));
-    const counts = (await reports()).map(({ connections }) => connections.length);
+    const counts = (await reports()).map(({ connectionsTotal }) => connectionsTotal);
     const own = node.assembly.context.telemetry.live.size;
     expect(counts).toHaveLength(WORKERS);
     for (const count of [own, ...counts]) expect(count).toBeGreaterThan(0);

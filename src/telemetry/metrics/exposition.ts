@@ -8,15 +8,14 @@ export function renderLabels(names: readonly string[], values: readonly string[]
   return `{${pairs.join(',')}}`;
 }
 
-export function renderFamily(family: Family<SeriesState>): string {
-  if (family.series.size === 0) return '';
-  let text = `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`;
+export function* renderFamily(family: Family<SeriesState>): Iterable<string> {
+  if (family.series.size === 0) return;
+  yield `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`;
   for (const series of family.series.values()) {
-    if (series instanceof Histogram) text += renderHistogram(family.name, series);
+    if (series instanceof Histogram) yield renderHistogram(family.name, series);
     else
-      text += `${family.name}${series.labels} ${(series as SeriesState & { value: number }).value}\n`;
+      yield `${family.name}${series.labels} ${(series as SeriesState & { value: number }).value}\n`;
   }
-  return text;
 }
 
 function renderHistogram(name: string, series: Histogram): string {

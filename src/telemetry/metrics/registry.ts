@@ -147,19 +147,23 @@ export class MetricRegistry {
 
   /** Prometheus text exposition format 0.0.4; `others` are the samples of this process's other threads. */
   expose(others: readonly MetricSample[] = []): string {
+    return [...this.exposeParts(others)].join('');
+  }
+
+  /** The same, a series at a time: the reader decides how much of it one turn renders. */
+  *exposeParts(others: readonly MetricSample[] = []): Iterable<string> {
     for (const collect of this.#collectors) collect();
     const byName = Map.groupBy(others, ({ name }) => name);
-    let text = '';
     let overflowed = '';
     for (const family of this.#families.values()) {
       const added = byName.get(family.name);
-      text += renderFamily(added === undefined ? family : family.plus(added));
+      yield* renderFamily(added === undefined ? family : family.plus(added));
       if (family.overflows > 0) {
         overflowed += `tulle_metric_overflows_total{metric="${family.name}"} ${family.overflows}\n`;
       }
     }
-    if (overflowed === '') return text;
-    return `${text}# HELP tulle_metric_overflows_total Series refused because a metric had too many.\n# TYPE tulle_metric_overflows_total counter\n${overflowed}`;
+    if (overflowed === '') return;
+    yield `# HELP tulle_metric_overflows_total Series refused because a metric had too many.\n# TYPE tulle_metric_overflows_total counter\n${overflowed}`;
   }
 
   #add<S extends SeriesState>(family: Family<S>): Family<S> {
