@@ -10,6 +10,7 @@ import {
 } from '#wire/dns/message.ts';
 import { completeService } from '../config/static-file.ts';
 import { encodeAnswer, encodeError, type LocalAnswer } from './answer.ts';
+import { READ_ADDITIONALS_MAX, READ_QUERY_BYTES_MAX } from './limits.ts';
 
 const service = completeService({ name: 'product', namespace: 'shop' });
 const answer = (addresses: string[], alias?: string): LocalAnswer => ({
@@ -99,6 +100,38 @@ describe('encodeAnswer', () => {
     const bytes = Uint8Array.from([...query(), 1]);
     expect(read(encodeAnswer(bytes, answer(['198.19.0.1']), 'udp')).rcode).toBe(RCODE.formatError);
   });
+});
+
+describe('what no resolver asks', () => {
+  const counted = (bytes: Uint8Array, at: number, count: number) => bytes.with(at, count);
+  const additional = [0, 0, 16, 0, 1, 0, 0, 0, 0, 0, 0];
+  const more = (count: number) =>
+    counted(Uint8Array.from([...query(), ...new Array(count).fill(additional).flat()]), 11, count);
+  const rows: [title: string, bytes: Uint8Array, rcode: number][] = [
+    [
+      'an answer in it',
+      counted(Uint8Array.from([...query(), ...additional]), 7, 1),
+      RCODE.formatError,
+    ],
+    [
+      'an authority in it',
+      counted(Uint8Array.from([...query(), ...additional]), 9, 1),
+      RCODE.formatError,
+    ],
+    [`${READ_ADDITIONALS_MAX} additionals`, more(READ_ADDITIONALS_MAX), RCODE.noError],
+    [`${READ_ADDITIONALS_MAX + 1} additionals`, more(READ_ADDITIONALS_MAX + 1), RCODE.formatError],
+    [
+      'a size beyond all use',
+      Uint8Array.from([...more(1), ...new Array(READ_QUERY_BYTES_MAX)]),
+      RCODE.formatError,
+    ],
+  ];
+  for (const [title, bytes, rcode] of rows) {
+    test(`${title}: ${rcode}, without a look at the rest`, () => {
+      expect(read(encodeAnswer(bytes, answer(['198.19.0.1']), 'udp')).rcode).toBe(rcode);
+      expect(read(encodeError(bytes, RCODE.serverFailure)).rcode).toBe(RCODE.serverFailure);
+    });
+  }
 });
 
 test('encodeError repeats question and EDNS, is not authoritative, and never throws', () => {

@@ -10,8 +10,8 @@ import {
   type RecordValue,
   type ResourceRecord,
 } from '#wire/dns/message.ts';
-import { bareRefusal } from '#wire/dns/query.ts';
-import { LOCAL_TTL_SECONDS } from './limits.ts';
+import { bareRefusal, HEADER_BYTES } from '#wire/dns/query.ts';
+import { LOCAL_TTL_SECONDS, READ_ADDITIONALS_MAX, READ_QUERY_BYTES_MAX } from './limits.ts';
 
 export type DnsProtocol = 'udp' | 'tcp';
 
@@ -27,8 +27,8 @@ export function encodeAnswer(
   { alias, addresses }: LocalAnswer,
   protocol: DnsProtocol,
 ): Uint8Array {
-  const asked = decodeMessage(query);
-  if (typeof asked === 'number') return bareRefusal(query, RCODE.formatError);
+  const asked = readQuery(query);
+  if (asked === undefined) return bareRefusal(query, RCODE.formatError);
   // RFC 6891 §6.1.3: only version 0 is known.
   if ((asked.edns?.version ?? 0) > 0) return encodeError(query, RCODE.badVersion);
   const [question] = asked.questions;
@@ -45,9 +45,21 @@ export function encodeAnswer(
 
 /** The question comes back with a code, as far as it can be read. */
 export function encodeError(query: Uint8Array, rcode: number): Uint8Array {
-  const asked = decodeMessage(query);
-  if (typeof asked === 'number') return bareRefusal(query, rcode);
+  const asked = readQuery(query);
+  if (asked === undefined) return bareRefusal(query, rcode);
   return encodeMessage(emptyAnswer(asked, rcode, false), TCP_MESSAGE_BYTES_MAX);
+}
+
+/** Undefined for what no resolver asks: reading it whole would be work that a hostile pod can order. */
+function readQuery(query: Uint8Array): DnsMessage | undefined {
+  if (query.length < HEADER_BYTES || query.length > READ_QUERY_BYTES_MAX) return undefined;
+  // RFC 1035 §4.1.1: counts of answers, authorities and additionals.
+  const [answers, authorities, additionals] = [6, 8, 10].map(
+    (at) => (query[at] << 8) | query[at + 1],
+  );
+  if (answers + authorities > 0 || additionals > READ_ADDITIONALS_MAX) return undefined;
+  const message = decodeMessage(query);
+  return typeof message === 'number' ? undefined : message;
 }
 
 function emptyAnswer(asked: DnsMessage, rcode: number, authoritative: boolean): DnsMessage {

@@ -3,6 +3,11 @@
 /** As ztunnel (src/dns/server.rs): short enough for a service that moves, long enough to spare the asking. */
 export const LOCAL_TTL_SECONDS = 30;
 
+/** A query that the mesh answers itself: a name of 255 bytes with EDNS, cookies and padding (RFC 8467) has a third of it. */
+export const READ_QUERY_BYTES_MAX = 4096;
+/** OPT and a signature; a few more do no harm. */
+export const READ_ADDITIONALS_MAX = 4;
+
 /** Queries of one pod that wait for an upstream or for discovery. A resolver has two a thread; an app with 128 threads
  * that all look up at once still fits. Each holds up to three descriptors. */
 export const PENDING_QUERIES_PER_POD_MAX = 256;

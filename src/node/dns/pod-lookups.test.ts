@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
 import { silentLogger } from '#base/log.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { NetworkNamespace } from '#net/network.ts';
@@ -12,6 +13,7 @@ import { WORKLOAD_WAIT_MS } from '../limits.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { MeshState } from '../state/mesh-state.ts';
 import { Meter } from '../usage/meter.ts';
+import type { DnsProtocol } from './answer.ts';
 import { DEFAULT_DNS_SETTINGS } from './decide.ts';
 import { DnsMetrics } from './dns-metrics.ts';
 import { UPSTREAM_DEADLINE_MS } from './limits.ts';
@@ -75,7 +77,7 @@ function rig({ known = true, podMax = 9, allMax = 9, nameservers = ['198.18.0.1'
       },
     );
   const meters = () => [own.current, all.current];
-  return { ...upstreams, clock, state, ask, replies, meters, refused, done: () => done };
+  return { ...upstreams, clock, state, lookups, ask, replies, meters, refused, done: () => done };
 }
 
 describe('PodLookups', () => {
@@ -160,6 +162,38 @@ describe('PodLookups', () => {
       expect([replies.length, done(), ...meters()]).toEqual([0, 0, 0, 0]);
       expect(datagrams.every(({ closed }) => closed)).toBe(true);
     }
+  });
+
+  test('no bytes make it throw, answer twice or keep a place', () => {
+    const valid = encodeMessage(queryFor(1, 'product.shop.svc.cluster.local', TYPE.A), 512);
+    const bent = fc
+      .tuple(
+        fc.array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { maxLength: 4 }),
+        fc.uint8Array(),
+      )
+      .map(([changes, tail]) => {
+        const bytes = Uint8Array.from([...valid, ...tail]);
+        for (const [at, value] of changes) bytes[at] = value;
+        return bytes;
+      });
+    const protocols = fc.constantFrom<DnsProtocol>('udp', 'tcp');
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.uint8Array({ maxLength: 80 }), bent),
+        protocols,
+        (query, protocol) => {
+          const { lookups, meters, clock } = rig();
+          let replies = 0;
+          const waiting = lookups.handle(
+            { query, protocol, server: () => NAMED },
+            { onReply: () => replies++, onDone: () => undefined },
+          );
+          if (waiting === undefined) expect(replies).toBe(query.length < 12 ? 0 : 1);
+          clock.advance(UPSTREAM_DEADLINE_MS);
+          expect([replies, ...meters()]).toEqual([query.length < 12 ? 0 : 1, 0, 0]);
+        },
+      ),
+    );
   });
 
   test('a server that cannot be asked at all is SERVFAIL before it returns', () => {
