@@ -77,3 +77,7 @@ export const CONNECTIONS_SHOWN = 1000;
 export const CONNECTIONS_SHOWN_MAX = 100_000;
 /** Characters of an admin answer that are rendered in one turn of the loop: about 0.1 ms. */
 export const ANSWER_PIECE_CHARS = 32 * 1024;
+/** What an outside proxy may take to say hello or to answer (istio cni/pkg/nodeagent/ztunnelserver.go). */
+export const ZDS_ANSWER_TIMEOUT_MS = 5_000;
+/** Proxies on the CNI socket: one, and those that drain while it is upgraded. */
+export const ZDS_PROXIES_MAX = 8;

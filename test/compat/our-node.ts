@@ -9,9 +9,10 @@ import { createSvidStore } from '#identity/svid/svid-store.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 import { assembleNode } from '#node/assemble.ts';
 import { followXds, NODE_RESOURCE_TYPES } from '#node/state/xds-source.ts';
+import type { NodeContext } from '#node/workload/context.ts';
 import { WorkloadProxy } from '#node/workload/workload-proxy.ts';
 import { grpcTransport } from '#xds/client/grpc-transport.ts';
-import { startXdsClient, type XdsClient } from '#xds/client/xds-client.ts';
+import { startXdsClient } from '#xds/client/xds-client.ts';
 
 export interface OurNodeOptions {
   port: number;
@@ -24,7 +25,7 @@ export interface OurNodeOptions {
 }
 
 export interface OurNode {
-  readonly xds: XdsClient;
+  readonly context: NodeContext;
   /** The access log so far. */
   readonly output: () => string;
   ready(): Promise<void>;
@@ -77,7 +78,7 @@ export function startOurNode(options: OurNodeOptions): OurNode {
   const proxy = new WorkloadProxy(assembly.context, pod, { listenAddress: '::' });
   proxy.start();
   return {
-    xds,
+    context: assembly.context,
     output() {
       assembly.accessLog.flush();
       return output;

@@ -3,83 +3,36 @@
  * for a connection to end. Runs when the variable ZTUNNEL names a ztunnel binary; needs root.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { until } from '#test/support/apiserver.ts';
-import { missingFor } from '#test/support/lab.ts';
-import {
-  type Apps,
-  BULK_BYTES,
-  dial,
-  PORTS,
-  pour,
-  relayInto,
-  type Seen,
-  startApps,
-} from './apps.ts';
-import { type ControlRig, startControlRig } from './control-rig.ts';
-import { type OurNode, startOurNode } from './our-node.ts';
-import { makePodPair, type Pod, type PodPair } from './pod-pair.ts';
-import { lineWith, startZtunnel, type ZtunnelProcess } from './ztunnel-process.ts';
-
-const binary = process.env.ZTUNNEL ?? '';
-// Not a failure in CI: the binary is another project's and is never fetched here.
-const missing =
-  binary === '' ? 'ZTUNNEL names no ztunnel binary' : missingFor({ programs: ['ip'], root: true });
-if (missing !== undefined) console.error(`SKIPPED: tests against an outside ztunnel (${missing})`);
-
-const ZTUNNEL_POD = {
-  namespace: 'istio-system',
-  name: 'ztunnel-1',
-  serviceAccount: 'ztunnel',
-  ip: '198.18.0.9',
-  node: 'node1',
-};
-const spiffe = (account: string) => `spiffe://cluster.local/ns/shop/sa/${account}`;
+import { BULK_BYTES, dial, PORTS, pour, relayInto, type Seen } from './apps.ts';
+import type { ControlRig } from './control-rig.ts';
+import { type MeshRig, type Name, spiffe, startMeshRig, VIPS } from './mesh-rig.ts';
+import type { OurNode } from './our-node.ts';
+import type { PodPair } from './pod-pair.ts';
+import { binary, lineWith, missing, startZtunnel, type ZtunnelProcess } from './ztunnel-process.ts';
 
 describe.skipIf(missing !== undefined)(`an outside ztunnel${missing ? `: ${missing}` : ''}`, () => {
-  let pair: PodPair;
+  let mesh: MeshRig;
   let rig: ControlRig;
+  let pair: PodPair;
   let ours: OurNode;
+  let apps: MeshRig['apps'];
   let theirs: ZtunnelProcess;
-  let directory: string;
-  let apps: { web: Apps; product: Apps };
-  const VIPS = { web: '198.19.0.21', product: '198.19.0.22' };
 
-  async function addService(name: 'web' | 'product', ip: string): Promise<void> {
-    const ports = Object.entries(PORTS).map(([key, port]) => ({ name: `tcp-${key}`, port }));
-    await rig.create('/api/v1/namespaces/shop/services', {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name },
-      spec: { clusterIP: VIPS[name], selector: { app: name }, ports },
-    });
-    await rig.create('/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices', {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { name: `${name}-1`, labels: { 'kubernetes.io/service-name': name } },
-      addressType: 'IPv4',
-      ports,
-      endpoints: [
-        {
-          addresses: [ip],
-          conditions: { ready: true },
-          targetRef: { kind: 'Pod', namespace: 'shop', name },
-        },
-      ],
-    });
-  }
-
-  function ztunnelIn(pod: Pod, token: string) {
-    return startZtunnel({
+  beforeAll(async () => {
+    mesh = await startMeshRig(242);
+    ({ rig, pair, ours, apps } = mesh);
+    const { product } = pair;
+    redirectOnce(product.path, DEFAULT_RULES);
+    relayInto(product.namespace, 15012, rig.control.ports.discovery);
+    theirs = await startZtunnel({
       binary,
-      netns: pod.netns,
-      directory,
+      netns: product.netns,
+      directory: mesh.directory,
       rootPem: rig.rootPem,
-      token,
+      token: await rig.token({ namespace: 'shop', name: 'product', serviceAccount: 'product' }),
       environment: {
         PROXY_MODE: 'dedicated',
         PROXY_WORKLOAD_INFO: 'shop/product/product',
@@ -87,69 +40,18 @@ describe.skipIf(missing !== undefined)(`an outside ztunnel${missing ? `: ${missi
         POD_NAME: 'product',
         POD_NAMESPACE: 'shop',
         SERVICE_ACCOUNT: 'product',
-        INSTANCE_IP: pod.ip,
+        INSTANCE_IP: product.ip,
       },
     });
-  }
-
-  beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'tulle-ztunnel-'));
-    pair = makePodPair(242);
-    rig = await startControlRig(['shop']);
-    const { web, product } = pair;
-    const pod = (name: 'web' | 'product', node: string, { ip, ip6 }: Pod) => ({
-      namespace: 'shop',
-      name,
-      serviceAccount: name,
-      node,
-      ip,
-      ip6,
-      labels: { app: name },
-      captured: true,
-    });
-    await rig.addPod(ZTUNNEL_POD);
-    await rig.addPod(pod('web', 'node1', web));
-    await rig.addPod(pod('product', 'node2', product));
-    await addService('web', web.ip);
-    await addService('product', product.ip);
-    for (const { path } of [web, product]) redirectOnce(path, DEFAULT_RULES);
-    apps = { web: startApps(web.namespace), product: startApps(product.namespace) };
-    relayInto(product.namespace, 15012, rig.control.ports.discovery);
-    ours = startOurNode({
-      port: rig.control.ports.discovery,
-      directory,
-      rootPem: rig.rootPem,
-      token: await rig.token(ZTUNNEL_POD),
-      node: 'node1',
-      nodePod: ZTUNNEL_POD,
-      pod: { namespace: 'shop', name: 'web', serviceAccount: 'web', netns: web.namespace },
-    });
-    const token = await rig.token({
-      namespace: 'shop',
-      name: 'product',
-      serviceAccount: 'product',
-    });
-    theirs = await ztunnelIn(product, token);
     await ours.ready();
-    await Promise.race([
-      lineWith(theirs.output, 'marking server ready'),
-      theirs.exited.then(() => {
-        throw new Error(theirs.output());
-      }),
-    ]);
+    await theirs.ready();
   }, 60_000);
 
   afterAll(async () => {
-    ours?.stop();
     await theirs?.stop();
-    apps?.web.stop();
-    apps?.product.stop();
-    await rig?.stop();
-    pair?.[Symbol.dispose]();
-    rmSync(directory, { recursive: true, force: true });
+    await mesh?.stop();
   });
 
-  type Name = 'web' | 'product';
   const other = (name: Name): Name => (name === 'web' ? 'product' : 'web');
   /** What the proxy of a pod printed. */
   const logOf = (name: Name) => (name === 'web' ? ours.output : theirs.output);

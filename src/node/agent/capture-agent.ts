@@ -9,10 +9,11 @@ import { Redirection } from '#redirect/redirection.ts';
 import type { RuleOptions } from '#redirect/rules.ts';
 import { CAPTURE_RETRY_CAP_MS, CAPTURE_RETRY_INITIAL_MS } from '../limits.ts';
 import type { NodeContext } from '../workload/context.ts';
-import type { WorkloadProxy } from '../workload/workload-proxy.ts';
+import { WorkloadProxy } from '../workload/workload-proxy.ts';
 import {
   CAPTURE_TIMES,
   CapturedPod,
+  type CapturedPodDeps,
   type CaptureRequest,
   type CaptureTimes,
   type RedirectionReport,
@@ -27,6 +28,8 @@ export interface CaptureOptions {
   times?: CaptureTimes;
   /** Where the kubelet is; undefined: where this process is. */
   node?: NetworkNamespace;
+  /** Who serves the pods; undefined: this process. */
+  listeners?: CapturedPodDeps['listeners'];
 }
 
 export class CaptureAgent {
@@ -34,6 +37,7 @@ export class CaptureAgent {
   readonly #hooks: CaptureHooks;
   readonly #times: CaptureTimes;
   readonly #probes: ProbeExemptions;
+  readonly #listeners: CapturedPodDeps['listeners'];
   readonly #pods = new Map<string, CapturedPod>();
   /** Pods that should be captured; a retry stops when its pod is no longer here. */
   readonly #wanted = new Map<string, CaptureRequest>();
@@ -43,11 +47,14 @@ export class CaptureAgent {
     this.#hooks = hooks;
     this.#times = options.times ?? CAPTURE_TIMES;
     this.#probes = new ProbeExemptions(options.node);
+    this.#listeners = options.listeners ?? ((pod, proxy) => new WorkloadProxy(context, pod, proxy));
   }
 
-  /** Those of pods that are leaving, too: connections run through them. */
+  /** Our own; those of pods that are leaving, too: connections run through them. */
   get proxies(): readonly WorkloadProxy[] {
-    return [...this.#pods.values()].map(({ proxy }) => proxy);
+    return [...this.#pods.values()].flatMap(({ proxy }) =>
+      proxy instanceof WorkloadProxy ? proxy : [],
+    );
   }
 
   /** A pod whose capture is asked for and not complete; undefined when there is none. */
@@ -106,6 +113,7 @@ export class CaptureAgent {
         context: this.#context,
         probes: this.#probes,
         times: this.#times,
+        listeners: this.#listeners,
         onReport: ({ report, request: of }) => this.#hooks.report(of, report),
         onGone: () => this.#drop(pod),
       },
@@ -179,7 +187,7 @@ export class CaptureAgent {
     pod.forget();
     this.#forgetProbes(pod);
     const { principal } = pod.proxy;
-    const shared = this.proxies.some((other) => other.principal === principal);
+    const shared = [...this.#pods.values()].some((other) => other.proxy.principal === principal);
     if (!shared) this.#context.identities.forget(principal);
   }
 

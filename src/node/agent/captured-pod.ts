@@ -31,8 +31,9 @@ import {
   UNENROL_DRAIN_MS,
   UNENROL_SETTLE_MS,
 } from '../limits.ts';
-import type { NodeContext } from '../workload/context.ts';
-import { type ProxyOptions, WorkloadProxy } from '../workload/workload-proxy.ts';
+import type { NodeContext, PodIdentity } from '../workload/context.ts';
+import type { ProxyOptions } from '../workload/workload-proxy.ts';
+import type { PodListeners } from './pod-listeners.ts';
 
 export interface CaptureRequest {
   readonly uid: string;
@@ -64,6 +65,8 @@ export interface CapturedPodDeps {
   context: NodeContext;
   probes: ProbeExemptions;
   times: CaptureTimes;
+  /** Who serves the pod. */
+  listeners(pod: PodIdentity, options: ProxyOptions): PodListeners;
   /** `pod.report` has changed. */
   onReport(pod: CapturedPod): void;
   /** Every rule is out and nothing runs any more. */
@@ -74,7 +77,7 @@ export type CaptureState = 'waiting' | 'pending' | 'captured' | 'leaving' | 'gon
 
 export class CapturedPod implements Watched {
   readonly name: string;
-  readonly proxy: WorkloadProxy;
+  readonly proxy: PodListeners;
   readonly #deps: CapturedPodDeps;
   readonly #netns: NetworkNamespace;
   readonly #redirection: Redirection;
@@ -93,11 +96,7 @@ export class CapturedPod implements Watched {
     this.name = `${request.namespace}/${request.name}`;
     this.#netns = openPodNamespace(request);
     this.#redirection = new Redirection(this.#netns);
-    this.proxy = new WorkloadProxy(
-      deps.context,
-      { ...request, netns: this.#netns },
-      optionsFor(request),
-    );
+    this.proxy = deps.listeners({ ...request, netns: this.#netns }, optionsFor(request));
     try {
       this.proxy.start();
       // Rules that are there already are those of a proxy before us: the pod was captured all the time.

@@ -7,22 +7,33 @@ import { startReconciler } from '#redirect/reconcile.ts';
 import type { Assembly } from '../assemble.ts';
 import type { NodeOptions } from '../config/options.ts';
 import { NODE_ERRORS } from '../errors.ts';
+import { OutsideListeners } from '../inpod/outside-listeners.ts';
+import { ZdsServer } from '../inpod/zds-server.ts';
 import type { NodePods } from '../node-pods.ts';
 import { CaptureAgent } from './capture-agent.ts';
 import { PodWatch } from './pod-watch.ts';
 import { RedirectionReports } from './reports.ts';
 
 export function startCapture(
-  options: Pick<NodeOptions, 'nodeName' | 'netnsDir' | 'dnsCapture'>,
+  options: Pick<NodeOptions, 'nodeName' | 'netnsDir' | 'dnsCapture' | 'ztunnelSocket'>,
   { context, registry }: Assembly,
   log: Logger,
 ): NodePods {
   const { clock, random } = context;
   const client = new RestClient({ fetch: fetch as Fetch }, connectionOf(process.env));
   const reports = new RedirectionReports({ client, clock, random, log: log.child('reports') });
-  const agent = new CaptureAgent(context, {
-    report: (request, value) => reports.set(request, value),
-  });
+  const { ztunnelSocket } = options;
+  const outside =
+    ztunnelSocket === undefined
+      ? undefined
+      : new ZdsServer({ clock, log: log.child('zds') }, ztunnelSocket);
+  const agent = new CaptureAgent(
+    context,
+    { report: (request, value) => reports.set(request, value) },
+    outside && {
+      listeners: (pod) => new OutsideListeners(outside, pod, context.trustDomain),
+    },
+  );
   const deps = { client, clock, random, log: log.child('pods') };
   const watch = new PodWatch(deps, { agent, reports }, options);
   const repairs = registry.counter({
@@ -40,6 +51,8 @@ export function startCapture(
     stopReconciler();
     watch.stop();
     reports.stop();
+    // First: an outside proxy is not told that the pods went, because they did not.
+    outside?.stop();
     agent.stop('the proxy is shutting down');
   };
   return {

@@ -17,6 +17,8 @@ export interface NodeOptions {
   cniSocket: string;
   /** Where an outside CNI agent listens that captures the pods (ZDS); undefined: we capture them. */
   inpodSocket: string | undefined;
+  /** Where outside ztunnels are told of the pods that we capture (ZDS); undefined: we serve them. */
+  ztunnelSocket: string | undefined;
   xdsAddress: string;
   trustDomain: string;
   clusterId: string;
@@ -52,6 +54,7 @@ const FLAGS = {
   'netns-dir': { type: 'string' },
   'cni-socket': { type: 'string' },
   'inpod-uds': { type: 'string' },
+  'ztunnel-uds-address': { type: 'string' },
   'xds-address': { type: 'string' },
   'trust-domain': { type: 'string' },
   'cluster-id': { type: 'string' },
@@ -101,6 +104,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     nodeName,
     netnsDir: values['netns-dir'] ?? '/run/netns',
     cniSocket: values['cni-socket'] ?? `/run/tulle/${nodeName}/cni.sock`,
+    ztunnelSocket: values['ztunnel-uds-address'] ?? env.ZTUNNEL_UDS_ADDRESS,
     inpodSocket: values['inpod-uds'] ?? env.INPOD_UDS,
     xdsAddress: address.replace(/^https:\/\//, ''),
     trustDomain: values['trust-domain'] ?? env.TRUST_DOMAIN ?? DEFAULT_TRUST_DOMAIN,
