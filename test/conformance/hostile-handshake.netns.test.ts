@@ -1,5 +1,8 @@
 /** Peers that do not get as far as a tunnel on a pod's 15008: bad certificates, wrong protocols, garbage, other requests. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { HBONE_PORT } from '#hbone/limits.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import type { TlsConnectOptions } from '#net/network.ts';
@@ -102,6 +105,23 @@ describe.skipIf(skip !== undefined)('on 15008', () => {
     await until(() => lines().length > 0);
     expect(lines()).toHaveLength(1);
     expect(lines()[0]).toContain('UNSUPPORTED_PROTOCOL');
+  });
+
+  test('no client gets a session to come back with: it would not be verified again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tulle-session-'));
+    const files = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+    writeFileSync(files.cert, rig.mallory.certificateChain);
+    writeFileSync(files.key, rig.mallory.privateKey);
+    const client = ['openssl', 's_client', '-alpn', 'h2', '-ign_eof', '-cert', files.cert];
+    const target = ['-key', files.key, '-connect', `${SERVER_IP}:${HBONE_PORT}`];
+    const inPod = ['nsenter', `--net=${rig.pair.serverPath}`];
+    // What it sends makes the server answer and close: tickets would have come before.
+    const { stdout } = await run([...inPod, ...client, ...target], { input: 'x'.repeat(24) });
+    rmSync(folder, { recursive: true });
+    const heard = ['New, TLSv1.3', 'New Session Ticket arrived'].map((each) =>
+      stdout.includes(each),
+    );
+    expect(heard).toEqual([true, false]);
   });
 
   const garbage: { title: string; bytes: string; log: string }[] = [

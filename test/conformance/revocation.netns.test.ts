@@ -70,6 +70,9 @@ describe.skipIf(skip)('revocation', () => {
     }
     expect(metric('destination')).toHaveLength(1);
 
+    const rejections = 'istio_crl_policy_rejections_total{reporter="destination"}';
+    expect(rig.node.assembly.registry.expose()).toContain(`${rejections} 1\n`);
+
     const before = failed().length;
     const again = await rig.tls().catch(() => undefined);
     if (again !== undefined) await until(() => again.closed !== undefined);

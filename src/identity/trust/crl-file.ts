@@ -29,13 +29,21 @@ export interface RevocationStatus {
   readonly lastError: string | undefined;
 }
 
-export function followCrlFile(path: string, deps: { clock: Clock; log: Logger }): Revocations {
+export interface CrlFileDeps {
+  clock: Clock;
+  log: Logger;
+  /** Each time that a chain is judged revoked. */
+  onRevoked?: (side: 'downstream' | 'upstream') => void;
+}
+
+export function followCrlFile(path: string, deps: CrlFileDeps): Revocations {
   return new CrlFile(path, deps);
 }
 
 class CrlFile implements Revocations {
   readonly #path: string;
   readonly #log: Logger;
+  readonly #onRevoked: CrlFileDeps['onRevoked'];
   readonly #timer;
   readonly #callbacks = new Set<() => void>();
   #lists: readonly RevocationList[] = [];
@@ -43,15 +51,18 @@ class CrlFile implements Revocations {
   #seen = '';
   #failure: string | undefined = undefined;
 
-  constructor(path: string, deps: { clock: Clock; log: Logger }) {
+  constructor(path: string, deps: CrlFileDeps) {
     this.#path = path;
     this.#log = deps.log;
+    this.#onRevoked = deps.onRevoked;
     this.#poll();
     this.#timer = deps.clock.every(CRL_POLL_MS, () => this.#poll());
   }
 
   judge(chain: readonly Uint8Array[], side: 'downstream' | 'upstream'): MeshError | undefined {
-    return revocationOf(chain, this.#lists, side);
+    const error = revocationOf(chain, this.#lists, side);
+    if (error !== undefined) this.#onRevoked?.(side);
+    return error;
   }
 
   onChange(callback: () => void): Disposer {

@@ -36,6 +36,11 @@ interface BunListener {
 
 /** RFC 8446 version number, as Bun's `minVersion` wants it. */
 const TLS_1_3 = 0x0304;
+/**
+ * SSL_OP_NO_TICKET, as OpenSSL and BoringSSL number it. A resumed session is not verified again: with tickets a client could
+ * come back with a certificate that has expired since.
+ */
+const NO_TICKET = 0x4000;
 
 export class BunNetwork implements Network {
   readonly #clock: Clock;
@@ -159,6 +164,7 @@ export class BunNetwork implements Network {
         requestCert: options.clientCertificate !== 'none',
         rejectUnauthorized: options.clientCertificate === 'require',
         minVersion: TLS_1_3,
+        secureOptions: NO_TICKET,
         ALPNProtocols: encodeAlpn(options.alpn),
       },
       socket: {

@@ -73,6 +73,7 @@ function statusOf(
       notBefore: timeOf(notBefore),
       notAfter: timeOf(notAfter),
     })),
+    revocation: context.revocations?.status(),
     tunnels: [...context.pool.status(), ...reports.flatMap(({ tunnels }) => tunnels)],
     connections: reports.reduce(
       (sum, { connectionsTotal }) => sum + connectionsTotal,

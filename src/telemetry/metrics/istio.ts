@@ -187,6 +187,15 @@ export function httpMetrics(registry: MetricRegistry): HttpMetrics {
   };
 }
 
+/** Connections refused or closed because the peer's certificate is revoked, by who reports them. */
+export function crlRejections(registry: MetricRegistry): Family<Counter> {
+  return registry.counter({
+    name: 'istio_crl_policy_rejections_total',
+    help: 'Connections refused or closed because a revocation list names the certificate of the peer.',
+    labels: ['reporter'],
+  });
+}
+
 /** `istio_build`: which build of which component answers here. */
 export function exposeBuild(registry: MetricRegistry, build: { component: string; tag: string }) {
   const family = registry.gauge({
