@@ -53,12 +53,15 @@ export class CapturedPair implements AsyncDisposable {
     return pair;
   }
 
+  get meshFile(): string {
+    return joinPath(this.#directory, 'mesh.json');
+  }
+
   /** The proxy of both pods; resolves when it is ready. */
   async startNode(environment: Record<string, string> = {}): Promise<Program> {
     const ports = ['admin', 'metrics', 'readiness'].flatMap((name) => [`--${name}-port`, '0']);
-    const file = joinPath(this.#directory, 'mesh.json');
     const main = joinPath(ROOT, 'src/cli/main.ts');
-    const words = [process.execPath, main, 'role', 'node', '--static', file, ...ports];
+    const words = [process.execPath, main, 'role', 'node', '--static', this.meshFile, ...ports];
     const node = this.start(words, environment);
     await node.says('ready admin=');
     return node;
@@ -158,6 +161,6 @@ export class CapturedPair implements AsyncDisposable {
       ],
       pods: [await pod('web', this.client.path), await pod('product', this.server.path)],
     };
-    writeFileSync(joinPath(this.#directory, 'mesh.json'), JSON.stringify(mesh));
+    writeFileSync(this.meshFile, JSON.stringify(mesh));
   }
 }
