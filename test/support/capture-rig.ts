@@ -23,6 +23,7 @@ const TRUST_DOMAIN = 'cluster.local';
 const NAMESPACE = 'shop';
 const GATEWAY_IPV4 = '198.18.255.254';
 const GATEWAY_IPV6 = '2001:2::ffff:1';
+const PUSH_DELAY_MS = 10;
 const PRINCIPAL = formatPrincipal({
   trustDomain: TRUST_DOMAIN,
   namespace: NAMESPACE,
@@ -45,6 +46,8 @@ export class RigPod implements Disposable {
   readonly ipv6: string;
   /** Every value that was reported, in order. */
   readonly reports: RedirectionReport[] = [];
+  /** The other proxies have heard that it is captured. */
+  announced = false;
 
   constructor(index: number) {
     this.name = `pod-${index}`;
@@ -91,6 +94,7 @@ export class CaptureRig implements AsyncDisposable {
   readonly #onReport: RigOptions['onReport'];
   #authorizations: readonly Authorization[] = [];
   #delivers: boolean;
+  #publishing = false;
 
   static async start(options: RigOptions = {}): Promise<CaptureRig> {
     const authority = await createTestCa();
@@ -166,6 +170,7 @@ export class CaptureRig implements AsyncDisposable {
   publish(): void {
     if (!this.#delivers) return;
     const { state } = this.assembly.context;
+    for (const pod of this.#pods) pod.announced = pod.captured;
     const addresses = this.#pods.map(({ name, ipv4, ipv6, captured }) => ({
       kind: 'workload' as const,
       workload: completeWorkload(
@@ -201,8 +206,13 @@ export class CaptureRig implements AsyncDisposable {
   #reported(request: CaptureRequest, value: RedirectionReport): void {
     this.#pods.find(({ uid }) => uid === request.uid)?.reports.push(value);
     this.#onReport?.(request, value);
-    // As over a network: later, not within the call.
-    queueMicrotask(() => this.publish());
+    // As a control plane: a little later, once for all that changed meanwhile.
+    if (this.#publishing) return;
+    this.#publishing = true;
+    this.assembly.context.clock.after(PUSH_DELAY_MS, () => {
+      this.#publishing = false;
+      this.publish();
+    });
   }
 }
 

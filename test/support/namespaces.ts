@@ -39,13 +39,15 @@ export class TestNamespace implements Disposable {
     return ['nsenter', `--net=${this.path}`, ...words];
   }
 
-  /** Everything that redirection could leave: rules, policy routing of both families, every route. */
+  /**
+   * Everything that redirection could leave: rules, policy routing of both families, every route except those that
+   * the kernel keeps for its addresses, which for IPv6 come when it has time.
+   */
   listing(): string {
-    return this.run(
-      'sh',
-      '-c',
-      'nft list ruleset; for f in -4 -6; do ip $f rule; ip $f route show table all; done',
-    );
+    const script =
+      'nft list ruleset; for f in -4 -6; do ip $f rule; ip $f route show table all; done';
+    const lines = this.run('sh', '-c', script).split('\n');
+    return lines.filter((line) => !line.includes('proto kernel')).join('\n');
   }
 
   [Symbol.dispose](): void {

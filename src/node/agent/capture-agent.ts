@@ -18,6 +18,7 @@ import {
   type CaptureTimes,
   type RedirectionReport,
 } from './captured-pod.ts';
+import { Turns } from './turns.ts';
 
 export interface CaptureHooks {
   /** Says how far the capture of a pod is, each time that changes; not when the pod is gone. */
@@ -38,6 +39,7 @@ export class CaptureAgent {
   readonly #times: CaptureTimes;
   readonly #probes: ProbeExemptions;
   readonly #listeners: CapturedPodDeps['listeners'];
+  readonly #turns: Turns;
   readonly #pods = new Map<string, CapturedPod>();
   /** Pods that should be captured; a retry stops when its pod is no longer here. */
   readonly #wanted = new Map<string, CaptureRequest>();
@@ -45,6 +47,7 @@ export class CaptureAgent {
   constructor(context: NodeContext, hooks: CaptureHooks, options: CaptureOptions = {}) {
     this.#context = context;
     this.#hooks = hooks;
+    this.#turns = new Turns(context.clock);
     this.#times = options.times ?? CAPTURE_TIMES;
     this.#probes = new ProbeExemptions(options.node);
     this.#listeners = options.listeners ?? ((pod, proxy) => new WorkloadProxy(context, pod, proxy));
@@ -82,8 +85,7 @@ export class CaptureAgent {
 
   /** Captured, or on the way there. */
   has(uid: string): boolean {
-    const state = this.#pods.get(uid)?.state;
-    return state !== undefined && state !== 'leaving';
+    return this.#wanted.has(uid);
   }
 
   /** Nothing is known of the pod: neither captured nor leaving. */
@@ -102,6 +104,16 @@ export class CaptureAgent {
    */
   capture(request: CaptureRequest): void {
     this.#wanted.set(request.uid, request);
+    try {
+      this.#capture(request);
+    } catch (error) {
+      // Who asked hears of it and asks again.
+      if (this.#wanted.get(request.uid) === request) this.#wanted.delete(request.uid);
+      throw error;
+    }
+  }
+
+  #capture(request: CaptureRequest): void {
     const existing = this.#pods.get(request.uid);
     if (existing?.isIn(request.netnsPath)) {
       existing.update(request);
@@ -112,6 +124,7 @@ export class CaptureAgent {
       {
         context: this.#context,
         probes: this.#probes,
+        turns: this.#turns,
         times: this.#times,
         listeners: this.#listeners,
         onReport: ({ report, request: of }) => this.#hooks.report(of, report),
@@ -122,10 +135,11 @@ export class CaptureAgent {
     this.#pods.set(request.uid, pod);
   }
 
-  /** Other options for a pod that is captured already. */
+  /** Other options for a pod that is captured already, or will be. */
   update(uid: string, options: RuleOptions): void {
-    const pod = this.#pods.get(uid);
-    pod?.update({ ...pod.request, options });
+    const known = this.#wanted.get(uid);
+    if (known === undefined || JSON.stringify(known.options) === JSON.stringify(options)) return;
+    this.keepCapturing({ ...known, options });
   }
 
   /** Of a pod that left the mesh while no agent ran: its rules lead to nobody. */
@@ -141,25 +155,25 @@ export class CaptureAgent {
     this.#hooks.report(request, undefined);
   }
 
-  /** Tries until it works or the pod is no longer wanted. */
+  /** Tries until it works or the pod is no longer wanted; soon, not at once. */
   keepCapturing(request: CaptureRequest): void {
     const { clock, random, log } = this.#context;
     const backoff = new Backoff(random, {
       initialMs: CAPTURE_RETRY_INITIAL_MS,
       capMs: CAPTURE_RETRY_CAP_MS,
     });
+    this.#wanted.set(request.uid, request);
     const attempt = () => {
+      if (this.#wanted.get(request.uid) !== request) return;
       try {
-        this.capture(request);
+        this.#capture(request);
       } catch (error) {
         const pod = `${request.namespace}/${request.name}`;
         log.warn('pod not captured yet', { pod, error: messageOf(error) });
-        clock.after(backoff.nextDelayMs(), () => {
-          if (this.#wanted.get(request.uid) === request) attempt();
-        });
+        clock.after(backoff.nextDelayMs(), () => this.#turns.push(attempt));
       }
     };
-    attempt();
+    this.#turns.push(attempt);
   }
 
   /** The pod is gone, with its namespace and rules. */
@@ -172,11 +186,14 @@ export class CaptureAgent {
   /** The pod stays but leaves the mesh. */
   release(uid: string): void {
     this.#wanted.delete(uid);
-    this.#pods.get(uid)?.leave();
+    this.#turns.push(() => {
+      if (!this.#wanted.has(uid)) this.#pods.get(uid)?.leave();
+    });
   }
 
   stop(reason: string): void {
     this.#wanted.clear();
+    this.#turns.stop();
     for (const pod of this.#pods.values()) pod.stop(reason);
     this.#pods.clear();
     this.#probes.close();

@@ -14,7 +14,9 @@ const at = (address: string, port = PORT) => ({ address, port });
 
 async function captured(rig: CaptureRig, ...pods: RigPod[]): Promise<void> {
   for (const pod of pods) rig.agent.capture(pod.request());
-  await eventually('captured', async () => (pods.every((pod) => pod.captured) ? true : undefined));
+  await eventually('captured', async () =>
+    pods.every(({ announced }) => announced) ? true : undefined,
+  );
 }
 
 /** Lines of the access log in one direction, once there is one. */
@@ -128,7 +130,7 @@ describe.skipIf(skip)('a captured pod', () => {
     using app = serveApp(server.namespace.handle, PORT);
     await captured(rig, server);
     rig.agent.capture(host.request({ guestDevices: ['vnet0'] }));
-    await eventually('captured', async () => (host.captured ? true : undefined));
+    await eventually('captured', async () => (host.announced ? true : undefined));
     // The proxy speaks for the pod: its identity, its address.
     await call(guest.namespace.handle, at(server.ipv4));
     const [outbound] = await logged(rig, 'outbound');
@@ -142,7 +144,7 @@ describe.skipIf(skip)('a captured pod', () => {
     using _app = serveApp(pod.namespace.handle, PORT);
     using _other = serveApp(other.namespace.handle, PORT);
     rig.agent.capture(pod.request({ bypassInbound: true }));
-    await eventually('captured', async () => (pod.captured ? true : undefined));
+    await eventually('captured', async () => (pod.announced ? true : undefined));
     expect(await call(other.namespace.handle, at(pod.ipv4))).toBe(other.ipv4);
     rig.assembly.accessLog.flush();
     expect(rig.logs).toBe('');

@@ -34,6 +34,7 @@ import {
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';
 import type { PodListeners } from './pod-listeners.ts';
+import type { Turns } from './turns.ts';
 
 export interface CaptureRequest {
   readonly uid: string;
@@ -64,6 +65,7 @@ export const CAPTURE_TIMES: CaptureTimes = {
 export interface CapturedPodDeps {
   context: NodeContext;
   probes: ProbeExemptions;
+  turns: Turns;
   times: CaptureTimes;
   /** Who serves the pod. */
   listeners(pod: PodIdentity, options: ProxyOptions): PodListeners;
@@ -107,8 +109,14 @@ export class CapturedPod implements Watched {
     }
     this.#advance();
     if (this.#state === 'captured') return;
-    this.proxy.whenReady(() => this.#advance());
-    this.#scope.add(deps.context.state.onChange(() => this.#advance()));
+    // A snapshot may complete hundreds of pods at once.
+    const advance = () => deps.turns.push(() => this.#advance());
+    this.proxy.whenReady(advance);
+    this.#scope.add(
+      deps.context.state.onChange(() => {
+        if (this.#canAdvance) advance();
+      }),
+    );
   }
 
   get request(): CaptureRequest {
@@ -226,12 +234,17 @@ export class CapturedPod implements Watched {
     this.#deps.onReport(this);
   }
 
-  #advance(): void {
-    if (this.#state !== 'waiting' && this.#state !== 'pending') return;
-    const { context, onReport } = this.#deps;
+  /** Everything is there, and it was not before. */
+  get #canAdvance(): boolean {
+    if (this.#state !== 'waiting' && this.#state !== 'pending') return false;
     const { namespace, name } = this.#request;
-    const known = context.state.current.podNamed(namespace, name) !== undefined;
-    if (!known || !this.proxy.ready) return;
+    const { current } = this.#deps.context.state;
+    return this.proxy.ready && current.podNamed(namespace, name) !== undefined;
+  }
+
+  #advance(): void {
+    if (!this.#canAdvance) return;
+    const { context, onReport } = this.#deps;
     try {
       if (this.#state === 'waiting' || this.#rules !== this.#wantedRules) this.#redirect();
     } catch (error) {
