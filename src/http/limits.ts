@@ -19,6 +19,10 @@ export const OUTPUT_FLUSH_BYTES = 64 * 1024;
 /** First sizes of output buffers; they double as needed. */
 export const H2_OUTPUT_BYTES = 16 * 1024;
 export const H1_OUTPUT_BYTES = 2 * 1024;
+/** A buffer that a burst made larger than this is given up again… */
+export const OUTPUT_KEEP_BYTES = 128 * 1024;
+/** …once as many writes in a row would have fitted its first size: a pooled connection that idles writes a PING now and then. */
+export const OUTPUT_CALM_WRITES = 8;
 /** Bodies of at least this size go to the socket as they are, when nothing waits before them. */
 export const DIRECT_WRITE_BYTES = 8 * 1024;
 

@@ -7,7 +7,7 @@
  * others are flushed (HTTP over a tunnel) are flushed in the same pass.
  */
 import type { Connection } from '#net/connection.ts';
-import { DIRECT_WRITE_BYTES } from './limits.ts';
+import { DIRECT_WRITE_BYTES, OUTPUT_CALM_WRITES, OUTPUT_KEEP_BYTES } from './limits.ts';
 
 const dirty: Output[] = [];
 let passScheduled = false;
@@ -28,10 +28,14 @@ export class Output {
   private start = 0;
   private scheduled = false;
   private finishing = false;
+  /** Small writes in a row since the buffer grew large. */
+  private calm = 0;
+  private readonly firstBytes: number;
   private readonly connection: Connection;
 
   constructor(connection: Connection, firstBytes: number) {
     this.connection = connection;
+    this.firstBytes = firstBytes;
     this.bytes = Buffer.allocUnsafe(firstBytes);
   }
 
@@ -70,6 +74,7 @@ export class Output {
         this.blocked = true;
         return;
       }
+      if (this.bytes.length > OUTPUT_KEEP_BYTES) this.shrinkWhenCalm();
       this.start = 0;
       this.end = 0;
     }
@@ -118,6 +123,14 @@ export class Output {
     if (passScheduled) return;
     passScheduled = true;
     setImmediate(flushPass);
+  }
+
+  private shrinkWhenCalm(): void {
+    if (this.end > this.firstBytes) this.calm = 0;
+    else if (++this.calm >= OUTPUT_CALM_WRITES) {
+      this.calm = 0;
+      this.bytes = Buffer.allocUnsafe(this.firstBytes);
+    }
   }
 
   private grow(count: number): void {

@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'bun:test';
-import { TRIM_PAGES_PERIODS, TRIM_QUIET_CPU_MS, TRIM_WORK_CPU_MS } from './limits.ts';
+import {
+  TRIM_CODE_FIRST_PERIODS,
+  TRIM_CODE_PERIODS,
+  TRIM_PAGES_PERIODS,
+  TRIM_QUIET_CPU_MS,
+  TRIM_WORK_CPU_MS,
+} from './limits.ts';
 import { type Trim, TrimPlan } from './trim.ts';
 
 /** What the plan says at the end of periods that took as much CPU each; a trim costs 20 ms of its own. */
 function verdicts(periods: readonly number[]): Trim[] {
-  let cpuMs = 0;
-  const plan = new TrimPlan();
+  let cpuMs = 500;
+  const plan = new TrimPlan(cpuMs);
   return periods.map((spent) => {
     cpuMs += spent;
     const trim = plan.next(cpuMs);
@@ -17,32 +23,50 @@ function verdicts(periods: readonly number[]): Trim[] {
   });
 }
 
+const count = (trims: readonly Trim[], what: Trim) => trims.filter((trim) => trim === what).length;
+
 describe('TrimPlan', () => {
-  test('trims once when it gets quiet after work, and not for its own cost', () => {
-    expect(verdicts([TRIM_WORK_CPU_MS, 0, 0, 5, 5])).toEqual([
+  test('trims once it is quiet after the start, once after each work, and not for its own cost', () => {
+    expect(verdicts([900, 5, 5, 5, TRIM_WORK_CPU_MS, 0, 5, 5])).toEqual([
       'nothing',
-      'all',
+      'garbage',
       'nothing',
+      'nothing',
+      'nothing',
+      'garbage',
       'nothing',
       'nothing',
     ]);
   });
 
   test('little by little is work too', () => {
-    const periods = new Array(50).fill(TRIM_QUIET_CPU_MS);
-    const trims = verdicts(periods).filter((trim) => trim === 'all').length;
-    expect(trims).toBe(Math.floor((50 * TRIM_QUIET_CPU_MS) / TRIM_WORK_CPU_MS));
+    const trims = verdicts(new Array(21).fill(TRIM_QUIET_CPU_MS));
+    expect(count(trims, 'garbage')).toBe(1 + (20 * TRIM_QUIET_CPU_MS) / TRIM_WORK_CPU_MS);
   });
 
-  test('a proxy that does nothing is left alone', () => {
-    expect(new Set(verdicts(new Array(20).fill(0)))).toEqual(new Set(['nothing']));
+  test('a proxy that does nothing gives its code back and is left alone else', () => {
+    const trims = verdicts(new Array(TRIM_CODE_FIRST_PERIODS + TRIM_CODE_PERIODS).fill(0));
+    expect(trims.flatMap((trim, index) => (trim === 'nothing' ? [] : [[index + 1, trim]]))).toEqual(
+      [
+        [1, 'garbage'],
+        [TRIM_CODE_FIRST_PERIODS, 'code'],
+        [TRIM_CODE_FIRST_PERIODS + TRIM_CODE_PERIODS, 'code'],
+      ],
+    );
+  });
+
+  test('code stays as long as it is busy', () => {
+    const busy = new Array(TRIM_CODE_FIRST_PERIODS).fill(900);
+    const trims = verdicts([...busy, 0, 900, 0]);
+    expect(trims.slice(-3)).toEqual(['code', 'nothing', 'nothing']);
+    expect(count(trims, 'code')).toBe(1);
   });
 
   test('under load only pages, every so many periods, and all when it ends', () => {
     const busy = new Array(2 * TRIM_PAGES_PERIODS + 1).fill(900);
     const found = verdicts([...busy, 0]);
-    expect(found.filter((trim) => trim === 'pages').length).toBe(2);
+    expect(count(found, 'pages')).toBe(2);
     expect(found.indexOf('pages')).toBe(TRIM_PAGES_PERIODS - 1);
-    expect(found.at(-1)).toBe('all');
+    expect(found.at(-1)).toBe('garbage');
   });
 });

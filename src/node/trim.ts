@@ -1,50 +1,69 @@
 /**
- * Gives memory back that work has left behind: garbage when the proxy is quiet (a collection takes time that a busy one
- * has not), pages of the program file now and then under load as well. docs/decisions/012-node-memory.md has the figures.
+ * Gives memory back that work has left behind: garbage and compiled code when the proxy is quiet (a collection takes time
+ * that a busy one has not), pages of the program file now and then under load as well. docs/decisions/013-node-memory.md has the figures.
  */
 import type { Clock } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { releaseProgramPages } from '#net/netns/program-pages.ts';
 import {
+  TRIM_CODE_FIRST_PERIODS,
+  TRIM_CODE_PERIODS,
+  TRIM_PAGES_CPU_MS,
   TRIM_PAGES_PERIODS,
   TRIM_PERIOD_MS,
   TRIM_QUIET_CPU_MS,
   TRIM_WORK_CPU_MS,
 } from './limits.ts';
 
-export type Trim = 'nothing' | 'pages' | 'all';
+/** Each gives back what the ones before it do. */
+export type Trim = 'nothing' | 'pages' | 'garbage' | 'code';
 
 /** Decides by CPU time, of all threads, as it is at the end of each period. */
 export class TrimPlan {
-  /** The start of the process is work as well. */
-  #lastCpuMs = 0;
-  #workMs = 0;
+  #lastCpuMs: number;
+  /** Since the last collection. The start of the process is work enough. */
+  #workMs = TRIM_WORK_CPU_MS;
+  /** Since pages were last given back. */
+  #mappedMs = 0;
   #periods = 0;
+  #codePeriods = TRIM_CODE_PERIODS - TRIM_CODE_FIRST_PERIODS;
+
+  constructor(cpuMs: number) {
+    this.#lastCpuMs = cpuMs;
+  }
 
   next(cpuMs: number): Trim {
     const spentMs = cpuMs - this.#lastCpuMs;
     this.#lastCpuMs = cpuMs;
     this.#workMs += spentMs;
+    this.#mappedMs += spentMs;
     this.#periods += 1;
-    if (this.#workMs < TRIM_WORK_CPU_MS) return 'nothing';
-    if (spentMs <= TRIM_QUIET_CPU_MS) return 'all';
-    return this.#periods >= TRIM_PAGES_PERIODS ? 'pages' : 'nothing';
+    this.#codePeriods += 1;
+    const quiet = spentMs <= TRIM_QUIET_CPU_MS;
+    if (quiet && this.#codePeriods >= TRIM_CODE_PERIODS) return 'code';
+    if (quiet && this.#workMs >= TRIM_WORK_CPU_MS) return 'garbage';
+    const due = this.#periods >= TRIM_PAGES_PERIODS && this.#mappedMs >= TRIM_PAGES_CPU_MS;
+    return due ? 'pages' : 'nothing';
   }
 
   /** What the trim itself took is no work. */
   done(trim: Trim, cpuMs: number): void {
     this.#lastCpuMs = cpuMs;
+    this.#mappedMs = 0;
     this.#periods = 0;
-    if (trim === 'all') this.#workMs = 0;
+    if (trim === 'code') this.#codePeriods = 0;
+    if (trim !== 'pages') this.#workMs = 0;
   }
 }
 
 export function startTrim(clock: Clock): Disposer {
-  const plan = new TrimPlan();
+  const plan = new TrimPlan(cpuMs());
   const timer = clock.every(TRIM_PERIOD_MS, () => {
     const trim = plan.next(cpuMs());
     if (trim === 'nothing') return;
-    if (trim === 'all') Bun.gc(true);
+    if (trim === 'garbage') Bun.gc(true);
+    // Collects garbage as well.
+    if (trim === 'code') Bun.shrink();
     releaseProgramPages();
     plan.done(trim, cpuMs());
   });

@@ -41,7 +41,7 @@ test.skipIf(missing.length > 0)(`npm run bench: every L4 case works${reason}`, a
     'after l4-churn',
     'after l4-bulk download',
     'after l4-bulk upload',
-    'idle after the loads',
+    'peak of these loads',
     'idle connections',
     'each added pod',
     'waypoint after l7-h1',

@@ -1,12 +1,12 @@
 /**
  * The memory case. One pair of proxies lives through idling, the three L4 loads and many idle connections; each row has
- * the heavier process of the pair, the moment that the load is over; idle means some seconds without any. Tulle's processes hold all the pods of a node, a peer's hold one, as a sidecar does.
+ * the heavier process of the pair some seconds after the load is over; the last one has its peak over all of them. Tulle's processes hold all the pods of a node, a peer's hold one, as a sidecar does.
  */
 import { sleep, systemClock } from '#base/clock.ts';
 import type { CaseOptions } from './cases.ts';
 import { emptyRow, measureStream, type Target } from './measure.ts';
 import { startOrigin } from './origin.ts';
-import { usageOf } from './process-usage.ts';
+import { peakMiBOf, usageOf } from './process-usage.ts';
 import type { BenchRow } from './report.ts';
 import { holdConnections, startStreamServer } from './stream-load.ts';
 import { type BenchContext, endAll, noPart, type Subject, startL4 } from './subjects/subject.ts';
@@ -72,31 +72,34 @@ async function pairMemory(
   const pids = await startL4(subject, context, { pods });
   if (subject.capture === 'bench') await applyCapture();
   const target: Target = { case: NAME, subject, pids };
-  await sleep(systemClock, settleMs);
-  const rows = [sample(target, pods === 1 ? 'idle, 1 pod' : `idle, ${pods} pods`, 0)];
+  const rows: BenchRow[] = [];
+  const settled = async (load: string, connections = 0) => {
+    await sleep(systemClock, settleMs);
+    rows.push(sample(target, load, connections));
+  };
+  await settled(pods === 1 ? 'idle, 1 pod' : `idle, ${pods} pods`);
   const origin = await startOrigin(context, SERVER.name);
   const url = `http://${SERVER.address}:${context.originPort}/`;
   const http = { url, namespace: CLIENT.name };
   for (const connections of options.connections) {
     await runLoad({ ...http, connections, seconds });
-    rows.push(sample(target, 'after l4', connections));
+    await settled('after l4', connections);
   }
   const headers = { Connection: 'close' };
   await runLoad({ ...http, headers, connections: CONNECTIONS, seconds });
-  rows.push(sample(target, 'after l4-churn', CONNECTIONS));
+  await settled('after l4-churn', CONNECTIONS);
   await endAll([origin]);
   await startStreamServer(context);
   for (const direction of ['download', 'upload'] as const) {
     await measureStream(context, target, { direction, seconds });
-    rows.push(sample(target, `after l4-bulk ${direction}`, 1));
+    await settled(`after l4-bulk ${direction}`, 1);
   }
-  await sleep(systemClock, settleMs);
-  rows.push(sample(target, 'idle after the loads', 0));
+  const peak = Math.max(...pids.map(peakMiBOf));
+  rows.push({ ...emptyRow(target, 0, 'peak of these loads'), rssMiB: peak });
   const { connectionsMax = options.idleConnections } = subject;
   const held = Math.min(options.idleConnections, connectionsMax);
   const release = await holdConnections(context, held);
-  await sleep(systemClock, settleMs);
-  rows.push(sample(target, 'idle connections', held));
+  await settled('idle connections', held);
   await release();
   return rows;
 }

@@ -33,3 +33,8 @@ export function usageOf(pids: readonly number[]): Usage {
   }
   return sum;
 }
+
+/** The most that was resident at once since the process started. */
+export function peakMiBOf(pid: number): number {
+  return kibibytes(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmHWM') / 1024;
+}

@@ -254,8 +254,8 @@ export function nodeProxyPod(node: NodePlan, name = nodeProxyName(node)): Pod {
             fieldEnv('NODE_IP', 'status.hostIP'),
             { name: 'CA_ADDRESS', value: 'istiod.istio-system.svc:15012' },
             { name: 'XDS_ADDRESS', value: 'istiod.istio-system.svc:15012' },
-            // As the launcher sets it (docs/decisions/012): garbage is collected as on a machine of 64 MiB.
-            { name: 'BUN_JSC_forceRAMSize', value: String(64 * 1024 * 1024) },
+            // As the launcher sets it (docs/decisions/013): garbage is collected as on a machine of 128 MiB.
+            { name: 'BUN_JSC_forceRAMSize', value: String(128 * 1024 * 1024) },
             {
               name: 'TERMINATION_GRACE_PERIOD_SECONDS',
               value: String(NODE_PROXY_GRACE_SECONDS),

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'bun:test';
+import type { Connection } from '#net/connection.ts';
+import { OUTPUT_CALM_WRITES, OUTPUT_KEEP_BYTES } from './limits.ts';
+import { Output } from './output.ts';
+
+const FIRST_BYTES = 1024;
+
+/** A socket that takes everything, as one string a write. */
+function outputTo(writes: string[]) {
+  const connection = {
+    write(bytes: Uint8Array) {
+      writes.push(Buffer.from(bytes).toString('latin1'));
+      return bytes.length;
+    },
+  };
+  return new Output(connection as unknown as Connection, FIRST_BYTES);
+}
+
+function write(output: Output, text: string): void {
+  output.append(Buffer.from(text));
+  output.flush();
+}
+
+describe('Output', () => {
+  test('gives a large buffer up after small writes, and loses nothing', () => {
+    const writes: string[] = [];
+    const output = outputTo(writes);
+    const burst = 'x'.repeat(OUTPUT_KEEP_BYTES + 1);
+    write(output, burst);
+    for (let index = 1; index < OUTPUT_CALM_WRITES; index++) write(output, `small ${index}`);
+    expect(output.bytes.length).toBeGreaterThan(OUTPUT_KEEP_BYTES);
+    write(output, 'last');
+    expect(output.bytes.length).toBe(FIRST_BYTES);
+    write(output, burst);
+    write(output, 'end');
+    expect(writes.length).toBe(OUTPUT_CALM_WRITES + 3);
+    expect([writes[0], writes.at(-3), writes.at(-2), writes.at(-1)]).toEqual([
+      burst,
+      'last',
+      burst,
+      'end',
+    ]);
+  });
+
+  test('keeps it as long as large writes come between', () => {
+    const output = outputTo([]);
+    for (let round = 0; round < 3; round++) {
+      write(output, 'x'.repeat(OUTPUT_KEEP_BYTES + 1));
+      for (let index = 1; index < OUTPUT_CALM_WRITES; index++) write(output, 'small');
+    }
+    expect(output.bytes.length).toBeGreaterThan(OUTPUT_KEEP_BYTES);
+  });
+});
