@@ -42,6 +42,11 @@ export const PREMATURE_RESETS_MIN = 500;
 export const RESETS_REMEMBERED_MAX = 1024;
 /** Time for a client to answer the PING behind our first GOAWAY; then streams that it opens are refused. */
 export const DRAIN_ANSWER_MS = 5000;
+/**
+ * Of the bytes that wait for paused readers of streams, what a connection may hold although all connections together hold too
+ * much: a stream that is only a little behind goes on.
+ */
+export const QUEUED_FREE_BYTES = 64 * 1024;
 /** Time for a peer to take our GOAWAY and close before we reset the socket. */
 export const CLOSE_LINGER_MS = 1000;
 

@@ -43,6 +43,10 @@ const dataBytes = (peer: PeerEnd) =>
   peer.frames
     .filter(({ type }) => type === code.DATA)
     .reduce((sum, { payload }) => sum + payload.length, 0);
+/** Chosen for the pod here: what waits in tunnels for its app. */
+const QUEUED_BYTES_MAX = 8 << 20;
+const times = (count: number, make: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => make(index)).join('');
 /** An outbox is full at its mark; the runtime reads 512 KiB at once, and may read once more before a pause takes hold. */
 const HELD_BYTES_MAX = OUTBOX_HIGH_BYTES + 2 * (512 << 10);
 /** What an app can get rid of although nobody reads: the kernel's buffers between it and the proxy, both ways on loopback. */
@@ -54,7 +58,7 @@ describe.skipIf(skip)('on 15008', () => {
   let rig: HostileRig;
   let neighbour: Neighbour;
   beforeAll(async () => {
-    rig = await HostileRig.open();
+    rig = await HostileRig.open({ podLimits: { bufferedBytesMax: QUEUED_BYTES_MAX } });
     neighbour = await rig.neighbour();
   });
   afterAll(() => rig[Symbol.dispose]());
@@ -113,6 +117,35 @@ describe.skipIf(skip)('on 15008', () => {
     peer.send(frame(code.DATA, 0, 3, Buffer.from('still here')));
     await until(() => dataBytes(peer) === 10);
     expect(held()).toBeLessThanOrEqual(STREAM_WINDOW_BYTES);
+  });
+
+  test('peers that fill every window of many tunnels to an app that does not read are not read themselves', async () => {
+    const peers = await Promise.all(Array.from({ length: 8 }, () => rig.tls()));
+    const block = Buffer.alloc(1 << 20);
+    for (const peer of peers) {
+      peer.send(HELLO + times(4, (index) => connect(index * 2 + 1, MUTE_PORT)));
+    }
+    await until(() => peers.every((peer) => statusesOf(peer).size === 4));
+    // 15 MiB each: within all that was granted, 120 MiB together.
+    for (const peer of peers) {
+      for (let index = 0; index < 15; index++) {
+        peer.send(frame(code.DATA, 0, (index % 4) * 2 + 1, block));
+      }
+    }
+    const unsent = () => peers.reduce((sum, peer) => sum + peer.unsent, 0);
+    let before = -1;
+    for (let quiet = 0; quiet < 3; ) {
+      quiet = unsent() === before ? quiet + 1 : 0;
+      before = unsent();
+      await neighbour.echo('meanwhile');
+      await Bun.sleep(20);
+    }
+    const { queuedBytes } = rig.usage[1];
+    expect(queuedBytes).toBeGreaterThan(QUEUED_BYTES_MAX / 2);
+    expect(queuedBytes).toBeLessThan(QUEUED_BYTES_MAX + peers.length * (1 << 20));
+    expect(unsent()).toBeGreaterThan(peers.length << 20);
+    for (const peer of peers) peer.connection.reset();
+    await until(() => rig.usage[1].queuedBytes === 0);
   });
 
   test('a window full of DATA frames of one byte costs no more memory than the window', async () => {

@@ -46,7 +46,7 @@ export function serveTunnels(
   connection: TlsConnection,
   deps: { clock: Clock },
   handler: TunnelServerHandler,
-  concurrentStreamsMax = limits.STREAMS_ACCEPTED_MAX,
+  chosen: Pick<H2Options, 'concurrentStreamsMax' | 'account'> = {},
 ): H2Connection {
   const names = {
     remote: { address: connection.remoteAddress, port: connection.remotePort },
@@ -61,7 +61,7 @@ export function serveTunnels(
   return new H2Connection(
     connection,
     deps,
-    { ...TUNNEL_SERVER_OPTIONS, concurrentStreamsMax },
+    { ...TUNNEL_SERVER_OPTIONS, ...chosen },
     {
       onStream(stream, head, end) {
         const tunnel = new TunnelConnection('downstream', names);

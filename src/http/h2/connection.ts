@@ -8,6 +8,7 @@
 import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
+import { type BufferAccount, UNBOUNDED } from '#net/pipe/outbox.ts';
 import * as code from '#wire/h2/codes.ts';
 import { STREAM_ID_MAX, WINDOW_BYTES_DEFAULT } from '#wire/h2/limits.ts';
 import { HEADER_LIST_BYTES_MAX } from '#wire/hpack/limits.ts';
@@ -30,6 +31,11 @@ export interface H2Options {
   /** Streams the peer may have open (server), and a ceiling on those we open (client). */
   concurrentStreamsMax?: number;
   headerListBytesMax?: number;
+  /**
+   * Counts what waits for paused readers of streams, which the peer may send as long as its windows last. At its limit the
+   * connections that hold most of it are not read any more.
+   */
+  account?: BufferAccount;
   /** Probe an inactive peer; no answer within `timeoutMs` closes the connection. */
   keepAlive?: { intervalMs: number; timeoutMs: number };
 }
@@ -66,6 +72,7 @@ export class H2Connection implements ConnectionHandler {
   readonly side: PeerSide;
   readonly handler: H2ConnectionHandler;
   readonly clock: Clock;
+  private readonly account: BufferAccount;
   readonly streams = new Map<number, H2Stream>();
   readonly sender: H2Sender;
   readonly receiver: H2Receiver;
@@ -79,6 +86,8 @@ export class H2Connection implements ConnectionHandler {
   private drainTimer: Timer | undefined;
   private nextStreamId = 1;
   private heard = true;
+  private queuedBytes = 0;
+  private holding = false;
   private awaitingPong = false;
 
   constructor(
@@ -91,6 +100,7 @@ export class H2Connection implements ConnectionHandler {
     this.clock = deps.clock;
     this.handler = handler;
     this.options = resolveOptions(options);
+    this.account = options.account ?? UNBOUNDED;
     this.side = this.options.isServer ? 'downstream' : 'upstream';
     this.sender = new H2Sender(this, connection);
     this.receiver = new H2Receiver(this, this.sender);
@@ -212,6 +222,18 @@ export class H2Connection implements ConnectionHandler {
     if (this.draining) this.closeWhenIdle();
   }
 
+  /** So many bytes more (or fewer) wait for paused readers of streams. */
+  queued(change: number): void {
+    this.queuedBytes += change;
+    this.account.bytes += change;
+    const tooMuch = this.account.bytes >= this.account.bytesMax;
+    const hold = tooMuch && this.queuedBytes > limits.QUEUED_FREE_BYTES;
+    if (hold === this.holding) return;
+    this.holding = hold;
+    if (hold) this.connection.pause();
+    else this.connection.resume();
+  }
+
   /** PING with ACK came; its payload is `bytes` from `at`. */
   pong(bytes: Buffer, at: number): void {
     if (this.drainTimer !== undefined && isDrainPing(bytes, at)) this.refuseLater();
@@ -287,7 +309,9 @@ export class H2Connection implements ConnectionHandler {
   private startKeepAlive(options: { intervalMs: number; timeoutMs: number }): void {
     const { intervalMs, timeoutMs } = options;
     this.ticker = this.clock.every(intervalMs, () => {
-      if (this.heard) {
+      // Others may have let go of enough. A peer that we do not read cannot be heard.
+      this.queued(0);
+      if (this.heard || this.holding) {
         this.heard = false;
         return;
       }

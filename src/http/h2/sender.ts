@@ -142,6 +142,10 @@ export class H2Sender implements StreamOwner {
     this.checkBacklog();
   }
 
+  queued(change: number): void {
+    this.owner.queued(change);
+  }
+
   finished(stream: H2Stream): void {
     this.owner.remove(stream);
   }

@@ -37,6 +37,8 @@ export interface StreamOwner {
   sendReset(stream: H2Stream, code: number): void;
   /** The consumer took `bytes` of the stream. */
   credit(stream: H2Stream, bytes: number): void;
+  /** So many bytes more (or fewer) wait for the paused consumer. */
+  queued(change: number): void;
   /** The stream has no state bit left. */
   finished(stream: H2Stream): void;
 }
@@ -131,6 +133,7 @@ export class H2Stream {
       if (bytes === undefined) break;
       // Out of the queue first: a consumer that resets now must not have these bytes credited twice.
       queue.take(bytes.length);
+      this.owner.queued(-bytes.length);
       this.handler.onData(bytes);
       this.owner.credit(this, bytes.length);
     }
@@ -143,6 +146,7 @@ export class H2Stream {
     if (this.paused || this.queue !== undefined) {
       this.queue ??= new ByteQueue();
       this.queue.push(bytes);
+      this.owner.queued(bytes.length);
       return;
     }
     this.handler.onData(bytes);
@@ -172,6 +176,7 @@ export class H2Stream {
   abandon(): number {
     const unread = this.queue?.bytes ?? 0;
     this.queue = undefined;
+    if (unread > 0) this.owner.queued(-unread);
     this.bits = 0;
     return unread;
   }

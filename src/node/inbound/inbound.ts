@@ -68,7 +68,10 @@ export function acceptHbone(
       if (error !== undefined && error.code !== 'H2_CONNECTION_LOST') failedEarly(error);
     },
   };
-  const h2 = serveTunnels(connection, context, handler, usage.limits.peerStreamsMax);
+  const h2 = serveTunnels(connection, context, handler, {
+    concurrentStreamsMax: usage.limits.peerStreamsMax,
+    account: usage.queued,
+  });
   deps.live.addPeer(h2, connection.peerChain);
   return h2;
 }

@@ -17,6 +17,8 @@ export class PodUsage implements BufferAccount {
   /** Bytes that wait in pipes. */
   bytes = 0;
   readonly bytesMax: number;
+  /** Bytes that peers sent into tunnels faster than they are read. */
+  readonly queued: BufferAccount;
   readonly inbound: Meter;
   readonly outbound: Meter;
   readonly streams: Meter;
@@ -32,6 +34,7 @@ export class PodUsage implements BufferAccount {
     this.limits = limits;
     this.share = share;
     this.bytesMax = limits.bufferedBytesMax;
+    this.queued = { bytes: 0, bytesMax: limits.bufferedBytesMax };
     this.inbound = new Meter('inbound-connections', limits.inboundConnectionsMax, onLimit);
     this.outbound = new Meter('outbound-connections', limits.outboundConnectionsMax, onLimit);
     this.streams = new Meter('streams', limits.streamsMax, onLimit);

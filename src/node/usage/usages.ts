@@ -20,6 +20,8 @@ export interface UsageReport {
   readonly namespace: string;
   readonly pod: string;
   readonly bufferedBytes: number;
+  readonly queuedBytes: number;
+  /** Of either. */
   readonly bufferedBytesMax: number;
   readonly limits: Readonly<Record<string, { current: number; max: number; refused: number }>>;
 }
@@ -81,6 +83,7 @@ export class Usages {
       namespace: pod.namespace,
       pod: pod.name,
       bufferedBytes: usage.bytes,
+      queuedBytes: usage.queued.bytes,
       bufferedBytesMax: usage.bytesMax,
       limits: Object.fromEntries(
         usage.meters.map(({ limit, current, max, refused }) => [limit, { current, max, refused }]),
