@@ -49,6 +49,8 @@ export interface TestLab {
   processes(words: string, environment?: string): number[];
   /** Runs a command in a node's network namespace, seen from the host. */
   onNode(node: string, command: readonly string[]): string[];
+  /** Path of a pod's network namespace, as this process reaches it; root only. */
+  podNamespace(uid: string): string;
   down(): Promise<CommandResult>;
 }
 
@@ -106,6 +108,7 @@ export async function startLab(
           procText(pid, 'cmdline').includes(words) &&
           (environment === undefined || procText(pid, 'environ').includes(environment)),
       ),
+    podNamespace: (uid) => `/proc/${record.inner.pid}/root/run/netns/${uid}`,
     onNode: (node, command) => [
       'nsenter',
       '-t',

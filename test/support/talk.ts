@@ -81,11 +81,11 @@ export function serveApp(
 export function dial(
   namespace: NetworkNamespace,
   to: SocketAddress,
-  options: { sourceAddress?: string } = {},
+  options: { sourceAddress?: string; connectTimeoutMs?: number } = {},
 ): Promise<Talk> {
   const { promise, resolve, reject } = Promise.withResolvers<Talk>();
   network.connect(
-    { ...to, ...options, namespace, connectTimeoutMs: DIAL_TIMEOUT_MS },
+    { ...to, connectTimeoutMs: DIAL_TIMEOUT_MS, ...options, namespace },
     {
       onOpen(connection) {
         const talk = new Talk(connection);
