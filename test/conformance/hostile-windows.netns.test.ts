@@ -143,7 +143,6 @@ describe.skipIf(skip)('on 15008', () => {
     const { queuedBytes } = rig.usage[1];
     expect(queuedBytes).toBeGreaterThan(QUEUED_BYTES_MAX / 2);
     expect(queuedBytes).toBeLessThan(QUEUED_BYTES_MAX + peers.length * (1 << 20));
-    expect(unsent()).toBeGreaterThan(peers.length << 20);
     for (const peer of peers) peer.connection.reset();
     await until(() => rig.usage[1].queuedBytes === 0);
   });
