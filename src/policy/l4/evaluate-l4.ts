@@ -43,7 +43,7 @@ export function evaluateL4(
   if (authorizations.length === 0) {
     return { allow: true, reason: 'no policy applies', policy: undefined, dryRun: NOTHING };
   }
-  const facts = factsOf(connection);
+  const facts = new Facts(connection);
   const dryRun = dryRunNotes(authorizations, facts);
   let hasAllow = false;
   for (const policy of authorizations) {
@@ -104,25 +104,41 @@ function originOf(policy: Authorization): { object: string; note: string } {
   };
 }
 
-interface Facts {
-  readonly sourceIp: Uint8Array | undefined;
-  readonly destinationIp: Uint8Array | undefined;
+/** What matches look at, read from the connection when the first match asks for it. */
+class Facts {
   readonly destinationPort: number;
   /** Without the scheme, as policies write it; undefined on plaintext. */
   readonly principal: string | undefined;
-  readonly identity: Identity | undefined;
-}
+  readonly #connection: L4Connection;
+  #identity: Identity | null | undefined = undefined;
+  #sourceIp: Uint8Array | null | undefined = undefined;
+  #destinationIp: Uint8Array | null | undefined = undefined;
 
-function factsOf(connection: L4Connection): Facts {
-  const { sourcePrincipal } = connection;
-  const isSpiffe = sourcePrincipal?.startsWith(SCHEME) === true;
-  return {
-    sourceIp: parseAddress(connection.sourceIp),
-    destinationIp: parseAddress(connection.destinationIp),
-    destinationPort: connection.destinationPort,
-    principal: isSpiffe ? sourcePrincipal?.slice(SCHEME.length) : sourcePrincipal,
-    identity: sourcePrincipal === undefined ? undefined : parseIdentity(sourcePrincipal),
-  };
+  constructor(connection: L4Connection) {
+    const { sourcePrincipal } = connection;
+    const isSpiffe = sourcePrincipal?.startsWith(SCHEME) === true;
+    this.destinationPort = connection.destinationPort;
+    this.principal = isSpiffe ? sourcePrincipal?.slice(SCHEME.length) : sourcePrincipal;
+    this.#connection = connection;
+  }
+
+  get identity(): Identity | null {
+    if (this.#identity === undefined)
+      this.#identity = parseIdentity(this.#connection.sourcePrincipal ?? '') ?? null;
+    return this.#identity;
+  }
+
+  get sourceIp(): Uint8Array | null {
+    if (this.#sourceIp === undefined)
+      this.#sourceIp = parseAddress(this.#connection.sourceIp) ?? null;
+    return this.#sourceIp;
+  }
+
+  get destinationIp(): Uint8Array | null {
+    if (this.#destinationIp === undefined)
+      this.#destinationIp = parseAddress(this.#connection.destinationIp) ?? null;
+    return this.#destinationIp;
+  }
 }
 
 function nameOf(policy: Authorization): string {
@@ -141,12 +157,20 @@ function dryRunNotes(authorizations: readonly Authorization[], facts: Facts): re
 
 /** OR of rules: no rules, never. A rule without clauses matches everything. */
 function matchesPolicy(policy: Authorization, facts: Facts): boolean {
-  return policy.rules.some((rule) => rule.clauses.every((clause) => matchesClause(clause, facts)));
+  for (const { clauses } of policy.rules) if (matchesRule(clauses, facts)) return true;
+  return false;
+}
+
+function matchesRule(clauses: readonly (readonly AuthorizationMatch[])[], facts: Facts): boolean {
+  for (const clause of clauses) if (!matchesClause(clause, facts)) return false;
+  return true;
 }
 
 /** A clause without matches holds; one made only of empty matches does not. */
 function matchesClause(clause: readonly AuthorizationMatch[], facts: Facts): boolean {
-  return clause.length === 0 || clause.some((match) => !isEmpty(match) && matchesAll(match, facts));
+  if (clause.length === 0) return true;
+  for (const match of clause) if (!isEmpty(match) && matchesAll(match, facts)) return true;
+  return false;
 }
 
 function isEmpty(match: AuthorizationMatch): boolean {
@@ -166,33 +190,56 @@ function isEmpty(match: AuthorizationMatch): boolean {
   );
 }
 
+/** Fields that are left out hold, and nothing is read for them: most matches name one or two. */
 function matchesAll(match: AuthorizationMatch, facts: Facts): boolean {
-  const { principal, identity, destinationPort } = facts;
-  const namespace = identity?.namespace ?? '';
-  const inNamespace = (wanted: StringMatch) => matchesText(wanted, namespace);
-  const isPrincipal = (wanted: StringMatch) =>
-    principal !== undefined && matchesText(wanted, principal);
-  const fromRange = (range: AddressRange) =>
-    facts.sourceIp !== undefined && rangeContains(range, facts.sourceIp);
-  const toRange = (range: AddressRange) =>
-    facts.destinationIp !== undefined && rangeContains(range, facts.destinationIp);
-  const toPort = (port: number) => port === destinationPort;
-  const isAccount = (wanted: ServiceAccountMatch) =>
-    identity !== undefined &&
-    wanted.namespace === identity.namespace &&
-    wanted.serviceAccount === identity.serviceAccount;
   return (
-    holds(match.namespaces, match.notNamespaces, inNamespace) &&
-    holds(match.principals, match.notPrincipals, isPrincipal) &&
-    holds(match.serviceAccounts, match.notServiceAccounts, isAccount) &&
-    holds(match.sourceIps, match.notSourceIps, fromRange) &&
-    holds(match.destinationIps, match.notDestinationIps, toRange) &&
-    holds(match.destinationPorts, match.notDestinationPorts, toPort)
+    holds(match.destinationPorts, match.notDestinationPorts, facts, isPort) &&
+    holds(match.principals, match.notPrincipals, facts, isPrincipal) &&
+    holds(match.namespaces, match.notNamespaces, facts, isInNamespace) &&
+    holds(match.serviceAccounts, match.notServiceAccounts, facts, isAccount) &&
+    holds(match.sourceIps, match.notSourceIps, facts, isFrom) &&
+    holds(match.destinationIps, match.notDestinationIps, facts, isTo)
   );
 }
 
-function holds<T>(any: readonly T[], none: readonly T[], test: (value: T) => boolean): boolean {
-  return (any.length === 0 || any.some(test)) && !none.some(test);
+type Test<T> = (value: T, facts: Facts) => boolean;
+
+function holds<T>(any: readonly T[], none: readonly T[], facts: Facts, test: Test<T>): boolean {
+  if (any.length > 0 && !some(any, facts, test)) return false;
+  return none.length === 0 || !some(none, facts, test);
+}
+
+function some<T>(values: readonly T[], facts: Facts, test: Test<T>): boolean {
+  for (const value of values) if (test(value, facts)) return true;
+  return false;
+}
+
+function isPort(port: number, facts: Facts): boolean {
+  return port === facts.destinationPort;
+}
+
+function isPrincipal(wanted: StringMatch, { principal }: Facts): boolean {
+  return principal !== undefined && matchesText(wanted, principal);
+}
+
+function isInNamespace(wanted: StringMatch, facts: Facts): boolean {
+  return matchesText(wanted, facts.identity?.namespace ?? '');
+}
+
+function isAccount(wanted: ServiceAccountMatch, { identity }: Facts): boolean {
+  return (
+    identity !== null &&
+    wanted.namespace === identity.namespace &&
+    wanted.serviceAccount === identity.serviceAccount
+  );
+}
+
+function isFrom(range: AddressRange, { sourceIp }: Facts): boolean {
+  return sourceIp !== null && rangeContains(range, sourceIp);
+}
+
+function isTo(range: AddressRange, { destinationIp }: Facts): boolean {
+  return destinationIp !== null && rangeContains(range, destinationIp);
 }
 
 function matchesText(wanted: StringMatch, text: string): boolean {
