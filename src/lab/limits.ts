@@ -53,3 +53,6 @@ export const VOLUME_SYNC_DELAY_MS = 20;
 export const EVENT_MESSAGE_BYTES_MAX = 1024;
 /** Parts that are not ready by then are named in the error; a slow machine needs some tens of seconds. */
 export const PARTS_TIMEOUT_MS = 90_000;
+
+/** ExternalNames that lead to ExternalNames are followed so far: a ring of them must end. */
+export const DNS_ALIASES_MAX = 8;

@@ -22,19 +22,14 @@ export function serviceOfSlice(slice: EndpointSlice, mesh: MeshSettings): string
 
 export function deriveEndpointSlice(
   slice: EndpointSlice,
-  context: {
-    mesh: MeshSettings;
-    service: BoundService;
-    /** Such an address is known better. */
-    isPod: (address: string) => boolean;
-  },
+  context: { mesh: MeshSettings; service: BoundService },
 ): [string, LabeledWorkload][] {
   const { mesh, service } = context;
   const namespace = namespaceOf(slice);
   const { name } = slice.metadata;
   const services = new Map([[serviceKey(service.service), portsOf(slice, service)]]);
   return (slice.endpoints ?? []).flatMap((endpoint): [string, LabeledWorkload][] => {
-    const addresses = endpoint.addresses.filter((address) => !context.isPod(address));
+    const { addresses } = endpoint;
     if (endpoint.targetRef?.kind === 'Pod' || addresses.length === 0) return [];
     const uid = `${mesh.clusterId}/discovery.k8s.io/EndpointSlice/${namespace}/${name}/${addresses[0]}`;
     const workload = {

@@ -191,11 +191,9 @@ function workloadCollections(
       .filter(({ kind, service }) => isOf(entry, kind, service));
     return deriveInlineEndpoints(entry, { mesh, services: own });
   });
-  const podsByAddress = graph.index('pods.byAddress', pods, ({ workload }) => workload.addresses);
   const slices = graph.flatMap('workloads.slices', sources.endpointSlices, (slice, reads) => {
     const service = reads.get(services.bound, serviceOfSlice(slice, mesh) ?? '');
-    const isPod = (address: string) => reads.lookup(podsByAddress, address).length > 0;
-    return service === undefined ? [] : deriveEndpointSlice(slice, { mesh, service, isPod });
+    return service === undefined ? [] : deriveEndpointSlice(slice, { mesh, service });
   });
   return graph.join('workloads', [pods, entries, inline, slices]);
 }

@@ -87,10 +87,6 @@ describe('several objects for one host', () => {
 
 describe('endpoints without pods', () => {
   const service = named('db', { ports: [{ name: 'sql', port: 5432 }] });
-  const pod = {
-    ...named('p', { containers: [] }),
-    status: { phase: 'Running', podIP: '198.18.1.7' },
-  } as KubeObject;
   const slice = (rest: Loose) =>
     ({
       ...named('db-1', {}, { labels: { 'kubernetes.io/service-name': 'db' } }),
@@ -99,7 +95,7 @@ describe('endpoints without pods', () => {
       ...rest,
     }) as KubeObject;
   const workloads = (rest: Loose) => {
-    const { mesh } = meshOf({ services: [service], pods: [pod], endpointSlices: [slice(rest)] });
+    const { mesh } = meshOf({ services: [service], endpointSlices: [slice(rest)] });
     return [...mesh.workloads.entries()].filter(([uid]) => uid.includes('EndpointSlice'));
   };
 
@@ -117,7 +113,6 @@ describe('endpoints without pods', () => {
       'of pods come from the pods',
       { endpoints: [{ addresses: ['198.18.7.9'], targetRef: { kind: 'Pod', name: 'p' } }] },
     ],
-    ['with a pod’s address as well', { endpoints: [{ addresses: ['198.18.1.7'] }] }],
     [
       'with names are not read',
       { addressType: 'FQDN', endpoints: [{ addresses: ['db.example'] }] },

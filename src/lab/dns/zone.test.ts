@@ -17,6 +17,8 @@ const SERVICES = [
   service('web', { clusterIP: '198.19.0.9', ports }),
   service('db', { clusterIP: 'None', ports }),
   service('out', { type: 'ExternalName', externalName: 'example.test' }),
+  service('alias', { type: 'ExternalName', externalName: 'web.shop.svc.cluster.local.' }),
+  service('ring', { type: 'ExternalName', externalName: 'ring.shop.svc.cluster.local' }),
 ];
 const SLICES: EndpointSlice[] = [
   {
@@ -57,6 +59,19 @@ const ROWS = [
   { name: `db-0.db.${zone}`, type: TYPE.A, rcode: RCODE.noError, want: ['198.18.1.2'] },
   { name: `db-9.db.${zone}`, type: TYPE.A, rcode: RCODE.nameError, want: [] },
   { name: `out.${zone}`, type: TYPE.A, rcode: RCODE.noError, want: ['example.test'] },
+  {
+    name: `alias.${zone}`,
+    type: TYPE.A,
+    rcode: RCODE.noError,
+    want: [`web.${zone}`, '198.19.0.9'],
+  },
+  { name: `alias.${zone}`, type: TYPE.CNAME, rcode: RCODE.noError, want: [`web.${zone}`] },
+  {
+    name: `ring.${zone}`,
+    type: TYPE.A,
+    rcode: RCODE.noError,
+    want: new Array<string>(9).fill(`ring.${zone}`),
+  },
   {
     name: `_http._tcp.web.${zone}`,
     type: TYPE.SRV,

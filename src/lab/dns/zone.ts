@@ -6,7 +6,7 @@ import type { EndpointSlice, Service } from '#kube/client/kinds.ts';
 import { CLASS_IN, TYPE } from '#wire/dns/codes.ts';
 import type { Question, ResourceRecord } from '#wire/dns/message.ts';
 import { SERVICE_NAME } from '../controllers/endpoint-plan.ts';
-import { DNS_TTL_SECONDS } from '../limits.ts';
+import { DNS_ALIASES_MAX, DNS_TTL_SECONDS } from '../limits.ts';
 import { CLUSTER_DOMAIN } from '../topology/addresses.ts';
 
 export interface ZoneObjects {
@@ -27,8 +27,12 @@ const NOTHING: ZoneAnswer = { exists: false, answers: [], additionals: [] };
 const EMPTY: ZoneAnswer = { exists: true, answers: [], additionals: [] };
 const REVERSE = '.in-addr.arpa';
 
-/** Undefined when the name is not in a zone of ours. */
-export function answerFromZone(question: Question, objects: ZoneObjects): ZoneAnswer | undefined {
+/** Undefined when the name is not in a zone of ours. `aliases` were followed on the way here. */
+export function answerFromZone(
+  question: Question,
+  objects: ZoneObjects,
+  aliases = 0,
+): ZoneAnswer | undefined {
   const name = question.name.toLowerCase();
   if (name === 'localhost' || name.endsWith('.localhost'))
     return addressAnswer(question, ['127.0.0.1']);
@@ -37,7 +41,7 @@ export function answerFromZone(question: Question, objects: ZoneObjects): ZoneAn
   if (!name.endsWith(`.${CLUSTER_DOMAIN}`)) return undefined;
   const labels = name.slice(0, -CLUSTER_DOMAIN.length - 1).split('.');
   const kind = labels.pop();
-  if (kind === 'svc') return serviceName(question, labels, objects);
+  if (kind === 'svc') return serviceName(question, labels, { objects, aliases });
   if (kind === 'pod') return podName(question, labels, objects);
   return NOTHING;
 }
@@ -48,7 +52,11 @@ interface Member {
   label: string;
 }
 
-function serviceName(question: Question, labels: string[], objects: ZoneObjects): ZoneAnswer {
+function serviceName(
+  question: Question,
+  labels: string[],
+  { objects, aliases }: { objects: ZoneObjects; aliases: number },
+): ZoneAnswer {
   const namespace = labels.pop();
   if (namespace === undefined) return EMPTY;
   const name = labels.pop();
@@ -57,7 +65,7 @@ function serviceName(question: Question, labels: string[], objects: ZoneObjects)
   if (service === undefined) return NOTHING;
   const whole = `${name}.${namespace}.svc.${CLUSTER_DOMAIN}`;
   if (service.spec.type === 'ExternalName')
-    return aliasAnswer(question, service.spec.externalName ?? '');
+    return aliasAnswer(question, service.spec.externalName ?? '', { objects, aliases });
   const slices = objects.slices(namespace, name);
   if (labels.length === 2 && labels[0].startsWith('_') && labels[1].startsWith('_'))
     return portAnswer(question, {
@@ -179,12 +187,20 @@ function addressAnswer(question: Question, addresses: readonly string[]): ZoneAn
   return { exists: true, answers, additionals: [] };
 }
 
-function aliasAnswer(question: Question, target: string): ZoneAnswer {
+/** An alias within the zone comes with what it stands for: resolvers of C libraries do not ask again. */
+function aliasAnswer(
+  question: Question,
+  target: string,
+  { objects, aliases }: { objects: ZoneObjects; aliases: number },
+): ZoneAnswer {
   if (target === '') return EMPTY;
-  const answers = [
-    record(question.name, TYPE.CNAME, { kind: 'name', name: target.replace(/\.$/, '') }),
-  ];
-  return { exists: true, answers, additionals: [] };
+  const name = target.replace(/\.$/, '');
+  const alias = record(question.name, TYPE.CNAME, { kind: 'name', name });
+  const isFollowed = question.type !== TYPE.CNAME && aliases < DNS_ALIASES_MAX;
+  const found = isFollowed
+    ? answerFromZone({ ...question, name }, objects, aliases + 1)
+    : undefined;
+  return { exists: true, answers: [alias, ...(found?.answers ?? [])], additionals: [] };
 }
 
 function pointerAnswer(question: Question, name: string): ZoneAnswer {
