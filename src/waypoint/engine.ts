@@ -44,7 +44,6 @@ export class Engine {
   snapshot: Snapshot<HttpClientConnection> | undefined = undefined;
   /** Requests in flight. */
   active = 0;
-  #onIdle: (() => void) | undefined;
 
   constructor(deps: EngineDeps) {
     const { clock, random, log } = deps;
@@ -81,15 +80,6 @@ export class Engine {
   /** Called by a request when it is over. */
   finished(): void {
     this.active -= 1;
-    if (this.active === 0) this.#onIdle?.();
-  }
-
-  /** Resolves when no request is in flight. */
-  whenIdle(): Promise<void> {
-    if (this.active === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
   }
 
   close(): void {

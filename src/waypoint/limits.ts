@@ -24,3 +24,7 @@ export const SOURCES_MAX = 20_000;
 
 /** Grace for running requests on SIGTERM; Kubernetes kills after 30 s by default, Istio drains 5 s before. */
 export const DRAIN_DEADLINE_MS = 25_000;
+/** While draining a kept connection ends with its next response; one that has none in this time is closed. */
+export const IDLE_GRACE_MS = 5_000;
+/** From SIGTERM until the last node proxy has heard that this waypoint is gone: API server, control plane, push. */
+export const DEREGISTER_MS = 2_000;

@@ -22,8 +22,7 @@ import {
   type Base,
   createBase,
   createRuntime,
-  drainAndExit,
-  onTermination,
+  drainOnTermination,
   type Runtime,
 } from './runtime.ts';
 import { meshTransport, plainTransport, type Transport } from './transport/transport.ts';
@@ -54,7 +53,14 @@ function runStatic(base: Base, path: string): void {
   }
   const listener = listenPlain(runtime, config);
   base.log.info('serving', { address: listener.address, port: listener.port });
-  onTermination(() => void drainAndExit(runtime, () => listener.stop()));
+  const door = {
+    get connections() {
+      return runtime.server.connections;
+    },
+    drain: () => listener.stop(),
+    close: () => undefined,
+  };
+  drainOnTermination(runtime, door, { isDiscovered: false });
 }
 
 /** Ready comes when certificate, configuration and listener are there; until then 15021 says what is missing. */
@@ -69,7 +75,10 @@ async function runInMesh(base: Base, options: WaypointRoleOptions): Promise<void
   const name = `${options.podNamespace}/${options.podName}`;
   const sources = { xds: () => xds.status(), certificates: () => svids.status() };
   const stopAdmin = startAdmin(
-    { ...statusOf(runtime, name, sources), notReady: () => missing },
+    {
+      ...statusOf(runtime, name, sources),
+      notReady: () => (runtime.isDraining ? 'draining' : missing),
+    },
     { metrics: options.metricsPort, readiness: options.readinessPort },
   );
   const synced = xds.whenSynced().then(() => {
@@ -88,18 +97,14 @@ async function runInMesh(base: Base, options: WaypointRoleOptions): Promise<void
   });
   missing = undefined;
   log.info('serving', { hbone: listener.port, principal });
-  onTermination(() => {
-    missing = 'draining';
-    const stop = () => {
-      listener.drain();
+  drainOnTermination(runtime, listener, {
+    isDiscovered: true,
+    over() {
       xds.stop();
       svids.stop();
-    };
-    void drainAndExit(runtime, stop).finally(() => {
-      listener.close();
       tunnels.close();
       stopAdmin();
-    });
+    },
   });
 }
 

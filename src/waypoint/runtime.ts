@@ -1,5 +1,6 @@
 /** What both modes of the process share: clock, log, registry, recorder, engine, connection server. */
 import { type Clock, systemClock } from '#base/clock.ts';
+import { Drain, type DrainPart } from '#base/drain.ts';
 import { createLogger, type Logger, type LogLevel } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
@@ -9,7 +10,7 @@ import { exposeBuild } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { AccessLogChoice } from './config/options.ts';
 import { Engine } from './engine.ts';
-import { DRAIN_DEADLINE_MS, EDGE_SWEEP_MS } from './limits.ts';
+import { DEREGISTER_MS, DRAIN_DEADLINE_MS, EDGE_SWEEP_MS, IDLE_GRACE_MS } from './limits.ts';
 import { ConnectionServer } from './listener/serve-connection.ts';
 import { Recorder } from './record/recorder.ts';
 import { SourceRegistry } from './source.ts';
@@ -60,32 +61,60 @@ export function createRuntime(
   return { ...base, registry, sources, engine, server, accessLog, isDraining: false };
 }
 
-/** Running requests finish, up to the deadline; then the process ends. `stop` closes the doors first. */
-export async function drainAndExit(runtime: Runtime, stop: () => void): Promise<void> {
-  const { clock, log, engine, server, accessLog } = runtime;
-  runtime.isDraining = true;
-  log.info('draining', { activeRequests: engine.active });
-  stop();
-  server.drain();
-  const deadline = new Promise<void>((resolve) => clock.after(DRAIN_DEADLINE_MS, resolve));
-  await Promise.race([engine.whenIdle(), deadline]);
-  if (engine.active > 0) {
-    log.warn('requests cut off at the drain deadline', { activeRequests: engine.active });
-  }
-  server.close();
-  accessLog?.flush();
-  // One turn for what was written last.
-  setImmediate(() => process.exit(0));
+/** What the process lets in, and how it stops doing so. */
+export interface Door {
+  /** Connections that are open, with requests or without. */
+  readonly connections: number;
+  /** No new ones; what runs finishes. */
+  drain(): void;
+  close(): void;
 }
 
-/** SIGTERM and SIGINT, once. */
-export function onTermination(act: () => void): void {
-  let isOver = false;
-  const once = () => {
-    if (isOver) return;
-    isOver = true;
-    act();
+/**
+ * SIGTERM and SIGINT drain, a second one ends it. One that clients find by discovery goes on serving until they have heard
+ * that it is gone; `over` comes before the process ends.
+ */
+export function drainOnTermination(
+  runtime: Runtime,
+  door: Door,
+  options: { isDiscovered: boolean; over?: () => void },
+): void {
+  const { clock, log, engine, server, accessLog } = runtime;
+  let heardAt: number | undefined;
+  const part: DrainPart = {
+    takenOver() {
+      heardAt ??= clock.now() + DEREGISTER_MS;
+      return clock.now() >= heardAt;
+    },
+    leave() {
+      door.drain();
+      server.retire();
+      clock.after(IDLE_GRACE_MS, () => server.drain());
+    },
+    get remaining() {
+      return Math.max(engine.active, door.connections);
+    },
+    force() {
+      server.close();
+      door.close();
+    },
   };
-  process.on('SIGTERM', once);
-  process.on('SIGINT', once);
+  const drain = new Drain(
+    { clock, log, parts: () => [part] },
+    { deadlineMs: DRAIN_DEADLINE_MS, successor: options.isDiscovered },
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      runtime.isDraining = true;
+      drain.signal(signal);
+    });
+  }
+  void drain.over.then(() => {
+    server.close();
+    door.close();
+    options.over?.();
+    accessLog?.flush();
+    // One turn for what was written last.
+    setImmediate(() => process.exit(0));
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * Nothing is dropped: node proxies are replaced twice under a minute of mixed traffic, the control plane and the API server stand
- * still while it runs. One lab for both.
+ * Nothing is dropped: node proxies are replaced twice under a minute of mixed traffic, a waypoint once; the control plane
+ * and the API server stand still while it runs. One lab for both.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { eventually, missingFor, run, startLab, type TestLab } from '#test/support/lab.ts';
@@ -15,6 +15,7 @@ const PROGRAMS = ['ip', 'nft', 'unshare', 'nsenter', 'kubectl', 'curl'];
 const skip = missingFor({ programs: PROGRAMS, root: true }) !== undefined;
 const TRAFFIC_SECONDS = 60;
 const REPLACED_AFTER_S = [10, 30];
+const WAYPOINT_AFTER_S = 45;
 const AWAY_SECONDS = 8;
 
 const list = (words: readonly string[]) => JSON.stringify(words);
@@ -133,7 +134,7 @@ describe.skipIf(skip)('under mixed traffic', () => {
   };
 
   test(
-    'node proxies replaced twice lose no request, no connection and no byte of a long stream',
+    'node proxies replaced twice and a waypoint lose no request, no connection and no byte of a long stream',
     async () => {
       const running = traffic(TRAFFIC_SECONDS);
       const begin = performance.now();
@@ -141,6 +142,11 @@ describe.skipIf(skip)('under mixed traffic', () => {
         await Bun.sleep(begin + seconds * 1000 - performance.now());
         await replaceNodeProxies();
       }
+      await Bun.sleep(begin + WAYPOINT_AFTER_S * 1000 - performance.now());
+      const waypoint = ['deploy/waypoint', '-n', 'shop'];
+      expect((await lab.kubectl('rollout', 'restart', ...waypoint)).status).toBe(0);
+      const status = await lab.kubectl('rollout', 'status', ...waypoint, '--timeout=20s');
+      expect(status.stdout).toContain('successfully rolled out');
       // The stream keeps the first ones alive.
       expect((await nodePods()).length).toBeGreaterThan(2);
       const kinds = await running;

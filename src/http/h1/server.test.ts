@@ -555,4 +555,15 @@ describe('H1ServerConnection endings', () => {
     expect(busy.socket.take()).toContain('connection: close');
     expect([busy.socket.ended, busy.seen.length, busy.closes]).toEqual([true, 1, [undefined]]);
   });
+
+  test('retire: an idle connection waits for one more exchange, which closes it', async () => {
+    const { server, socket, seen, closes } = serve();
+    server.retire();
+    expect([socket.ended, closes]).toEqual([false, []]);
+    socket.receive(GET);
+    answer(seen[0].exchange, 200, 'a');
+    await turn();
+    expect(socket.take()).toContain('connection: close');
+    expect([socket.ended, closes]).toEqual([true, [undefined]]);
+  });
 });

@@ -90,6 +90,11 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     return this.state === CLOSED;
   }
 
+  /** The running or the next exchange ends with `Connection: close`: a client that is about to send finds nobody gone. */
+  retire(): void {
+    this.draining = true;
+  }
+
   /** Finishes the running exchange with `Connection: close`, then closes; an idle connection closes now. */
   drain(): void {
     this.draining = true;

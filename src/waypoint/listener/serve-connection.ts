@@ -19,6 +19,7 @@ const METHOD_BYTES_MAX = 24;
 
 interface HttpServer extends ConnectionHandler {
   readonly active: number;
+  retire(): void;
   drain(): void;
   close(): void;
 }
@@ -27,6 +28,7 @@ export class ConnectionServer {
   readonly #engine: Engine;
   readonly #transport: Transport;
   readonly #servers = new Set<HttpServer>();
+  #retiring = false;
 
   constructor(deps: { engine: Engine; transport: Transport }) {
     this.#engine = deps.engine;
@@ -51,6 +53,12 @@ export class ConnectionServer {
     }
   }
 
+  /** Each connection ends with its running or its next exchange, those that come as well. */
+  retire(): void {
+    this.#retiring = true;
+    for (const server of [...this.#servers]) server.retire();
+  }
+
   /** Running exchanges finish, idle connections close. */
   drain(): void {
     for (const server of [...this.#servers]) server.drain();
@@ -70,6 +78,7 @@ export class ConnectionServer {
       ? new H2ServerConnection(connection, { clock }, options, onExchange)
       : new H1ServerConnection(connection, { clock }, options, onExchange);
     this.#servers.add(server);
+    if (this.#retiring) server.retire();
     return server;
   }
 
