@@ -43,7 +43,15 @@ export function rfc3339(clock: Clock, precision: 'ms' | 's' = 'ms'): string {
   return precision === 'ms' ? text : `${text.slice(0, 19)}Z`;
 }
 
+let lastWallTimeMs = Number.NaN;
+let lastText = '';
+
 /** A wall time that came from elsewhere (a certificate, an API object), with milliseconds. */
 export function rfc3339At(wallTimeMs: number): string {
-  return new Date(wallTimeMs).toISOString();
+  // Log lines come many to a millisecond.
+  if (wallTimeMs !== lastWallTimeMs) {
+    lastText = new Date(wallTimeMs).toISOString();
+    lastWallTimeMs = wallTimeMs;
+  }
+  return lastText;
 }

@@ -10,10 +10,28 @@ export interface Random {
   uuid(): string;
 }
 
+/** Drawn ahead: asking the system for a few bytes at a time costs far more than the bytes. */
+const POOL_BYTES = 4096;
+const pool = new Uint8Array(POOL_BYTES);
+let poolAt = POOL_BYTES;
+
+function systemBytes(count: number): Uint8Array {
+  if (count > POOL_BYTES) return crypto.getRandomValues(new Uint8Array(count));
+  if (poolAt + count > POOL_BYTES) {
+    crypto.getRandomValues(pool);
+    poolAt = 0;
+  }
+  const bytes = pool.slice(poolAt, poolAt + count);
+  // What was handed out is nobody else's.
+  pool.fill(0, poolAt, poolAt + count);
+  poolAt += count;
+  return bytes;
+}
+
 export const systemRandom: Random = {
   fraction: () => Math.random(),
   integer: (bound) => Math.floor(Math.random() * bound),
-  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  bytes: systemBytes,
   uuid: () => crypto.randomUUID(),
 };
 

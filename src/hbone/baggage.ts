@@ -27,7 +27,19 @@ const EMPTY: Baggage = {
   zone: '',
 };
 
+/** Workloads are immutable, and every connection of one sends the same. */
+const encoded = new WeakMap<Workload, string>();
+
 export function encodeBaggage(workload: Workload): string {
+  let text = encoded.get(workload);
+  if (text === undefined) {
+    text = write(workload);
+    encoded.set(workload, text);
+  }
+  return text;
+}
+
+function write(workload: Workload): string {
   const pairs: [string, string][] = [
     ['k8s.cluster.name', workload.clusterId],
     ['k8s.namespace.name', workload.namespace],

@@ -29,15 +29,8 @@ export function forwardedOf(
   return serviceHost === undefined ? by : `${by};host=${serviceHost}`;
 }
 
-const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));
-
 /** W3C trace context, version 00, not sampled. */
 export function newTraceparent(random: Random): string {
-  const bytes = random.bytes(24);
-  let hex = '';
-  for (let index = 0; index < 24; index++) {
-    if (index === 16) hex += '-';
-    hex += HEX[bytes[index]];
-  }
-  return `00-${hex}-00`;
+  const hex = Buffer.from(random.bytes(24)).toString('hex');
+  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`;
 }

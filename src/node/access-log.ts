@@ -32,7 +32,57 @@ export interface ConnectionEnd {
 }
 
 export type AccessLogFormat = 'text' | 'json';
-type Fields = [key: string, value: string | number | undefined, quoted: boolean][];
+
+interface EarlyFailure {
+  readonly direction: string;
+  readonly source: SocketAddress;
+  readonly destination: SocketAddress;
+  readonly error: MeshError;
+  readonly cause: CloseCause;
+}
+
+/** One field of a line: tables of these are made once, so that a line costs no arrays. */
+interface Field<T> {
+  readonly key: string;
+  readonly quoted: boolean;
+  /** Undefined or empty: the line goes without. */
+  readonly of: (from: T) => string | number | undefined;
+}
+
+const quoted = <T>(key: string, of: Field<T>['of']): Field<T> => ({ key, quoted: true, of });
+const bare = <T>(key: string, of: Field<T>['of']): Field<T> => ({ key, quoted: false, of });
+
+const CONNECTION: readonly Field<ConnectionLog>[] = [
+  bare('src.addr', ({ source }) => nameOf(source)),
+  quoted('src.workload', ({ sourceWorkload }) => sourceWorkload?.name),
+  quoted('src.namespace', ({ sourceWorkload }) => sourceWorkload?.namespace),
+  quoted('src.identity', ({ sourceIdentity }) => sourceIdentity),
+  quoted('src.cluster', ({ sourceWorkload }) => sourceWorkload?.clusterId),
+  bare('dst.addr', ({ destination }) => nameOf(destination)),
+  bare('dst.hbone_addr', ({ hboneAuthority }) => hboneAuthority),
+  quoted('dst.service', ({ service }) => service),
+  quoted('dst.workload', ({ destinationWorkload }) => destinationWorkload?.name),
+  quoted('dst.namespace', ({ destinationWorkload }) => destinationWorkload?.namespace),
+  quoted('dst.identity', ({ destinationIdentity }) => destinationIdentity),
+  quoted('dst.cluster', ({ destinationWorkload }) => destinationWorkload?.clusterId),
+  quoted('direction', ({ direction }) => direction),
+];
+const END: readonly Field<ConnectionEnd>[] = [
+  bare('bytes_sent', ({ bytesSent }) => bytesSent),
+  bare('bytes_recv', ({ bytesReceived }) => bytesReceived),
+  quoted('duration', ({ durationMs }) => `${Math.round(durationMs)}ms`),
+  quoted('error', ({ error }) => error && errorText(error)),
+  quoted('closed_by', ({ cause }) => cause.by),
+  quoted('reason', ({ cause }) => cause.reason),
+];
+const EARLY: readonly Field<EarlyFailure>[] = [
+  bare('src.addr', ({ source }) => nameOf(source)),
+  bare('dst.addr', ({ destination }) => nameOf(destination)),
+  quoted('direction', ({ direction }) => direction),
+  quoted('error', ({ error }) => errorText(error)),
+  quoted('closed_by', ({ cause }) => cause.by),
+  quoted('reason', ({ cause }) => cause.reason),
+];
 
 export function formatConnection(
   time: string,
@@ -41,99 +91,72 @@ export function formatConnection(
   format: AccessLogFormat,
 ): string {
   const level = end.error === undefined ? 'info' : 'error';
-  const fields: Fields = [
-    ...fieldsOf(log),
-    ['bytes_sent', end.bytesSent, false],
-    ['bytes_recv', end.bytesReceived, false],
-    ['duration', `${Math.round(end.durationMs)}ms`, true],
-    ['error', end.error && errorText(end.error), true],
-    ...causeFields(end.cause),
-  ];
-  return formatLine({ time, level, message: 'connection complete' }, fields, format);
+  const head = { time, level, message: 'connection complete' };
+  if (format === 'json') return jsonLine(head, { ...known(CONNECTION, log), ...known(END, end) });
+  return `${textHead(head)}${textFields(CONNECTION, log)} ${textFields(END, end)}\n`;
 }
 
 /** Debug only: a connection whose destination is decided. */
 export function formatOpened(time: string, log: ConnectionLog, format: AccessLogFormat): string {
   const head = { time, level: 'debug', message: 'connection opened' };
-  return formatLine(head, fieldsOf(log), format);
+  if (format === 'json') return jsonLine(head, known(CONNECTION, log));
+  return `${textHead(head)}${textFields(CONNECTION, log)}\n`;
 }
 
 /** A connection that failed before anything was known about its destination. */
 export function formatEarlyFailure(
   time: string,
-  facts: {
-    direction: string;
-    source: SocketAddress;
-    destination: SocketAddress;
-    error: MeshError;
-    cause: CloseCause;
-  },
+  failure: EarlyFailure,
   format: AccessLogFormat,
 ): string {
-  const fields: Fields = [
-    ['src.addr', nameOf(facts.source), false],
-    ['dst.addr', nameOf(facts.destination), false],
-    ['direction', facts.direction, true],
-    ['error', errorText(facts.error), true],
-    ...causeFields(facts.cause),
-  ];
-  return formatLine({ time, level: 'warn', message: 'connection failed' }, fields, format);
-}
-
-function fieldsOf(log: ConnectionLog): Fields {
-  const { sourceWorkload, destinationWorkload } = log;
-  return [
-    ['src.addr', nameOf(log.source), false],
-    ['src.workload', sourceWorkload?.name, true],
-    ['src.namespace', sourceWorkload?.namespace, true],
-    ['src.identity', log.sourceIdentity, true],
-    ['src.cluster', sourceWorkload?.clusterId, true],
-    ['dst.addr', nameOf(log.destination), false],
-    ['dst.hbone_addr', log.hboneAuthority, false],
-    ['dst.service', log.service, true],
-    ['dst.workload', destinationWorkload?.name, true],
-    ['dst.namespace', destinationWorkload?.namespace, true],
-    ['dst.identity', log.destinationIdentity, true],
-    ['dst.cluster', destinationWorkload?.clusterId, true],
-    ['direction', log.direction, true],
-  ];
-}
-
-function causeFields({ by, reason }: CloseCause): Fields {
-  return [
-    ['closed_by', by, true],
-    ['reason', reason, true],
-  ];
+  const head = { time, level: 'warn', message: 'connection failed' };
+  if (format === 'json') return jsonLine(head, known(EARLY, failure));
+  return `${textHead(head)}${textFields(EARLY, failure)}\n`;
 }
 
 function errorText(error: MeshError): string {
   return error.side === 'self' ? error.message : `${error.message} (${error.side})`;
 }
 
-function formatLine(
-  head: { time: string; level: string; message: string },
-  fields: Fields,
-  format: AccessLogFormat,
-): string {
-  const { time, level, message } = head;
-  if (format === 'json') {
-    const known = Object.fromEntries(fields.map(([key, value]) => [key, value]));
-    return `${JSON.stringify({ level, time, scope: 'access', message, ...known })}\n`;
-  }
-  let text = `${time}\t${level}\taccess\t${message}\t`;
-  let space = '';
-  for (const [key, value, quoted] of fields) {
-    if (value === undefined || value === '') continue;
-    text += `${space}${key}=${quoted ? JSON.stringify(value) : bare(value)}`;
-    space = ' ';
-  }
-  return `${text}\n`;
+interface LineHead {
+  readonly time: string;
+  readonly level: string;
+  readonly message: string;
 }
 
+function textHead({ time, level, message }: LineHead): string {
+  return `${time}\t${level}\taccess\t${message}\t`;
+}
+
+function jsonLine({ time, level, message }: LineHead, fields: Record<string, unknown>): string {
+  return `${JSON.stringify({ level, time, scope: 'access', message, ...fields })}\n`;
+}
+
+function known<T>(fields: readonly Field<T>[], from: T): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ key, of }) => [key, of(from)]));
+}
+
+/** `key=value`, space-joined. */
+function textFields<T>(fields: readonly Field<T>[], from: T): string {
+  let text = '';
+  for (const field of fields) {
+    const value = field.of(from);
+    if (value === undefined || value === '') continue;
+    if (text !== '') text += ' ';
+    text += `${field.key}=${valueText(value, field.quoted)}`;
+  }
+  return text;
+}
+
+/** What JSON writes as it is, between quotes. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+const GRAPHIC = /^[!-~]*$/;
+
 /** An authority comes from the peer: it must not forge fields. */
-function bare(value: string | number): string {
-  const text = String(value);
-  return /^[\x21-\x7e]*$/.test(text) ? text : JSON.stringify(text);
+function valueText(value: string | number, inQuotes: boolean): string {
+  if (typeof value === 'number') return String(value);
+  if (inQuotes) return PLAIN.test(value) ? `"${value}"` : JSON.stringify(value);
+  return GRAPHIC.test(value) ? value : JSON.stringify(value);
 }
 
 function nameOf(address: SocketAddress): string {

@@ -132,7 +132,8 @@ export class NodeTelemetry {
     firstEnd: FirstEnd,
   ): void => {
     this.#live.delete(record);
-    const edge = this.#edge(record.facts, error === undefined ? '-' : responseOf(error).flag);
+    const edge =
+      error === undefined ? record.edge : this.#edge(record.facts, responseOf(error).flag);
     edge.closed.add(1);
     const cause = closeCauseOf(error, firstEnd);
     if (error !== undefined) this.#failed(edge, cause);
@@ -236,7 +237,7 @@ export class ConnectionRecord implements PipeCounters {
   sentBytes = 0;
   readonly facts: ConnectionFacts;
   readonly startedAt: number;
-  readonly #edge: EdgeCounters;
+  readonly edge: EdgeCounters;
   readonly #onFinish: OnFinish;
   #reportedReceived = 0;
   #reportedSent = 0;
@@ -244,15 +245,15 @@ export class ConnectionRecord implements PipeCounters {
 
   constructor(facts: ConnectionFacts, edge: EdgeCounters, startedAt: number, onFinish: OnFinish) {
     this.facts = facts;
-    this.#edge = edge;
+    this.edge = edge;
     this.startedAt = startedAt;
     this.#onFinish = onFinish;
   }
 
   /** Moves what was counted since the last report into the metrics: before each scrape, and at the end. */
   report(): void {
-    this.#edge.received.add(this.receivedBytes - this.#reportedReceived);
-    this.#edge.sent.add(this.sentBytes - this.#reportedSent);
+    this.edge.received.add(this.receivedBytes - this.#reportedReceived);
+    this.edge.sent.add(this.sentBytes - this.#reportedSent);
     this.#reportedReceived = this.receivedBytes;
     this.#reportedSent = this.sentBytes;
   }

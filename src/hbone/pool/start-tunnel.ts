@@ -1,5 +1,6 @@
 /** Opens one CONNECT stream on a connection and waits for the peer's answer. */
 import type { Clock } from '#base/clock.ts';
+import { deadlinesOf } from '#base/deadlines.ts';
 import { MeshError } from '#base/errors.ts';
 import type { MessageHead } from '#http/dispatch/message-head.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
@@ -26,7 +27,7 @@ export function startTunnel(
   const opening = new Opening(tunnel, handler, request);
   tunnel.handler = opening;
   tunnel.onAnswer = (head) => opening.answered(head);
-  opening.timer = clock.after(TUNNEL_ANSWER_TIMEOUT_MS, () => opening.timedOut());
+  opening.timer = deadlinesOf(clock, TUNNEL_ANSWER_TIMEOUT_MS).start(() => opening.timedOut());
   return true;
 }
 

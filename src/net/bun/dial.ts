@@ -4,6 +4,7 @@
  * when the TCP connect really succeeded.
  */
 import type { Clock, Timer } from '#base/clock.ts';
+import { deadlinesOf } from '#base/deadlines.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler } from '../connection.ts';
@@ -35,7 +36,7 @@ export class Dial implements ConnectionHandler {
     this.#options = options;
     this.#handler = handler;
     this.#tls = deps.tls;
-    this.#timer = deps.clock.after(options.connectTimeoutMs, () => this.#timedOut());
+    this.#timer = deadlinesOf(deps.clock, options.connectTimeoutMs).start(() => this.#timedOut());
   }
 
   get settled(): boolean {

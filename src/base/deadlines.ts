@@ -1,0 +1,85 @@
+/**
+ * Deadlines of one length, as every connection has them, at the cost of one timer for all: a queue in order of start is in
+ * order of due time, too, so only its head needs a timer, and a cancelled one just leaves the queue.
+ *
+ *   head ⇄ … ⇄ tail        due times ascend; the timer waits for what was head when it was started
+ */
+import type { Clock, Timer } from './clock.ts';
+
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #delayMs: number;
+  /** Of a ring: `next` is the head, `previous` the tail. */
+  readonly #ring = new Deadline(0, () => undefined);
+  #timer: Timer | undefined = undefined;
+
+  constructor(clock: Clock, delayMs: number) {
+    this.#clock = clock;
+    this.#delayMs = delayMs;
+  }
+
+  /** Calls back once after the delay, as `Clock.after` does. */
+  start(callback: () => void): Timer {
+    const deadline = new Deadline(this.#clock.now() + this.#delayMs, callback);
+    deadline.insertBefore(this.#ring);
+    this.#timer ??= this.#clock.after(this.#delayMs, () => this.#look());
+    return deadline;
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    const now = this.#clock.now();
+    // Those that callbacks start now are due later.
+    for (let head = this.#ring.next; head !== this.#ring; head = this.#ring.next) {
+      if (head.due > now) {
+        this.#timer = this.#clock.after(head.due - now, () => this.#look());
+        return;
+      }
+      head.cancel();
+      head.callback();
+    }
+  }
+}
+
+class Deadline implements Timer {
+  readonly due: number;
+  readonly callback: () => void;
+  previous: Deadline = this;
+  next: Deadline = this;
+
+  constructor(due: number, callback: () => void) {
+    this.due = due;
+    this.callback = callback;
+  }
+
+  insertBefore(other: Deadline): void {
+    this.previous = other.previous;
+    this.next = other;
+    other.previous.next = this;
+    other.previous = this;
+  }
+
+  cancel(): void {
+    this.previous.next = this.next;
+    this.next.previous = this.previous;
+    this.previous = this;
+    this.next = this;
+  }
+}
+
+const shared = new WeakMap<Clock, Map<number, Deadlines>>();
+
+/** The one queue of a clock for this delay. Delays are few constants, never computed. */
+export function deadlinesOf(clock: Clock, delayMs: number): Deadlines {
+  let ofClock = shared.get(clock);
+  if (ofClock === undefined) {
+    ofClock = new Map();
+    shared.set(clock, ofClock);
+  }
+  let deadlines = ofClock.get(delayMs);
+  if (deadlines === undefined) {
+    deadlines = new Deadlines(clock, delayMs);
+    ofClock.set(delayMs, deadlines);
+  }
+  return deadlines;
+}
