@@ -10,6 +10,8 @@ export interface TunnelHead {
   /** The client's address, and the service it asked for when known. */
   readonly forwarded: string;
   readonly traceparent: string;
+  /** Of the client; only inside another tunnel, where its addresses say nothing to the receiver. */
+  readonly forwardedNetwork?: string;
 }
 
 export function connectHead(tunnel: TunnelHead): MessageHead {
@@ -17,6 +19,8 @@ export function connectHead(tunnel: TunnelHead): MessageHead {
   if (tunnel.baggage !== '') head.add('baggage', tunnel.baggage);
   if (tunnel.forwarded !== '') head.add('forwarded', tunnel.forwarded);
   if (tunnel.traceparent !== '') head.add('traceparent', tunnel.traceparent);
+  const { forwardedNetwork } = tunnel;
+  if (forwardedNetwork !== undefined) head.add('x-forwarded-network', forwardedNetwork);
   return head;
 }
 

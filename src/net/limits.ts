@@ -53,3 +53,5 @@ export const HANDSHAKE_COST_MS = 0.5;
 export const LARGE_READ_BYTES = 64 * 1024;
 /** For how long after two workloads were active at once many small events are shared out as well. */
 export const CONTENTION_MEMORY_MS = 10_000;
+/** What a connection that carries TLS may bring before our end of it is there: one turn of the loop. */
+export const CARRIED_EARLY_BYTES_MAX = 64 * 1024;

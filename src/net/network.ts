@@ -106,6 +106,12 @@ export interface Network {
   listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener;
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void;
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void;
+  /** TLS inside a connection that is open already: a tunnel within a tunnel. Returns the carrier's handler. */
+  connectTlsOver(
+    carrier: Connection,
+    options: TlsConnectOptions,
+    handler: ConnectHandler<TlsConnection>,
+  ): ConnectionHandler;
   /** The address a captured connection was going to (SO_ORIGINAL_DST), else its local address. */
   originalDestination(connection: Connection): SocketAddress;
 }

@@ -13,7 +13,8 @@ import { until } from '#test/support/apiserver.ts';
 import { createTestCa } from '#test/support/certificates.ts';
 import { missingFor } from '#test/support/lab.ts';
 import { dial, type Seen } from './apps.ts';
-import { PEER_PORTS, type ServerEvent, type ServerInput } from './hbone-server.ts';
+import { type HbonePeer, startPeer } from './hbone-peer.ts';
+import { PEER_PORTS, type ServerInput } from './hbone-server.ts';
 import { makePodPair, type PodPair } from './pod-pair.ts';
 
 const missing = missingFor({ programs: ['ip'], root: true });
@@ -22,14 +23,11 @@ const spiffe = (account: string) => `spiffe://cluster.local/ns/shop/sa/${account
 const STREAMS_MAX = 4;
 
 type Workload = Parameters<typeof completeWorkload>[0];
-type StreamEvent = Extract<ServerEvent, { event: 'stream' }>;
-type ConnectionEvent = Extract<ServerEvent, { event: 'connection' }>;
 
 describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}` : ''}`, () => {
   let pair: PodPair;
   let node: StaticNode;
-  let peer: Bun.Subprocess<Uint8Array, 'pipe', 'inherit'>;
-  let events: ServerEvent[] = [];
+  let peer: HbonePeer;
   let logs = '';
 
   beforeAll(async () => {
@@ -40,13 +38,7 @@ describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}`
       identity: await authority.issue(spiffe('product')),
       streamsMax: STREAMS_MAX,
     };
-    const program = [process.execPath, `${import.meta.dir}/hbone-server.ts`];
-    peer = Bun.spawn(['ip', 'netns', 'exec', pair.product.netns, ...program], {
-      stdin: new TextEncoder().encode(JSON.stringify(input)),
-      stdout: 'pipe',
-      stderr: 'inherit',
-    });
-    void collect(peer.stdout);
+    peer = await startPeer(pair.product.netns, input);
     redirectOnce(pair.web.path, DEFAULT_RULES);
     node = startStaticNode(
       {
@@ -76,32 +68,21 @@ describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}`
         },
       },
     );
-    await until(() => events.find(({ event }) => event === 'listening'));
   });
 
   afterAll(async () => {
     node?.stop();
-    peer?.kill('SIGKILL');
-    await peer?.exited;
+    await peer?.stop();
     pair?.[Symbol.dispose]();
   });
 
   beforeEach(async () => {
     await until(() => (node.assembly.context.telemetry.live.size === 0 ? true : undefined));
     node.assembly.accessLog.flush();
-    events = [];
+    peer.forget();
     logs = '';
     node.replace({ addresses: mesh({}), authorizations: [] });
   });
-
-  async function collect(stream: ReadableStream<Uint8Array>): Promise<void> {
-    let rest = '';
-    for await (const chunk of stream) {
-      const lines = (rest + Buffer.from(chunk).toString()).split('\n');
-      rest = lines.pop() ?? '';
-      events.push(...lines.map((line) => JSON.parse(line) as ServerEvent));
-    }
-  }
 
   function mesh(product: Partial<Workload>): MeshAddress[] {
     const web = completeWorkload(
@@ -176,16 +157,15 @@ describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}`
     expect(seen.text.endsWith('bye')).toBe(true);
   }
 
-  const streams = () => events.filter((each): each is StreamEvent => each.event === 'stream');
-  const connections = () =>
-    events.filter((each): each is ConnectionEvent => each.event === 'connection');
+  const streams = () => peer.streams();
 
   test('TLS 1.3 with ALPN h2, no server name, the pod’s certificate', async () => {
     await finish(await echoed(await connect(pair.product.ip, PEER_PORTS.echo)));
-    expect(connections()).toEqual([
+    expect(peer.connections()).toEqual([
       {
         event: 'connection',
         connection: 1,
+        inner: false,
         serverName: null,
         alpn: 'h2',
         tls: 'TLSv1.3',

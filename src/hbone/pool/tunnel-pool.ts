@@ -5,9 +5,11 @@
  */
 import type { Timer } from '#base/clock.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
+import type { ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler, NetworkNamespace } from '#net/network.ts';
 import * as limits from '../limits.ts';
 import type { TunnelConnection } from '../tunnel-connection.ts';
+import { openInnerTunnel } from './inner-tunnel.ts';
 import { PoolEntry } from './pool-entry.ts';
 import {
   type PoolDeps,
@@ -44,6 +46,15 @@ export class TunnelPool {
       this.#entries.set(key, entry);
     }
     entry.open(request, handler);
+  }
+
+  /** A tunnel inside one that is open, over a connection of its own. Returns the handler of the outer one. */
+  openWithin(
+    outer: TunnelConnection,
+    request: TunnelRequest,
+    handler: ConnectHandler<TunnelConnection>,
+  ): ConnectionHandler {
+    return openInnerTunnel(outer, request, this.#deps, handler);
   }
 
   /** New tunnels of this identity get new connections; running ones finish on the old. */

@@ -6,9 +6,20 @@ import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort, parseIp } from '#base/ip.ts';
 import { type Logger, silentLogger } from '#base/log.ts';
-import type { Connection, SocketAddress, TlsConnection, TlsIdentity } from '../connection.ts';
+import type {
+  Connection,
+  ConnectionHandler,
+  SocketAddress,
+  TlsConnection,
+  TlsIdentity,
+} from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
-import { ACCEPT_COST_MS, HANDSHAKE_COST_MS, TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+import {
+  ACCEPT_COST_MS,
+  CARRIED_EARLY_BYTES_MAX,
+  HANDSHAKE_COST_MS,
+  TLS_HANDSHAKE_TIMEOUT_MS,
+} from '../limits.ts';
 import * as raw from '../netns/raw-socket.ts';
 import type {
   Accept,
@@ -21,6 +32,8 @@ import type {
   TlsListener,
   TlsListenOptions,
 } from '../network.ts';
+import { EarlyData } from '../pipe/early-data.ts';
+import { Pipe } from '../pipe/pipe.ts';
 import { encodeAlpn } from '../tls/alpn.ts';
 import type { PeerRequirement } from '../tls/peer-check.ts';
 import { Dial } from './dial.ts';
@@ -122,27 +135,44 @@ export class BunNetwork implements Network {
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void {
     const dial = new Dial(options, handler, { clock: this.#clock, tls: true });
     const fd = openOrFail(options, dial);
-    if (fd < 0) return;
-    const requirement: PeerRequirement = {
-      role: 'client',
-      alpn: options.alpn,
-      verifyName: options.serverName !== undefined && options.expectedUris === undefined,
-      expectedUris: options.expectedUris,
-      peer: formatHostPort(options.address, options.port),
-      judgePeer: options.judgePeer,
+    if (fd >= 0) adoptTls(fd, options, dial);
+  }
+
+  /** Through a pair of sockets in the kernel: Bun's TLS runs on descriptors only. */
+  connectTlsOver(
+    carrier: Connection,
+    options: TlsConnectOptions,
+    handler: ConnectHandler<TlsConnection>,
+  ): ConnectionHandler {
+    const [near, far] = raw.openPair();
+    const clock = this.#clock;
+    const early = new EarlyData(carrier, {
+      bytesMax: CARRIED_EARLY_BYTES_MAX,
+      onGone: (error) => joined.fail(error ?? carrierEnded(options)),
+    });
+    const joining: ConnectHandler<Connection> = {
+      onOpen(connection) {
+        const counters = { receivedBytes: 0, sentBytes: 0 };
+        const pipe = new Pipe(carrier, connection, { counters, onFinished: () => undefined });
+        early.replay(pipe.downstream);
+        return pipe.upstream;
+      },
+      onFail: () => carrier.reset(),
     };
-    const socket = {
-      ...STREAM_CALLBACKS,
-      open: (opened: BunSocket) => attach(opened, dial, options, true),
-      handshake(shaken: BunSocket, success: boolean, error: unknown) {
-        const connection = shaken.data;
-        if (connection === undefined || dial.settled) return;
-        const refused = finishHandshake(shaken, connection, { success, error }, requirement);
-        if (refused === undefined) dial.opened();
-        else dial.fail(refused);
+    const joined = new Dial(options, joining, { clock, tls: false });
+    const open = (socket: BunSocket) => attach(socket, joined, options, false);
+    const plain = { ...STREAM_CALLBACKS, open };
+    adoptConnection({ fd: near, allowHalfOpen: true, socket: plain }, joined);
+    const guarded: ConnectHandler<TlsConnection> = {
+      onOpen: (connection) => handler.onOpen(connection),
+      onFail(error) {
+        // Closing our end of the pair would end the carrier in order, and perhaps never.
+        carrier.reset();
+        handler.onFail(error);
       },
     };
-    adoptConnection({ fd, allowHalfOpen: true, tls: clientTls(options), socket }, dial);
+    adoptTls(far, options, new Dial(options, guarded, { clock, tls: true }));
+    return early;
   }
 
   originalDestination(connection: Connection): SocketAddress {
@@ -287,6 +317,37 @@ const IGNORE = {
   onEnd: () => undefined,
   onClose: () => undefined,
 };
+
+function carrierEnded({ address, port }: SocketAddress): MeshError {
+  const message = `TLS with ${formatHostPort(address, port)}: the connection that carried it ended`;
+  return new MeshError('NET_TLS_FAILED', message, {
+    side: 'upstream',
+    hint: NET_ERRORS.NET_TLS_FAILED,
+  });
+}
+
+function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
+  const requirement: PeerRequirement = {
+    role: 'client',
+    alpn: options.alpn,
+    verifyName: options.serverName !== undefined && options.expectedUris === undefined,
+    expectedUris: options.expectedUris,
+    peer: formatHostPort(options.address, options.port),
+    judgePeer: options.judgePeer,
+  };
+  const socket = {
+    ...STREAM_CALLBACKS,
+    open: (opened: BunSocket) => attach(opened, dial, options, true),
+    handshake(shaken: BunSocket, success: boolean, error: unknown) {
+      const connection = shaken.data;
+      if (connection === undefined || dial.settled) return;
+      const refused = finishHandshake(shaken, connection, { success, error }, requirement);
+      if (refused === undefined) dial.opened();
+      else dial.fail(refused);
+    },
+  };
+  adoptConnection({ fd, allowHalfOpen: true, tls: clientTls(options), socket }, dial);
+}
 
 function attach(socket: BunSocket, dial: Dial, options: ConnectOptions, tls: boolean): void {
   const { share } = options;

@@ -10,6 +10,7 @@ function load(name: string) {
   return dlopen(name, {
     setns: { args: ['int', 'int'], returns: 'int' }, // setns(2)
     socket: { args: ['int', 'int', 'int'], returns: 'int' }, // socket(2)
+    socketpair: { args: ['int', 'int', 'int', 'ptr'], returns: 'int' }, // socketpair(2)
     bind: { args: ['int', 'ptr', 'uint32_t'], returns: 'int' }, // bind(2)
     listen: { args: ['int', 'int'], returns: 'int' }, // listen(2)
     connect: { args: ['int', 'ptr', 'uint32_t'], returns: 'int' }, // connect(2)

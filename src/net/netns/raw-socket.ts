@@ -154,6 +154,16 @@ export function isConnected(fd: number): boolean {
   return libc().getpeername(fd, ptr(nameBuffer), ptr(nameLength)) === 0;
 }
 
+/** Two descriptors, each the other end of the other. */
+export function openPair(): [number, number] {
+  const type = abi.SOCK_STREAM | abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC;
+  const pair = new Int32Array(2);
+  if (libc().socketpair(abi.AF_UNIX, type, 0, ptr(pair)) !== 0) {
+    throw failed(-1, 'NET_SOCKET', 'open a pair of sockets');
+  }
+  return [pair[0], pair[1]];
+}
+
 /** A second descriptor of the same listening socket: both share one accept queue. */
 export function duplicate(fd: number): number {
   const copy = libc().dup(fd);

@@ -356,6 +356,87 @@ describe('decideOutbound', () => {
   });
 });
 
+describe('decideOutbound across networks', () => {
+  const far = (name: string, extra: Partial<Extra>) => workload(name, { network: 'far', ...extra });
+  const eastWest = { address: { network: 'far', address: '198.18.9.1' }, hbonePort: 15_008 };
+  const member = (name: string) =>
+    ({ services: { [key(name)]: [{ servicePort: 80, targetPort: 8080 }] } }) as Partial<Extra>;
+  const decideAcross = (services: Service[], workloads: Workload[], to: string) => {
+    const addresses: MeshAddress[] = [
+      ...[web, ...workloads].map((each) => ({ kind: 'workload' as const, workload: each })),
+      ...services.map((each) => ({ kind: 'service' as const, service: each })),
+    ];
+    const across = new MeshSnapshot({ version: 1, authorizations: [], addresses });
+    return decideOutbound(
+      across,
+      { source: web, original: { address: to, port: 80 } },
+      seededRandom(1),
+    );
+  };
+  const gateway = far('gateway', { addresses: ['198.18.9.1'] });
+  const names = { subjectAltNames: [id('far'), 'dns.name'] };
+
+  test('an endpoint of another network is reached through its gateway, by the name of the service', () => {
+    const exported = service('exported', { addresses: vip('198.19.0.1'), ports: http, ...names });
+    const split = far('split', { networkGateway: eastWest, ...member('exported') });
+    expect(decideAcross([exported], [gateway, split], '198.19.0.1')).toMatchObject({
+      kind: 'hbone',
+      via: 'gateway',
+      destination: { address: '198.18.9.1', port: 15_008 },
+      authority: 'exported.shop.svc.cluster.local:80',
+      expected: [id('gateway')],
+      inner: [id('far')],
+    });
+  });
+
+  test('one that has an address there but no gateway is refused: here that address is somebody else', () => {
+    const exported = service('exported', { addresses: vip('198.19.0.1'), ports: http, ...names });
+    const bare = far('bare', { addresses: ['198.18.1.9'], ...member('exported') });
+    expect(decideAcross([exported], [gateway, bare], '198.19.0.1')).toMatchObject({
+      kind: 'refuse',
+      code: 'NODE_NO_UPSTREAM',
+    });
+  });
+
+  test('a waypoint of another network stands behind the gateway, and proves the names of its own service', () => {
+    const routed = service('routed', {
+      addresses: vip('198.19.0.2'),
+      ports: http,
+      waypoint: waypointOf('way'),
+    });
+    const way = service('way', {
+      ports: [{ servicePort: 15_008, targetPort: 15_008, appProtocol: 'unknown' }],
+      subjectAltNames: [id('way')],
+    });
+    const pod = far('way-1', {
+      networkGateway: eastWest,
+      services: { [key('way')]: [{ servicePort: 15_008, targetPort: 15_008 }] },
+    } as Partial<Extra>);
+    expect(decideAcross([routed, way], [gateway, pod], '198.19.0.2')).toMatchObject({
+      via: 'gateway',
+      authority: 'routed.shop.svc.cluster.local:80',
+      inner: [id('way')],
+    });
+  });
+
+  test('a gateway that is a service itself is dialled on the port of its workload', () => {
+    const exported = service('exported', { addresses: vip('198.19.0.1'), ports: http, ...names });
+    const ew = service('ew', {
+      ports: [{ servicePort: 15_008, targetPort: 15_009, appProtocol: 'unknown' }],
+    });
+    const ewPod = far('ew-1', {
+      addresses: ['198.18.9.2'],
+      services: { [key('ew')]: [{ servicePort: 15_008, targetPort: 15_009 }] },
+    } as Partial<Extra>);
+    const split = far('split', { networkGateway: waypointOf('ew'), ...member('exported') });
+    expect(decideAcross([exported, ew], [ewPod, split], '198.19.0.1')).toMatchObject({
+      via: 'gateway',
+      destination: { address: '198.18.9.2', port: 15_009 },
+      expected: [id('ew-1')],
+    });
+  });
+});
+
 describe('pickEndpoint', () => {
   const at = (name: string, zone: string, node: string, capacity = 1) =>
     workload(name, {

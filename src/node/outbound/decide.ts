@@ -18,7 +18,7 @@ import type { SocketAddress } from '#net/connection.ts';
 import type { NODE_ERRORS } from '../errors.ts';
 import { ILLEGAL_PORTS } from '../limits.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
-import { addressOf, type PickedEndpoint, pickEndpoint } from './pick-endpoint.ts';
+import { addressOf, isElsewhere, type PickedEndpoint, pickEndpoint } from './pick-endpoint.ts';
 
 interface Next {
   readonly destination: SocketAddress;
@@ -34,10 +34,12 @@ interface Next {
 export type OutboundVerdict =
   | (Next & {
       readonly kind: 'hbone';
-      readonly via: 'endpoint' | 'waypoint';
+      readonly via: 'endpoint' | 'waypoint' | 'gateway';
       readonly authority: string;
       /** Identities the peer may prove. */
       readonly expected: readonly string[];
+      /** The peer is a gateway: those that who ends the tunnel within the tunnel may prove. */
+      readonly inner?: readonly string[];
     })
   | (Next & { readonly kind: 'tcp' })
   | {
@@ -93,6 +95,14 @@ function toService(
   }
   const endpoints = snapshot.endpointsOf(serviceKey(service));
   const picked = pickEndpoint({ service, endpoints, servicePort: original.port, source }, random);
+  if (picked !== undefined && isElsewhere(picked.workload, source)) {
+    const { networkGateway: gateway, network } = picked.workload;
+    return throughGateway(
+      snapshot,
+      { ...request, gateway, service, inner: service, network },
+      random,
+    );
+  }
   if (picked !== undefined) return toEndpoint(snapshot, request, service, picked);
   if (service.loadBalancing?.mode === 'passthrough') {
     const reason = `${service.hostname} is passthrough`;
@@ -205,7 +215,7 @@ function toWaypoint(
   const name = gateway.service
     ? `${gateway.service.namespace}/${gateway.service.hostname}`
     : (gateway.address?.address ?? 'unknown');
-  const found = waypointEndpoint(snapshot, request, random);
+  const found = gatewayEndpoint(snapshot, request, random);
   if (found === undefined) {
     const policy = policyInNeed(gateway);
     const reason =
@@ -214,7 +224,18 @@ function toWaypoint(
         : `${policy} needs a waypoint to judge traffic of ${service?.hostname}, which has none: tulle waypoint apply -n ${service?.namespace}, or annotate the policy with tulle.dev/unenforced-policy=ignore`;
     return { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY', service, reason };
   }
-  const { workload, targetPort, waypointService } = found;
+  const { workload, targetPort, gatewayService: waypointService } = found;
+  if (service !== undefined && isElsewhere(workload, request.source)) {
+    const { networkGateway, network } = workload;
+    const through = {
+      ...request,
+      gateway: networkGateway,
+      service,
+      inner: waypointService,
+      network,
+    };
+    return throughGateway(snapshot, through, random);
+  }
   const address = addressOf(workload, original.address, waypointService?.ipFamilies);
   if (address === undefined) {
     const reason = `waypoint ${name} has no address`;
@@ -232,26 +253,72 @@ function toWaypoint(
   };
 }
 
-function waypointEndpoint(
+interface GatewayRequest extends OutboundRequest {
+  readonly gateway: GatewayAddress | undefined;
+  readonly network: string;
+  readonly service: Service;
+  /** Whose names the end of the inner tunnel may prove: a gateway tells us no workload of its network. */
+  readonly inner: Service | undefined;
+}
+
+/** Both tunnels ask for the service by its name: addresses mean nothing in the other network (ztunnel src/proxy/outbound.rs). */
+function throughGateway(
   snapshot: MeshSnapshot,
-  request: WaypointRequest,
+  request: GatewayRequest,
   random: Random,
-): (PickedEndpoint & { waypointService: Service | undefined }) | undefined {
-  const { gateway, source } = request;
-  const waypointService = gateway.service
+): OutboundVerdict {
+  const { gateway, network, service, original, source } = request;
+  const refuse = (reason: string): OutboundVerdict => ({
+    kind: 'refuse',
+    code: 'NODE_NO_UPSTREAM',
+    service,
+    reason,
+  });
+  // Dialled as it is, although it is of that network.
+  const direct = true;
+  const found = gateway && gatewayEndpoint(snapshot, { gateway, source, direct }, random);
+  if (found === undefined) return refuse(`network ${network} has no gateway that is reachable`);
+  const { workload, targetPort, gatewayService } = found;
+  const address = addressOf(workload, original.address);
+  if (address === undefined) return refuse(`the gateway of network ${network} has no address`);
+  const inner = request.inner?.subjectAltNames.filter((name) => name.startsWith('spiffe://')) ?? [];
+  if (inner.length === 0) {
+    return refuse(`${service.hostname} names nobody in network ${network} whom we may trust`);
+  }
+  return {
+    kind: 'hbone',
+    via: 'gateway',
+    destination: { address, port: targetPort },
+    authority: `${service.hostname}:${original.port}`,
+    expected: identitiesOf(workload, gatewayService),
+    inner,
+    workload,
+    service,
+    reason: `the gateway of network ${network}`,
+  };
+}
+
+/** One of the workloads behind the address or name of a waypoint, or of another network's gateway. */
+function gatewayEndpoint(
+  snapshot: MeshSnapshot,
+  { gateway, source, direct }: { gateway: GatewayAddress; source: Workload; direct?: boolean },
+  random: Random,
+): (PickedEndpoint & { gatewayService: Service | undefined }) | undefined {
+  const gatewayService = gateway.service
     ? snapshot.services.get(serviceKey(gateway.service))
     : gateway.address &&
       snapshot.serviceAt(gateway.address.network, gateway.address.address, source.namespace);
-  if (waypointService !== undefined) {
-    const endpoints = snapshot.endpointsOf(serviceKey(waypointService));
-    const wanted = { service: waypointService, endpoints, servicePort: gateway.hbonePort, source };
+  if (gatewayService !== undefined) {
+    const endpoints = snapshot.endpointsOf(serviceKey(gatewayService));
+    const servicePort = gateway.hbonePort;
+    const wanted = { service: gatewayService, endpoints, servicePort, source, direct };
     const picked = pickEndpoint(wanted, random);
-    return picked && { ...picked, waypointService };
+    return picked && { ...picked, gatewayService };
   }
   const { address } = gateway;
   const workload = address && snapshot.workloadAt(address.network, address.address);
   if (workload === undefined || !workload.healthy) return undefined;
-  return { workload, targetPort: gateway.hbonePort, waypointService: undefined };
+  return { workload, targetPort: gateway.hbonePort, gatewayService: undefined };
 }
 
 /** Whether the source is one of the waypoint's own workloads: then the hop through it is done. */

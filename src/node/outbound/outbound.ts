@@ -1,10 +1,13 @@
 /** Connections that the app of one pod opens: captured on 15001, decided, and carried on. */
 import { MeshError } from '#base/errors.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
+import type { TunnelRequest } from '#hbone/pool/tunnel-request.ts';
+import type { TunnelConnection } from '#hbone/tunnel-connection.ts';
 import { forwardedOf, newTraceparent } from '#hbone/tunnel-head.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '#net/connection.ts';
+import type { ConnectHandler } from '#net/network.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
@@ -115,24 +118,25 @@ function openTunnel(
 ): void {
   const { context, pod, usage, session, workload, source } = outgoing;
   const principal = formatPrincipal(workload);
+  const request = {
+    source: principal,
+    expected: verdict.expected,
+    destination: verdict.destination,
+    sourceAddress: source.address,
+    namespace: pod.netns,
+    share: usage.share,
+    client: source,
+    head: {
+      authority: verdict.authority,
+      baggage: encodeBaggage(workload),
+      forwarded: forwardedOf(source, verdict.service?.hostname),
+      traceparent: newTraceparent(context.random),
+    },
+  };
   const open = () =>
     context.pool.open(
-      {
-        source: principal,
-        expected: verdict.expected,
-        destination: verdict.destination,
-        sourceAddress: source.address,
-        namespace: pod.netns,
-        share: usage.share,
-        client: source,
-        head: {
-          authority: verdict.authority,
-          baggage: encodeBaggage(workload),
-          forwarded: forwardedOf(source, verdict.service?.hostname),
-          traceparent: newTraceparent(context.random),
-        },
-      },
-      session,
+      request,
+      verdict.inner === undefined ? session : throughOuter(outgoing, request, verdict.inner),
     );
   if (context.identities.get(principal) !== undefined) {
     open();
@@ -147,6 +151,19 @@ function openTunnel(
       }),
     );
   });
+}
+
+/** The tunnel to a gateway carries another one, for which it is the client's network that says who calls. */
+function throughOuter(
+  { context, session, workload }: Outgoing,
+  request: TunnelRequest,
+  expected: readonly string[],
+): ConnectHandler<TunnelConnection> {
+  const head = { ...request.head, forwardedNetwork: workload.network };
+  return {
+    onOpen: (outer) => context.pool.openWithin(outer, { ...request, expected, head }, session),
+    onFail: (error) => session.onFail(error),
+  };
 }
 
 function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {

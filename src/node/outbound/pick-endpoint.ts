@@ -18,6 +18,8 @@ export interface PickRequest {
   readonly servicePort: number;
   /** Whose locality counts; undefined when the client is unknown. */
   readonly source: Workload | undefined;
+  /** Endpoints of other networks are dialled all the same: they are the gateways of those. */
+  readonly direct?: boolean;
 }
 
 export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoint | undefined {
@@ -28,7 +30,7 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
   let bestRank = 0;
   for (const workload of endpoints) {
     if (!workload.healthy && balancing?.includeUnhealthy !== true) continue;
-    if (workload.capacity <= 0 || !isReachable(service, workload)) continue;
+    if (workload.capacity <= 0 || !isReachable(request, workload)) continue;
     const targetPort = targetPortOf(service, workload, request.servicePort);
     if (targetPort === 0) continue;
     const rank = balancing === undefined ? 0 : localityRank(balancing.scopes, source, workload);
@@ -51,12 +53,19 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
   return candidates[candidates.length - 1];
 }
 
-/** By an address of the service's families, or by a name to look up. */
-function isReachable({ ipFamilies }: Service, workload: Workload): boolean {
+/** By an address of the service's families, by a name to look up, or through the gateway of another network. */
+function isReachable({ service, source, direct }: PickRequest, workload: Workload): boolean {
+  if (direct !== true && isElsewhere(workload, source))
+    return workload.networkGateway !== undefined;
   return (
     workload.hostname !== '' ||
-    workload.addresses.some((address) => isOfFamily(ipFamilies, address))
+    workload.addresses.some((address) => isOfFamily(service.ipFamilies, address))
   );
+}
+
+/** Of another network: its addresses lead nowhere, or to somebody else, from here. */
+export function isElsewhere(workload: Workload, source: Workload | undefined): boolean {
+  return source !== undefined && workload.network !== source.network;
 }
 
 /**
