@@ -356,6 +356,7 @@ describe.skipIf(skip)('a pod whose proxy is gone', () => {
 });
 
 describe.skipIf(skip)('the reconciler', () => {
+  const PORTS = [15001, 15006, 15008, 15053];
   const broken: { title: string; repairs: string[]; by(pod: RigPod): void }[] = [
     {
       title: 'all rules',
@@ -374,10 +375,10 @@ describe.skipIf(skip)('the reconciler', () => {
     },
     {
       title: 'every listener',
-      repairs: ['listener 15001', 'listener 15006', 'listener 15008'],
+      repairs: ['listener 15001', 'listener 15006', 'listener 15008', 'listener 15053'],
       by: ({ namespace }) =>
         void namespace.run(
-          ...['ss', '-K', '-l', '-t', 'sport = :15001 or sport = :15006 or sport = :15008'],
+          ...['ss', '-K', '-l', '-t', PORTS.map((port) => `sport = :${port}`).join(' or ')],
         ),
     },
   ];
@@ -388,6 +389,10 @@ describe.skipIf(skip)('the reconciler', () => {
       using _app = serveApp(server.namespace.handle, PORT);
       rig.setAuthorizations([STRICT]);
       await captured(rig, client, server);
+      rig.agent.update(server.uid, server.request({ dns: true }).options);
+      await eventually('look-ups captured', async () =>
+        server.namespace.listing().includes(':15053') ? true : undefined,
+      );
       by(server);
       await eventually('the repair', async () => (rig.repairs.length > 0 ? true : undefined));
       expect([...rig.repairs].sort()).toEqual([...repairs].sort());

@@ -61,6 +61,11 @@ export class DnsProxy {
     }
   }
 
+  /** False when somebody took a listener from us. */
+  get alive(): boolean {
+    return this.#listeners.every(({ alive }) => alive);
+  }
+
   /** Queries that nobody else will answer. */
   get remaining(): number {
     return this.#detached ? this.#usage.dnsQueries.current : 0;

@@ -183,16 +183,23 @@ export class WorkloadProxy implements DrainPart {
   /** Sockets that somebody took from us, in words. */
   deadListeners(): string[] {
     if (this.#left) return [];
-    return this.#listeners()
+    const ports = this.#listeners()
       .filter(({ alive }) => !alive)
-      .map(({ port }) => `listener ${port}`);
+      .map(({ port }) => port);
+    if (this.#dns?.alive === false) ports.push(this.#dns.port);
+    return ports.map((port) => `listener ${port}`);
   }
 
   reopenListeners(): void {
-    const dead = new Set(this.#listeners().filter(({ alive }) => !alive));
-    if (dead.size === 0) return;
+    if (this.deadListeners().length === 0) return;
     // Who took ours took those of the other threads, too.
     this.#remote?.reopen();
+    if (this.#dns?.alive === false) {
+      this.#dns.stop();
+      this.#dns = undefined;
+      this.#openDns();
+    }
+    const dead = new Set(this.#listeners().filter(({ alive }) => !alive));
     for (const listener of dead) listener.stop();
     this.#plain = this.#plain.map((listener, index) => {
       if (!dead.has(listener)) return listener;
