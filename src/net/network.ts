@@ -59,6 +59,8 @@ export interface ConnectOptions extends SocketAddress {
   namespace?: NetworkNamespace;
   /** Bind to this source address (IP_TRANSPARENT + IP_FREEBIND) so that the peer sees it. Port is not kept. */
   sourceAddress?: string;
+  /** False for a peer of the same kernel, which cannot vanish without a word; else probed as net/limits.ts says. */
+  keepalive?: boolean;
   /** SO_MARK for the socket; capture rules let 0x539 pass. */
   mark?: number;
   share?: LoopShare;

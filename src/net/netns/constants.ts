@@ -29,6 +29,7 @@ export const SO_MARK = 36;
 // ip(7), linux/netfilter_ipv4.h
 export const IP_FREEBIND = 15;
 export const IP_TRANSPARENT = 19;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const SO_ORIGINAL_DST = 80;
 // ipv6(7), linux/netfilter_ipv6/ip6_tables.h
 export const IPV6_V6ONLY = 26;

@@ -53,7 +53,7 @@ export function openConnection(options: ConnectOptions): number {
   const what = `connect to ${options.address}:${options.port}`;
   const fd = openSocket(options.namespace, family, what);
   if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
-  setKeepalive(fd);
+  if (options.keepalive !== false) setKeepalive(fd);
   if (options.sourceAddress !== undefined) bindSource(fd, family, options.sourceAddress, what);
   const name = encodeSocketName(options, family);
   if (libc().connect(fd, ptr(name), name.length) !== 0) {
@@ -113,6 +113,8 @@ function bindSource(fd: number, family: number, source: string, what: string): v
   const [level, option] =
     family === abi.AF_INET ? [abi.SOL_IP, abi.IP_FREEBIND] : [abi.SOL_IPV6, abi.IPV6_FREEBIND];
   setOption(fd, level, option, 1);
+  // The port is chosen by connect(2), for source and destination together: else one client had 28,000 ports for all.
+  setOption(fd, abi.SOL_IP, abi.IP_BIND_ADDRESS_NO_PORT, 1);
   const name = encodeSocketName({ address: source, port: 0 }, family);
   if (libc().bind(fd, ptr(name), name.length) !== 0) {
     throw failed(fd, 'NET_CONNECT_FAILED', `${what} from ${source}`);
