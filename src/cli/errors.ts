@@ -5,5 +5,8 @@ export const CLI_ERRORS = {
   CLI_UNKNOWN_KIND: 'kubectl api-resources lists the kinds that this cluster serves',
   CLI_BAD_MANIFEST: 'correct the line that the message names, then run it again',
   CLI_NO_POD: 'tulle get pods -A',
+  CLI_NO_PROXY: 'tulle proxy list',
+  CLI_POD_PORT:
+    'tulle describe pod NAME shows whether it runs; kubectl auth can-i create pods/portforward whether you may ask it',
   CLI_EXEC_FAILED: 'tulle describe pod NAME shows whether its container runs',
 } as const;

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { registerKubectlVerbs } from './commands/kubectl/register.ts';
 import { registerLab } from './commands/lab/register.ts';
 import { registerMesh } from './commands/mesh/register.ts';
+import { registerProxy } from './commands/proxy/register.ts';
 import { AnswerIsNo, EXIT, reportOf, UsageError } from './output/report.ts';
 
 /** Flags that many commands share. */
@@ -23,6 +24,7 @@ export function buildProgram(): Command {
   registerLab(program);
   registerKubectlVerbs(program);
   registerMesh(program);
+  registerProxy(program);
   program
     .command('completion')
     .description('print a completion script: source <(tulle completion bash)')

@@ -45,7 +45,7 @@ const ROWS: readonly Row[] = [
     kind: 'Pod',
     short: ['po'],
     categories: ['all'],
-    sub: ['binding', 'eviction', 'exec', 'log', 'status'],
+    sub: ['binding', 'eviction', 'exec', 'log', 'portforward', 'status'],
   },
   { at: 'v1', resource: 'secrets', kind: 'Secret' },
   { at: 'v1', resource: 'serviceaccounts', kind: 'ServiceAccount', short: ['sa'], sub: ['token'] },

@@ -1,5 +1,5 @@
 /**
- * pods/exec: a WebSocket from the client joined to one at the node agent, frames passed on as they come. The agent's
+ * pods/exec, pods/portforward: a WebSocket from the client joined to one at the node agent, frames passed on as they come. The agent's
  * socket is opened first: if it refuses, the client gets an HTTP answer and not a broken stream.
  */
 import type { ServerWebSocket, WebSocketHandler } from 'bun';
@@ -24,9 +24,15 @@ const NORMAL = 1000;
 const ABNORMAL = 1006;
 const INTERNAL = 1011;
 
-export function pickProtocol(header: string | null): string | undefined {
+/** Two channels a port: its bytes, and why they ended. kubectl speaks another one, SPDY, which is not here. */
+export const PORT_FORWARD_PROTOCOLS = ['v4.channel.k8s.io'] as const;
+
+export function pickProtocol(
+  header: string | null,
+  protocols: readonly string[],
+): string | undefined {
   const offered = (header ?? '').split(',').map((item) => item.trim());
-  return EXEC_PROTOCOLS.find((protocol) => offered.includes(protocol));
+  return protocols.find((protocol) => offered.includes(protocol));
 }
 
 export function openExec(

@@ -1,6 +1,6 @@
 /**
- * Where a pod's node agent answers for logs and exec, and the log stream. Paths are the kubelet's:
- * /containerLogs/NS/POD/CONTAINER and /exec/NS/POD/CONTAINER.
+ * Where a pod's node agent answers for logs, exec and ports, and the log stream. Paths are the kubelet's:
+ * /containerLogs/NS/POD/CONTAINER, /exec/NS/POD/CONTAINER and /portForward/NS/POD.
  */
 import { messageOf } from '#base/errors.ts';
 import { type ApiObject, isJsonObject, readPath } from '#kube/meta/object.ts';
@@ -31,24 +31,35 @@ export interface KubeletTarget {
 export function kubeletTarget(
   store: ObjectStore,
   request: Pick<ResourceRequest, 'kind' | 'path' | 'query'>,
-  { options, action }: { options: KubeletOptions; action: 'containerLogs' | 'exec' },
+  {
+    options,
+    action,
+  }: { options: KubeletOptions; action: 'containerLogs' | 'exec' | 'portForward' },
 ): KubeletTarget {
   const { kind, path, query } = request;
   const pod = store.get(kind, { namespace: path.namespace, name: path.name ?? '' });
-  const container = containerOf(pod, query.get('container'));
+  const { name } = pod.metadata;
+  const target = targetPath(action, pod, query);
   const node = String(readPath(pod, ['spec', 'nodeName']) ?? '');
   if (node === '') {
-    const name = pod.metadata.name;
     throw status.badRequest(`pod ${name} does not have a host assigned`);
   }
   const url = fillTemplate(options.urlTemplate, store, node);
-  const search = new URLSearchParams(query);
-  search.delete('container');
-  const { namespace, name } = pod.metadata;
-  const target = `/${action}/${namespace}/${name}/${container}?${search}`;
   return url.startsWith('unix:')
     ? { unix: url.slice('unix:'.length), origin: 'http://localhost', path: target }
     : { origin: url.replace(/\/$/, ''), path: target };
+}
+
+function targetPath(action: string, pod: ApiObject, query: URLSearchParams): string {
+  const { namespace, name } = pod.metadata;
+  if (action === 'portForward') {
+    const search = new URLSearchParams({ port: query.getAll('ports').join() });
+    return `/${action}/${namespace}/${name}?${search}`;
+  }
+  const container = containerOf(pod, query.get('container'));
+  const search = new URLSearchParams(query);
+  search.delete('container');
+  return `/${action}/${namespace}/${name}/${container}?${search}`;
 }
 
 export async function streamLogs(target: KubeletTarget, signal: AbortSignal): Promise<Response> {

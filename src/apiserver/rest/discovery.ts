@@ -112,6 +112,8 @@ function subresourceKind(
       return { kind: 'Binding' };
     case 'exec':
       return { kind: 'PodExecOptions' };
+    case 'portforward':
+      return { kind: 'PodPortForwardOptions' };
     default:
       return { kind: kind.kind };
   }
@@ -125,6 +127,7 @@ export function subresourceVerbs(name: string): string[] {
     case 'finalize':
       return ['update'];
     case 'exec':
+    case 'portforward':
       return ['create', 'get'];
     case 'log':
       return ['get'];

@@ -12,7 +12,13 @@ import type { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
 import { ISSUER } from '../auth/service-account-tokens.ts';
 import type { KindRegistry } from '../kinds/registry.ts';
 import { hasSubresource } from '../kinds/served-kind.ts';
-import { type ExecSession, openExec, pickProtocol } from '../proxy/exec-proxy.ts';
+import {
+  EXEC_PROTOCOLS,
+  type ExecSession,
+  openExec,
+  PORT_FORWARD_PROTOCOLS,
+  pickProtocol,
+} from '../proxy/exec-proxy.ts';
 import { type KubeletOptions, kubeletTarget, streamLogs } from '../proxy/kubelet.ts';
 import { discover } from './discovery.ts';
 import { openApiResponse } from './openapi-response.ts';
@@ -115,24 +121,32 @@ async function answerSubresource(
       return streamLogs(kubeletTarget(deps.store, request, options), http.signal);
     }
     case 'exec':
-      return startExec(request, server, deps);
+      return joinAgent(request, server, { deps, action: 'exec', protocols: EXEC_PROTOCOLS });
+    case 'portforward':
+      return joinAgent(request, server, {
+        deps,
+        action: 'portForward',
+        protocols: PORT_FORWARD_PROTOCOLS,
+      });
     default:
       throw status.pathNotFound();
   }
 }
 
-async function startExec(
+/** A WebSocket of the client, joined to one at the pod's node agent. */
+async function joinAgent(
   request: ResourceRequest,
   server: ExecServer,
-  deps: HandlerDeps,
+  wanted: { deps: HandlerDeps; action: 'exec' | 'portForward'; protocols: readonly string[] },
 ): Promise<Response | undefined> {
-  const { http } = request;
-  const protocol = pickProtocol(http.headers.get('sec-websocket-protocol'));
+  const { http, path } = request;
+  const { deps, action, protocols } = wanted;
+  const protocol = pickProtocol(http.headers.get('sec-websocket-protocol'), protocols);
   if (http.headers.get('upgrade')?.toLowerCase() !== 'websocket' || protocol === undefined)
     throw status.badRequest(
-      'exec needs a WebSocket with protocol v5.channel.k8s.io or v4.channel.k8s.io',
+      `${path.subresource} needs a WebSocket with protocol ${protocols.join(' or ')}`,
     );
-  const target = kubeletTarget(deps.store, request, { options: deps.kubelet, action: 'exec' });
+  const target = kubeletTarget(deps.store, request, { options: deps.kubelet, action });
   const session = await openExec(target, protocol, deps.clock);
   const headers = { 'Sec-WebSocket-Protocol': protocol };
   if (server.upgrade(http, { data: session, headers })) return undefined;

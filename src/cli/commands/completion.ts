@@ -1,20 +1,30 @@
 /** `tulle completion bash|zsh`: scripts generated from the command tree, so they cannot go stale. */
 import type { Command } from 'commander';
 import { UsageError } from '../output/report.ts';
+import { PROXY_ARGUMENT } from './proxy/register.ts';
 
 interface Entry {
   /** Words after `tulle`, space joined; '' for the program itself. */
   path: string;
   words: string[];
+  /** Its first argument is the name of a proxy: those are asked for when it is typed. */
+  takesProxy: boolean;
 }
 
 function entriesOf(command: Command, path: string[] = []): Entry[] {
-  const children = command.commands.map((child) => child.name());
+  const children = command
+    .createHelp()
+    .visibleCommands(command)
+    .map((child) => child.name());
   const flags = command.options
     .flatMap((option) => [option.long, option.short])
     .filter((flag) => flag !== undefined && flag !== null);
   return [
-    { path: path.join(' '), words: [...children, ...flags] },
+    {
+      path: path.join(' '),
+      words: [...children, ...flags],
+      takesProxy: command.registeredArguments[0]?.name() === PROXY_ARGUMENT,
+    },
     ...command.commands.flatMap((child) => entriesOf(child, [...path, child.name()])),
   ];
 }
@@ -23,7 +33,10 @@ export function completionScript(shell: string, program: Command): string {
   if (shell !== 'bash' && shell !== 'zsh')
     throw new UsageError(`no completion for ${shell}; one of bash, zsh`);
   const cases = entriesOf(program)
-    .map(({ path, words }) => `    "${path}") words="${words.join(' ')}" ;;`)
+    .map(({ path, words, takesProxy }) => {
+      const names = takesProxy ? ` $("\${COMP_WORDS[0]}" proxy names 2>/dev/null)` : '';
+      return `    "${path}") words="${words.join(' ')}${names}" ;;`;
+    })
     .join('\n');
   const bash = `_tulle() {
   local current="\${COMP_WORDS[COMP_CWORD]}" path="" words="" i

@@ -79,8 +79,8 @@ export interface ProxyStatus {
   readonly scrapeError?: string;
   readonly certificates: readonly { readonly principal: string; readonly notAfter: string }[];
   readonly ejections: readonly Ejection[];
-  /** The proxy's own /status as it came. */
-  readonly detail?: unknown;
+  /** The proxy's own /status as it came: these members, and more. */
+  readonly detail?: ProxyReport;
 }
 
 export interface StatusAnswer {
@@ -105,6 +105,14 @@ export interface StatusAnswer {
 
 /** What a proxy answers on :15020/status, as far as control reads it; everything is optional. */
 export interface ProxyReport {
+  readonly version?: string;
+  readonly memoryBytes?: number;
+  readonly notReady?: string;
+  /** Of a node proxy: its pods, and what is open through it. */
+  readonly workloads?: readonly unknown[];
+  readonly connections?: number;
+  /** Of a waypoint. */
+  readonly activeRequests?: number;
   readonly certificates?: readonly { principal?: string; notAfter?: string }[];
   readonly ejections?: readonly {
     upstream?: string;

@@ -30,7 +30,7 @@ export class ExecSession {
     this.#plan = plan;
   }
 
-  async run(socket: ServerWebSocket<ExecSession>): Promise<void> {
+  async run(socket: ServerWebSocket<unknown>): Promise<void> {
     const words = enterContainer(this.#plan.pid, this.#plan.command);
     const status = this.#plan.tty
       ? await this.#runInTerminal(words, socket)
@@ -40,7 +40,7 @@ export class ExecSession {
     socket.close(1000, '');
   }
 
-  async #runPiped(words: string[], socket: ServerWebSocket<ExecSession>): Promise<number> {
+  async #runPiped(words: string[], socket: ServerWebSocket<unknown>): Promise<number> {
     const { stdin, environment } = this.#plan;
     const child = Bun.spawn(words, {
       stdin: stdin ? 'pipe' : 'ignore',
@@ -68,7 +68,7 @@ export class ExecSession {
     return status;
   }
 
-  async #runInTerminal(words: string[], socket: ServerWebSocket<ExecSession>): Promise<number> {
+  async #runInTerminal(words: string[], socket: ServerWebSocket<unknown>): Promise<number> {
     const child = Bun.spawn(words, {
       env: { TERM: 'xterm', ...this.#plan.environment },
       terminal: { cols: 80, rows: 24, data: (_, bytes) => send(socket, CHANNEL.stdout, bytes) },
@@ -115,7 +115,7 @@ export class ExecSession {
 async function pump(
   stream: ReadableStream<Uint8Array>,
   channel: number,
-  socket: ServerWebSocket<ExecSession>,
+  socket: ServerWebSocket<unknown>,
 ): Promise<void> {
   for await (const chunk of stream) {
     send(socket, channel, chunk);
@@ -124,7 +124,7 @@ async function pump(
   }
 }
 
-function send(socket: ServerWebSocket<ExecSession>, channel: number, bytes: Uint8Array): void {
+function send(socket: ServerWebSocket<unknown>, channel: number, bytes: Uint8Array): void {
   if (socket.readyState !== WebSocket.OPEN) return;
   const frame = new Uint8Array(bytes.length + 1);
   frame[0] = channel;

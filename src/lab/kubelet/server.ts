@@ -1,13 +1,16 @@
 /**
- * What the API server asks of a kubelet: container logs and exec, with the kubelet's own paths. Listens on a unix
+ * What the API server asks of a kubelet: container logs, exec and ports, with the kubelet's own paths. Listens on a unix
  * socket in the lab's private /run, which only the lab's user can open.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Server } from 'bun';
 import type { Clock } from '#base/clock.ts';
+import { BunNetwork } from '#net/bun/bun-network.ts';
 import { ExecSession } from './exec-session.ts';
 import type { Kubelet } from './kubelet.ts';
 import type { ContainerLog, LogLine, LogQuery } from './logs.ts';
+import { PortSession } from './port-session.ts';
 
 export function kubeletSocket(node: string): string {
   return `/run/tulle/${node}/kubelet.sock`;
@@ -17,7 +20,8 @@ export function startKubeletServer(kubelet: Kubelet, node: string, clock: Clock)
   const unix = kubeletSocket(node);
   mkdirSync(dirname(unix), { recursive: true, mode: 0o755 });
   rmSync(unix, { force: true });
-  Bun.serve<ExecSession>({
+  const network = new BunNetwork({ clock });
+  Bun.serve<ExecSession | PortSession>({
     unix,
     fetch(request, server) {
       // A log that is followed may be quiet for hours.
@@ -25,6 +29,15 @@ export function startKubeletServer(kubelet: Kubelet, node: string, clock: Clock)
       const url = new URL(request.url);
       const [, action, namespace, pod, container] = url.pathname.split('/').map(decodeURIComponent);
       const worker = kubelet.find(namespace, pod);
+      if (action === 'portForward') {
+        const port = Number(url.searchParams.get('port'));
+        const pid = worker?.container(undefined)?.pid;
+        if (pid === undefined)
+          return new Response(`pod ${namespace}/${pod} does not run on ${node}`, { status: 404 });
+        if (!Number.isInteger(port) || port < 1 || port > 65535)
+          return new Response('one port is forwarded at a time', { status: 400 });
+        return upgrade(request, server, new PortSession(network, { pid, port }));
+      }
       const runner = worker?.container(container);
       if (worker === undefined || runner === undefined)
         return new Response(
@@ -53,19 +66,26 @@ export function startKubeletServer(kubelet: Kubelet, node: string, clock: Clock)
         stdin: flag(url.searchParams, 'stdin', 'input'),
         tty: flag(url.searchParams, 'tty', 'tty'),
       });
-      return server.upgrade(request, { data: session })
-        ? undefined
-        : new Response('exec needs a WebSocket', { status: 400 });
+      return upgrade(request, server, session);
     },
     websocket: {
       idleTimeout: 0,
       open: (socket) => void socket.data.run(socket),
       message: (socket, frame) =>
         socket.data.receive(typeof frame === 'string' ? Buffer.from(frame) : frame),
+      drain: (socket) => {
+        if (socket.data instanceof PortSession) socket.data.drained();
+      },
       close: (socket) => socket.data.abandon(),
     },
   });
   chmodSync(unix, 0o600);
+}
+
+function upgrade<Session>(request: Request, server: Server<Session>, session: Session) {
+  return server.upgrade(request, { data: session } as never)
+    ? undefined
+    : new Response('this needs a WebSocket', { status: 400 });
 }
 
 function flag(query: URLSearchParams, ...names: string[]): boolean {

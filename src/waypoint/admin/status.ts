@@ -1,5 +1,6 @@
 /** What `:15020/status` answers: endpoints with health and learned protocol, ejections with reason and end, versions. */
 import type { Clock } from '#base/clock.ts';
+import { VERSION } from '#base/version.ts';
 import type { SvidStatus } from '#identity/svid/svid-store.ts';
 import type { XdsClientStatus } from '#xds/client/xds-client.ts';
 import type { Engine, HttpEndpoint, HttpGroup } from '../engine.ts';
@@ -21,6 +22,8 @@ export function buildStatus(sources: StatusSources) {
   const now = clock.wallTime();
   return {
     role: 'waypoint',
+    version: VERSION,
+    memoryBytes: process.memoryUsage.rss(),
     name: sources.name,
     draining: sources.draining(),
     activeRequests: engine.active,
