@@ -196,4 +196,90 @@ describe.skipIf(skip)('lab up --demo', () => {
     await eventually('admission', async () => ((await outside()) === '200' ? true : undefined));
     await lab.kubectl('delete', 'peerauthentication', 'default', '-n', 'shop');
   }, 60_000);
+
+  describe('tulle proxy', () => {
+    const json = async <T>(...words: string[]): Promise<T> => {
+      const { stdout, stderr, status } = await lab.tulle('proxy', ...words, '-o', 'json');
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      return JSON.parse(stdout) as T;
+    };
+    const nodeOfWeb = async () => {
+      const path = 'jsonpath={.items[0].spec.nodeName}';
+      const { stdout } = await lab.kubectl(
+        'get',
+        'pods',
+        '-n',
+        'shop',
+        '-l',
+        'app=web',
+        '-o',
+        path,
+      );
+      return stdout;
+    };
+
+    test('list has every proxy, in sync, with what it carries', async () => {
+      interface Row {
+        kind: string;
+        sync: string;
+        version: string;
+        pods: number;
+        memoryBytes: number;
+      }
+      const rows = await json<Row[]>('list');
+      expect(rows.map(({ kind }) => kind).sort()).toEqual(['node', 'node', 'waypoint']);
+      for (const { sync, version, memoryBytes } of rows) {
+        expect({ sync, version }).toEqual({ sync: 'synced', version: '0.1.0' });
+        expect(memoryBytes).toBeGreaterThan(10_000_000);
+      }
+      expect(rows.reduce((sum, { pods = 0 }) => sum + pods, 0)).toBe(4);
+    });
+
+    test('connections shows the client’s live connection with both identities', async () => {
+      await many(1);
+      interface Answer {
+        matched: number;
+        connections: { service: string; mutualTls: boolean; source: { identity: string } }[];
+      }
+      const filter = ['--direction', 'outbound', '--namespace', 'shop'];
+      const answer = await json<Answer>('connections', await nodeOfWeb(), ...filter);
+      expect(answer.matched).toBeGreaterThan(0);
+      expect(answer.connections[0]).toMatchObject({
+        service: 'product-service.shop.svc.cluster.local',
+        mutualTls: true,
+        source: { identity: 'spiffe://cluster.local/ns/shop/sa/web' },
+      });
+    });
+
+    test('log changes what a running proxy writes, and back', async () => {
+      const node = await nodeOfWeb();
+      const opened = async () =>
+        (await lab.kubectl('logs', '-n', 'istio-system', `tulle-node-${node}`)).stdout
+          .split('\n')
+          .filter((line) => line.includes('\tdebug\taccess\tconnection opened\t')).length;
+      expect(await opened()).toBe(0);
+      await json('log', node, '--level', 'info,access=debug');
+      await many(1);
+      await eventually('a debug line', async () => (await opened()) || undefined);
+      expect(await json<object>('log', node, '--reset')).toMatchObject({ level: 'info' });
+    });
+
+    test('certs and config of either kind of proxy, and never a key', async () => {
+      for (const name of [await nodeOfWeb(), 'waypoint']) {
+        const certs = await json<{ state: string }[]>('certs', name);
+        expect(certs.map(({ state }) => state)).toEqual(certs.map(() => 'Available'));
+        const { stdout, status } = await lab.tulle('proxy', 'config', name, '--raw');
+        expect(status).toBe(0);
+        expect(stdout).toContain('product-service');
+        expect(stdout).not.toContain('PRIVATE KEY');
+      }
+    });
+
+    test('a name of no proxy is an error with the next command; a waypoint has no log level', async () => {
+      const missing = await lab.tulle('proxy', 'certs', 'nosuch');
+      expect(missing).toMatchObject({ status: 3, stdout: '' });
+      expect(missing.stderr).toContain('try: tulle proxy list');
+      expect((await lab.tulle('proxy', 'log', 'waypoint')).status).toBe(2);
+    });
+  });
 });
