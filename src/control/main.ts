@@ -263,7 +263,13 @@ function lead(
   scope.add(startServiceStatusController(deps, mesh.services));
   const { serviceEntries: entries } = mesh.sources;
   scope.add(startEntryAddressController(deps, { entries, byAddress: mesh.entriesByAddress }));
-  scope.add(startPolicyStatusController(deps, mesh.policyStatuses, policySync));
+  scope.add(
+    startPolicyStatusController(
+      deps,
+      { statuses: mesh.policyStatuses, sources: mesh.sources },
+      policySync,
+    ),
+  );
   return () => scope.dispose();
 }
 

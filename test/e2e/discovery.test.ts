@@ -354,4 +354,41 @@ describe.skipIf(skip !== undefined)('discovery', () => {
     await lab.kubectl('delete', 'authorizationpolicy', 'only-get', '-n', 'shop');
     await becomes('the guarded service again', 'http://guarded/', '200');
   }, 60_000);
+
+  test('a dry run is logged and decides nothing', async () => {
+    const spec = { selector: { matchLabels: { only: 'node2' } }, action: 'DENY', rules: [{}] };
+    await apply(policy('trial', spec, { 'istio.io/dry-run': 'true' }));
+    await eventually('the log line', async () => {
+      const { far } = await inClient({ far: curl('http://far/', '-o /dev/null') });
+      expect(far).toMatch(/^200/);
+      return (await nodeLog()).includes('dry-run: deny policy match: shop/trial') || undefined;
+    });
+    await hasCondition('trial', 'DryRun');
+  }, 30_000);
+
+  test('a waypoint refuses what it cannot judge by, names the policy, and lets the rest through', async () => {
+    await lab.kubectl('delete', 'authorizationpolicy', '-n', 'shop', '--all');
+    expect((await lab.tulle('waypoint', 'apply', '-n', 'shop')).status).toBe(0);
+    const label = 'istio.io/use-waypoint=waypoint';
+    await lab.kubectl('label', 'service', 'guarded', '-n', 'shop', label);
+    const says = (what: string, status: string, text: string) =>
+      eventually(what, async () => {
+        const { answer } = await inClient({ answer: curl('http://guarded/') });
+        return (answer.endsWith(`${status}/0`) && answer.includes(text)) || undefined;
+      });
+    await says('the waypoint', '200', '"version":"far"');
+    const targetRefs = [{ group: '', kind: 'Service', name: 'guarded' }];
+    await apply(policy('audit', { targetRefs, action: 'AUDIT', rules: [{}] }));
+    await apply(
+      policy('only-get', { targetRefs, rules: [{ to: [{ operation: { methods: ['GET'] } }] }] }),
+    );
+    await says('the refusal', '403', 'AuthorizationPolicy shop/only-get');
+    await lab.kubectl('delete', 'authorizationpolicy', 'only-get', '-n', 'shop');
+    await says('the answer, audited', '200', '"version":"far"');
+    const rules = [{ to: [{ operation: { paths: ['/admin'] } }] }];
+    const selector = { matchLabels: { only: 'node2' } };
+    await apply(policy('no-admin', { selector, action: 'DENY', rules }));
+    await says('the refusal of a destination', '403', 'AuthorizationPolicy shop/no-admin');
+    await becomes('the denial past the waypoint', 'http://far/', '000/');
+  }, 60_000);
 });

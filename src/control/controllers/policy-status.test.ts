@@ -37,7 +37,13 @@ async function setup(sync: { synced: number; total: number }) {
     rootNamespace: 'istio-system',
   });
   await ingest.synced;
-  const stop = startPolicyStatusController(deps, mesh.policyStatuses, () => sync);
+  const start = () =>
+    startPolicyStatusController(
+      deps,
+      { statuses: mesh.policyStatuses, sources: mesh.sources },
+      () => sync,
+    );
+  let stop = start();
   const conditions = async () => {
     type Object = KubeObject & { status?: { conditions?: Condition[] } };
     const object = await client.get<Object>(RESOURCES.authorizationPolicies, KEY);
@@ -53,7 +59,12 @@ async function setup(sync: { synced: number; total: number }) {
     stop();
     ingest.stop();
   };
-  return { client, clock, conditions, pass, stop: stopAll };
+  /** As after a change of leaders. */
+  const again = () => {
+    stop();
+    stop = start();
+  };
+  return { client, clock, conditions, pass, stop: stopAll, again };
 }
 
 describe('startPolicyStatusController', () => {
@@ -80,6 +91,16 @@ describe('startPolicyStatusController', () => {
     const { conditions, pass, stop } = await setup({ synced: 1, total: 2 });
     await pass(ENFORCED_CHECKS_MAX);
     expect((await conditions())[1].message).toContain('in force at 1 of 2 node proxies');
+    stop();
+  });
+
+  test('asks the API nothing about an object that says what it should', async () => {
+    const { client, pass, stop, again } = await setup({ synced: 1, total: 1 });
+    await pass(1);
+    client.failures = 1;
+    again();
+    await pass(1);
+    expect(client.failures).toBe(1);
     stop();
   });
 

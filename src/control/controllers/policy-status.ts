@@ -24,9 +24,15 @@ export type PolicySync = () => { readonly synced: number; readonly total: number
 
 type Policy = KubeObject & { status?: { conditions?: Condition[] } };
 
+export interface PolicyStatuses {
+  readonly statuses: Collection<PolicyStatus>;
+  /** The objects as they are known here: most say already what they should. */
+  readonly sources: Readonly<Record<PolicyStatus['source'], Collection<KubeObject>>>;
+}
+
 export function startPolicyStatusController(
   deps: InformerDeps,
-  statuses: Collection<PolicyStatus>,
+  { statuses, sources }: PolicyStatuses,
   sync: PolicySync,
 ): Disposer {
   const scope = new Scope();
@@ -35,7 +41,11 @@ export function startPolicyStatusController(
   let checks = 0;
   const queue = new WorkQueue({ ...deps, log: deps.log.child('policy-status') }, async (key) => {
     const status = statuses.get(key);
-    if (status !== undefined) await writeStatus(deps, status, sync());
+    if (status === undefined) return;
+    const wanted = { policy: status, sync: sync(), now: rfc3339(deps.clock, 's') };
+    const known: Policy | undefined = sources[status.source].get(keyOf(status));
+    if (known !== undefined && conditionsFor(known, wanted) === undefined) return;
+    await writeStatus(deps, wanted);
   });
   const check = () => {
     timer = undefined;
@@ -66,12 +76,18 @@ export function startPolicyStatusController(
   return () => scope.dispose();
 }
 
-async function writeStatus(
-  { client, clock }: InformerDeps,
-  policy: PolicyStatus,
-  { synced, total }: ReturnType<PolicySync>,
-): Promise<void> {
-  const { source, namespace, name, generation } = policy;
+interface Wanted {
+  readonly policy: PolicyStatus;
+  readonly sync: ReturnType<PolicySync>;
+  readonly now: string;
+}
+
+function keyOf({ namespace, name }: PolicyStatus): string {
+  return `${namespace}/${name}`;
+}
+
+async function writeStatus({ client }: InformerDeps, wanted: Wanted): Promise<void> {
+  const { source, namespace, name } = wanted.policy;
   const key = { namespace, name };
   let object: Policy;
   try {
@@ -80,27 +96,33 @@ async function writeStatus(
     if (isMeshError(error, 'KUBE_NOT_FOUND')) return;
     throw error;
   }
-  const before = object.status?.conditions ?? [];
-  const counted = `in force at ${synced} of ${total} node proxies`;
-  const types = new Set(policy.conditions.map(({ type }) => type));
-  const now = rfc3339(clock, 's');
-  const ours = policy.conditions.map((each): Condition => {
-    const { type, status, reason } = each;
-    const previous = before.find((other) => other.type === type);
-    const message =
-      type === ENFORCED && status === 'True' ? `${each.message}; ${counted}` : each.message;
-    const lastTransitionTime =
-      previous?.status === status ? (previous.lastTransitionTime ?? now) : now;
-    const observed = generation === undefined ? {} : { observedGeneration: generation };
-    return { type, status, reason, message, lastTransitionTime, ...observed };
-  });
-  const conditions = [...before.filter((other) => !isOurs(other.type, types)), ...ours];
-  if (isDeepStrictEqual(before, conditions)) return;
+  const conditions = conditionsFor(object, wanted);
+  if (conditions === undefined) return;
   const patch = { type: 'merge', body: { status: { conditions } } } as const;
   await client.patch(RESOURCES[source], key, patch, {
     fieldManager: FIELD_MANAGER,
     subresource: 'status',
   });
+}
+
+/** Ours, and those of others as they are; undefined when nothing is to be written. */
+function conditionsFor(object: Policy, wanted: Wanted): Condition[] | undefined {
+  const { policy, sync, now } = wanted;
+  const before = object.status?.conditions ?? [];
+  const counted = `in force at ${sync.synced} of ${sync.total} node proxies`;
+  const observed = policy.generation === undefined ? {} : { observedGeneration: policy.generation };
+  const ours = policy.conditions.map((each): Condition => {
+    const { type, status, reason } = each;
+    const previous = before.find((other) => other.type === type);
+    const isCounted = type === ENFORCED && status === 'True';
+    const message = isCounted ? `${each.message}; ${counted}` : each.message;
+    const lastTransitionTime =
+      previous?.status === status ? (previous.lastTransitionTime ?? now) : now;
+    return { type, status, reason, message, lastTransitionTime, ...observed };
+  });
+  const types = new Set(ours.map(({ type }) => type));
+  const conditions = [...before.filter(({ type }) => !isOurs(type, types)), ...ours];
+  return isDeepStrictEqual(before, conditions) ? undefined : conditions;
 }
 
 /** What a policy was bound to before its targets changed must not stay behind. */
