@@ -14,7 +14,8 @@ import {
 const PROGRAMS = ['ip', 'nft', 'unshare', 'nsenter', 'kubectl', 'curl'];
 const skip = missingFor({ programs: PROGRAMS, root: true }) !== undefined;
 const TRAFFIC_SECONDS = 60;
-const REPLACED_AFTER_S = [10, 30];
+const REPLACED_AFTER_S = 10;
+const SURGE_AFTER_S = 30;
 const WAYPOINT_AFTER_S = 45;
 const AWAY_SECONDS = 8;
 
@@ -56,7 +57,12 @@ spec:
 `;
 
 interface NodePod {
-  metadata: { name: string };
+  metadata: {
+    name: string;
+    namespace: string;
+    labels: Record<string, string>;
+    deletionTimestamp?: string;
+  };
   spec: { nodeName: string };
   status?: { conditions?: { type: string; status: string }[] };
 }
@@ -118,19 +124,37 @@ describe.skipIf(skip)('under mixed traffic', () => {
       },
     };
   };
-  /** Both node proxies at once; resolves when their successors are ready. */
-  const replaceNodeProxies = async (): Promise<void> => {
-    const old = (await nodePods()).map(({ metadata }) => metadata.name);
-    const words = ['delete', 'pods', '-n', 'istio-system', '-l', 'app=ztunnel', '--wait=false'];
-    expect((await lab.kubectl(...words)).status).toBe(0);
-    await eventually('the successors', async () => {
-      const ready = (await nodePods()).filter(
+  const ready = (names: (name: string) => boolean) =>
+    eventually('the successors', async () => {
+      const found = (await nodePods()).filter(
         ({ metadata, status }) =>
-          !old.includes(metadata.name) &&
+          names(metadata.name) &&
           status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
       );
-      return ready.length === 2 ? true : undefined;
+      return found.length === 2 ? true : undefined;
     });
+  const remove = async (names: readonly string[]) => {
+    const words = ['delete', 'pods', '-n', 'istio-system', ...names, '--wait=false'];
+    expect((await lab.kubectl(...words)).status).toBe(0);
+  };
+  /** Both node proxies at once are told to end; each gets a successor while it ends. */
+  const replace = async (): Promise<void> => {
+    const old = (await nodePods()).map(({ metadata }) => metadata.name);
+    await remove(old);
+    await ready((name) => !old.includes(name));
+  };
+  /** Successors first, as a DaemonSet with a surge does it; then the others are told to end. */
+  const replaceBySurge = async (): Promise<void> => {
+    const old = (await nodePods()).filter(
+      ({ metadata }) => metadata.deletionTimestamp === undefined,
+    );
+    const next = old.map(({ metadata: { name, namespace, labels }, spec }) => {
+      const metadata = { name: `${name}-surge`, namespace, labels };
+      return JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+    });
+    expect((await lab.apply(next.join('\n'))).stderr).toBe('');
+    await ready((name) => name.endsWith('-surge'));
+    await remove(old.map(({ metadata }) => metadata.name));
   };
 
   test(
@@ -138,11 +162,12 @@ describe.skipIf(skip)('under mixed traffic', () => {
     async () => {
       const running = traffic(TRAFFIC_SECONDS);
       const begin = performance.now();
-      for (const seconds of REPLACED_AFTER_S) {
-        await Bun.sleep(begin + seconds * 1000 - performance.now());
-        await replaceNodeProxies();
-      }
-      await Bun.sleep(begin + WAYPOINT_AFTER_S * 1000 - performance.now());
+      const at = (seconds: number) => Bun.sleep(begin + seconds * 1000 - performance.now());
+      await at(REPLACED_AFTER_S);
+      await replace();
+      await at(SURGE_AFTER_S);
+      await replaceBySurge();
+      await at(WAYPOINT_AFTER_S);
       const waypoint = ['deploy/waypoint', '-n', 'shop'];
       expect((await lab.kubectl('rollout', 'restart', ...waypoint)).status).toBe(0);
       const status = await lab.kubectl('rollout', 'status', ...waypoint, '--timeout=20s');
@@ -190,7 +215,9 @@ describe.skipIf(skip)('under mixed traffic', () => {
   test('a node proxy that starts while the control plane stands still lets nothing pass, says why, and serves when it is back', async () => {
     const host = await fieldOf('service', 'server', '.spec.clusterIP');
     const address = await fieldOf('pod', 'server', '.status.podIP');
-    const [proxy] = (await nodePods()).filter(({ spec }) => spec.nodeName === 'node2');
+    const proxy = (await nodePods()).find(
+      ({ spec, metadata }) => spec.nodeName === 'node2' && metadata.deletionTimestamp === undefined,
+    );
     const fetchFrom = async (target: string) =>
       (await fromClient('curl', '-s', '-m', '2', `http://${target}:8080/`)).status;
     {
