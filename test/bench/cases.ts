@@ -2,6 +2,7 @@
 
 import { measureHttp, measureStream } from './measure.ts';
 import { runMemory } from './memory.ts';
+import { runMeshMemory } from './mesh-memory.ts';
 import { startOrigin } from './origin.ts';
 import type { BenchRow } from './report.ts';
 import { startStreamServer } from './stream-load.ts';
@@ -16,6 +17,8 @@ export interface CaseOptions {
   idleConnections: number;
   /** Before what is idle is sampled. */
   settleMs: number;
+  /** Until a quiet node proxy has given its start's code back. */
+  codeSettleMs: number;
 }
 
 export interface BenchCase {
@@ -121,6 +124,13 @@ export const CASES: readonly BenchCase[] = [
       'what the node proxy holds: idle with captured pods, after each load, with idle connections',
     connections: [32, 256],
     run: runMemory,
+  },
+  {
+    name: 'memory-mesh',
+    summary:
+      'what a node proxy holds in a lab with a control plane, and what such a mesh takes in sum',
+    connections: [0],
+    run: (_context, subject, options) => runMeshMemory(subject, options),
   },
   httpCase('l7-h1', 100),
   httpCase('l7-h1-one-route', 1),

@@ -1,6 +1,7 @@
 /**
  * The memory case. One pair of proxies lives through idling, the three L4 loads and many idle connections; each row has
- * the heavier process of the pair some seconds after the load is over; the last one has its peak over all of them. Tulle's processes hold all the pods of a node, a peer's hold one, as a sidecar does.
+ * the heavier process of the pair some seconds after the load is over, one its peak over the loads. Tulle's processes
+ * hold all the pods of a node, a peer's hold one, as a sidecar does.
  */
 import { sleep, systemClock } from '#base/clock.ts';
 import type { CaseOptions } from './cases.ts';
