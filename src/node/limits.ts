@@ -69,14 +69,12 @@ export const TRIM_PERIOD_MS = 1_000;
 export const TRIM_QUIET_CPU_MS = 100;
 /** CPU since the last collection that makes another one worth its cost: at most 2 % of what was done. */
 export const TRIM_WORK_CPU_MS = 1_000;
-/** Without it the pages of the program are given back every 3 s, which takes some 2 ms, mapping the used ones again included. */
-export const TRIM_PAGES_PERIODS = 3;
 /** Code of what runs once (starting, capturing the pods of the node) is 6 MiB; what is used again is compiled again. */
 export const TRIM_CODE_PERIODS = 600;
 /** By then the pods that the node had are captured. */
 export const TRIM_CODE_FIRST_PERIODS = 30;
-/** CPU since then in which many pages can have come. */
-export const TRIM_PAGES_CPU_MS = 30;
+/** CPU in which enough pages can have come; giving them back and mapping the used ones again takes about a millisecond. */
+export const TRIM_PAGES_CPU_MS = 10;
 
 /** Connections in one admin answer unless the caller asks for more; the answer says how many there are. */
 export const CONNECTIONS_SHOWN = 1000;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import {
   TRIM_CODE_FIRST_PERIODS,
   TRIM_CODE_PERIODS,
-  TRIM_PAGES_PERIODS,
+  TRIM_PAGES_CPU_MS,
   TRIM_QUIET_CPU_MS,
   TRIM_WORK_CPU_MS,
 } from './limits.ts';
@@ -26,12 +26,12 @@ function verdicts(periods: readonly number[]): Trim[] {
 const count = (trims: readonly Trim[], what: Trim) => trims.filter((trim) => trim === what).length;
 
 describe('TrimPlan', () => {
-  test('trims once it is quiet after the start, once after each work, and not for its own cost', () => {
-    expect(verdicts([900, 5, 5, TRIM_WORK_CPU_MS, 0, 5, 5])).toEqual([
-      'nothing',
+  test('collects once it is quiet after the start, once after each work, and not for its own cost', () => {
+    expect(verdicts([900, 5, 4, TRIM_WORK_CPU_MS, 0, 5, 4])).toEqual([
+      'pages',
       'garbage',
       'nothing',
-      'nothing',
+      'pages',
       'garbage',
       'nothing',
       'nothing',
@@ -57,15 +57,22 @@ describe('TrimPlan', () => {
   test('code stays as long as it is busy', () => {
     const busy = new Array(TRIM_CODE_FIRST_PERIODS).fill(900);
     const trims = verdicts([...busy, 0, 900, 0]);
-    expect(trims.slice(-3)).toEqual(['code', 'nothing', 'nothing']);
+    expect(trims.slice(-3)).toEqual(['code', 'pages', 'nothing']);
     expect(count(trims, 'code')).toBe(1);
   });
 
-  test('under load only pages, every so many periods, and all when it ends', () => {
-    const busy = new Array(2 * TRIM_PAGES_PERIODS + 1).fill(900);
-    const found = verdicts([...busy, 0]);
-    expect(count(found, 'pages')).toBe(2);
-    expect(found.indexOf('pages')).toBe(TRIM_PAGES_PERIODS - 1);
-    expect(found.at(-1)).toBe('garbage');
+  test('under load only pages, and garbage when it ends', () => {
+    expect(verdicts([900, 900, 900, 0])).toEqual(['pages', 'pages', 'pages', 'garbage']);
+  });
+
+  test('pages when enough can have come', () => {
+    const half = TRIM_PAGES_CPU_MS / 2;
+    expect(verdicts([0, half, half, half, half])).toEqual([
+      'garbage',
+      'nothing',
+      'pages',
+      'nothing',
+      'pages',
+    ]);
   });
 });

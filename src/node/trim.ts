@@ -1,6 +1,6 @@
 /**
  * Gives memory back that work has left behind: garbage and compiled code when the proxy is quiet (a collection takes time
- * that a busy one has not), pages of the program file now and then under load as well. docs/decisions/013-node-memory.md has the figures.
+ * that a busy one has not), pages of the program file under load as well. docs/decisions/013-node-memory.md has the figures.
  */
 import type { Clock } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
@@ -9,7 +9,6 @@ import {
   TRIM_CODE_FIRST_PERIODS,
   TRIM_CODE_PERIODS,
   TRIM_PAGES_CPU_MS,
-  TRIM_PAGES_PERIODS,
   TRIM_PERIOD_MS,
   TRIM_QUIET_CPU_MS,
   TRIM_WORK_CPU_MS,
@@ -25,7 +24,6 @@ export class TrimPlan {
   #workMs = TRIM_WORK_CPU_MS;
   /** Since pages were last given back. */
   #mappedMs = 0;
-  #periods = 0;
   #codePeriods = TRIM_CODE_PERIODS - TRIM_CODE_FIRST_PERIODS;
 
   constructor(cpuMs: number) {
@@ -37,20 +35,17 @@ export class TrimPlan {
     this.#lastCpuMs = cpuMs;
     this.#workMs += spentMs;
     this.#mappedMs += spentMs;
-    this.#periods += 1;
     this.#codePeriods += 1;
     const quiet = spentMs <= TRIM_QUIET_CPU_MS;
     if (quiet && this.#codePeriods >= TRIM_CODE_PERIODS) return 'code';
     if (quiet && this.#workMs >= TRIM_WORK_CPU_MS) return 'garbage';
-    const due = this.#periods >= TRIM_PAGES_PERIODS && this.#mappedMs >= TRIM_PAGES_CPU_MS;
-    return due ? 'pages' : 'nothing';
+    return this.#mappedMs >= TRIM_PAGES_CPU_MS ? 'pages' : 'nothing';
   }
 
   /** What the trim itself took is no work. */
   done(trim: Trim, cpuMs: number): void {
     this.#lastCpuMs = cpuMs;
     this.#mappedMs = 0;
-    this.#periods = 0;
     if (trim === 'code') this.#codePeriods = 0;
     if (trim !== 'pages') this.#workMs = 0;
   }
