@@ -51,6 +51,42 @@ function setup() {
 }
 
 describe('startInformer', () => {
+  test('keeps and tells what `keep` makes of each object, listed or watched', async () => {
+    const client = new FakeKubeClient();
+    const deps = { client, clock: new FakeClock(), random: seededRandom(1), log: silentLogger };
+    await client.create(REF, thing('a', 1));
+    const informer = startInformer<Thing>(
+      deps,
+      REF,
+      {},
+      {
+        keep: ({ apiVersion, kind, metadata, spec }) => ({
+          apiVersion,
+          kind,
+          metadata,
+          spec: { value: -spec.value },
+        }),
+      },
+    );
+    const told: number[] = [];
+    informer.subscribe({
+      onAdd: (object) => void told.push(object.spec.value),
+      onUpdate: (object, previous) => void told.push(object.spec.value, previous.spec.value),
+      onDelete: () => undefined,
+    });
+    await settle();
+    await client.create(REF, thing('b', 2));
+    await client.patch(
+      REF,
+      { namespace: 'shop', name: 'b' },
+      { type: 'merge', body: { spec: { value: 3 } } },
+    );
+    await settle();
+    expect(told).toEqual([-1, -2, -3, -2]);
+    expect(informer.list().map((object) => object.spec.value)).toEqual([-1, -3]);
+    informer.stop();
+  });
+
   test('lists, then follows the watch, and replays to a late subscriber', async () => {
     const { client, informer, events } = setup();
     await client.create(REF, thing('a', 1));

@@ -32,13 +32,19 @@ export interface InformerDeps {
   log: Logger;
 }
 
+export interface InformerOptions<T> {
+  /** What of an object stays in the cache and is told: an object of its own with the same metadata but for what nobody reads. */
+  keep?: (object: T) => T;
+}
+
 /** Starts at once; `stop` ends it for good. */
 export function startInformer<T extends KubeObject>(
   deps: InformerDeps,
   ref: ResourceRef,
   selection: Selection = {},
+  options: InformerOptions<T> = {},
 ): Informer<T> {
-  const informer = new ListWatch<T>(deps, ref, selection);
+  const informer = new ListWatch<T>(deps, ref, selection, options);
   informer.start();
   return informer;
 }
@@ -47,6 +53,7 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
   readonly #deps: InformerDeps;
   readonly #ref: ResourceRef;
   readonly #selection: Selection;
+  readonly #keep: (object: T) => T;
   readonly #backoff: Backoff;
   readonly #objects = new Map<string, T>();
   readonly #handlers = new Set<InformerHandler<T>>();
@@ -57,10 +64,16 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
   #endWatch: Disposer | undefined;
   #timer: Timer | undefined;
 
-  constructor(deps: InformerDeps, ref: ResourceRef, selection: Selection) {
+  constructor(
+    deps: InformerDeps,
+    ref: ResourceRef,
+    selection: Selection,
+    options: InformerOptions<T>,
+  ) {
     this.#deps = deps;
     this.#ref = ref;
     this.#selection = selection;
+    this.#keep = options.keep ?? ((object) => object);
     this.#backoff = new ExponentialBackoff(deps.random, {
       initialMs: RECONNECT_INITIAL_MS,
       capMs: RECONNECT_CAP_MS,
@@ -186,7 +199,7 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
     this.#resourceVersion = object.metadata.resourceVersion ?? this.#resourceVersion;
     if (type === 'BOOKMARK') return;
     if (type === 'DELETED') this.#remove(objectKey(object.metadata), object);
-    else this.#put(object);
+    else this.#put(this.#keep(object));
   }
 
   #put(object: T): void {
@@ -212,7 +225,7 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
   #replace(items: readonly T[]): void {
     const keys = new Set(items.map((item) => objectKey(item.metadata)));
     for (const [key, object] of [...this.#objects]) if (!keys.has(key)) this.#remove(key, object);
-    for (const item of items) this.#put(item);
+    for (const item of items) this.#put(this.#keep(item));
   }
 
   #emit(call: (handler: InformerHandler<T>) => void): void {

@@ -18,6 +18,8 @@ export interface PodWatchOptions {
   dnsCapture: boolean;
 }
 
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
 const FINISHED: readonly (string | undefined)[] = ['Succeeded', 'Failed'];
 
 export class PodWatch {
@@ -39,7 +41,7 @@ export class PodWatch {
     this.#reports = reports;
     this.#options = options;
     const fieldSelector = `spec.nodeName=${options.nodeName}`;
-    this.#pods = startInformer<Pod>(deps, RESOURCES.pods, { fieldSelector });
+    this.#pods = startInformer<Pod>(deps, RESOURCES.pods, { fieldSelector }, { keep: keptOf });
     this.#namespaces = startInformer<Namespace>(deps, RESOURCES.namespaces);
     this.#stops = [];
     this.#start().catch((error: unknown) => {
@@ -162,6 +164,20 @@ export class PodWatch {
       (await client.get<Namespace>(RESOURCES.namespaces, { name }));
     return known.metadata.labels ?? {};
   }
+}
+
+/** What is read here. The containers, conditions and applied manifests of a node's pods are megabytes. */
+function keptOf({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, resourceVersion, labels, annotations = {} } = metadata;
+  const { [LAST_APPLIED]: _dropped, ...read } = annotations;
+  const { nodeName, serviceAccountName, hostNetwork } = spec;
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, uid, resourceVersion, labels, annotations: read },
+    spec: { nodeName, serviceAccountName, hostNetwork, containers: [] },
+    status: { phase: status?.phase, podIP: status?.podIP },
+  };
 }
 
 function factsOf(pod: Pod) {
