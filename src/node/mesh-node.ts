@@ -36,7 +36,11 @@ export function startMeshNode(options: NodeOptions, { log, drain }: Life): Runni
   const random = systemRandom;
   const { xdsAddress, rootFile, tokenFile, clusterId, trustDomain, nodeName } = options;
   const endpoint = { address: xdsAddress, rootFile, tokenFile, clusterId };
-  const signer = createCaClient(clock, { endpoint, impersonate: true });
+  const { caAddress, caRootFile } = options;
+  const signer = createCaClient(clock, {
+    endpoint: { ...endpoint, address: caAddress, rootFile: caRootFile },
+    impersonate: true,
+  });
   const identities = createSvidStore({ clock, random, log: log.child('identity'), signer });
   const { logFormat, logLevels: levels, podLimits, crlFile, workers } = options;
   const settings = { trustDomain, logFormat, levels, podLimits, crlFile, workers };
@@ -94,12 +98,17 @@ export function startMeshNode(options: NodeOptions, { log, drain }: Life): Runni
 }
 
 function xdsNodeOf(options: NodeOptions) {
-  const { nodeName, clusterId, network, podName, podNamespace, podIp } = options;
+  const { nodeName, clusterId, network, podName, podNamespace, podIp, nodeMetadata } = options;
   return {
     type: 'ztunnel' as const,
     ip: podIp,
     podName,
     podNamespace,
-    metadata: { NODE_NAME: nodeName, CLUSTER_ID: clusterId, NETWORK: network },
+    metadata: {
+      ...nodeMetadata,
+      NODE_NAME: nodeName,
+      CLUSTER_ID: clusterId,
+      NETWORK: network || nodeMetadata.NETWORK,
+    },
   };
 }

@@ -6,6 +6,7 @@ import type { Connection } from '#net/connection.ts';
 import type { Listener, NetworkNamespace } from '#net/network.ts';
 import { EarlyData } from '#net/pipe/early-data.ts';
 import { Pipe } from '#net/pipe/pipe.ts';
+import { until } from '#test/support/apiserver.ts';
 
 export const network = new BunNetwork({ clock: systemClock });
 
@@ -153,4 +154,13 @@ export function relayInto(namespace: NetworkNamespace, port: number, hostPort: n
     );
     return early;
   });
+}
+
+/** The first line that has all the words, once it is there. */
+export function lineWith(output: () => string, ...words: string[]): Promise<string> {
+  return until(() =>
+    output()
+      .split('\n')
+      .find((line) => words.every((word) => line.includes(word))),
+  );
 }

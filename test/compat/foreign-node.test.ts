@@ -10,7 +10,7 @@ import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { until } from '#test/support/apiserver.ts';
 import { missingFor, ROOT } from '#test/support/lab.ts';
-import { type Apps, dial, PORTS, type Seen, startApps } from './apps.ts';
+import { type Apps, dial, lineWith, PORTS, type Seen, startApps } from './apps.ts';
 import { ForeignAgent } from './foreign-agent.ts';
 import { type ForeignControl, startForeignControl } from './foreign-control.ts';
 import { makePodPair, type PodPair } from './pod-pair.ts';
@@ -25,7 +25,6 @@ import {
   number,
   text,
 } from './wire.ts';
-import { lineWith } from './ztunnel-process.ts';
 
 const missing = missingFor({ programs: ['ip'], root: true });
 const VIP = '198.19.0.33';
@@ -104,6 +103,12 @@ describe.skipIf(missing !== undefined)(
           PATH: process.env.PATH ?? '',
           INPOD_UDS: socket,
           XDS_ADDRESS: `https://localhost:${control.port}`,
+          CA_ADDRESS: `https://localhost:${control.port}`,
+          XDS_ROOT_CA: join(folder, 'root.pem'),
+          CA_ROOT_CA: join(folder, 'root.pem'),
+          AUTH_TOKEN: join(folder, 'token'),
+          ISTIO_META_CLUSTER_ID: 'east',
+          ISTIO_META_REGION_NOTE: 'by hand',
           NODE_NAME: 'node1',
           POD_NAME: 'ztunnel-x',
           POD_NAMESPACE: 'istio-system',
@@ -160,7 +165,11 @@ describe.skipIf(missing !== undefined)(
       expect(first.nodeId).toBe(
         'ztunnel~1.1.1.1~ztunnel-x.istio-system~istio-system.svc.cluster.local',
       );
-      expect(first.metadata).toMatchObject({ NODE_NAME: 'node1', CLUSTER_ID: 'Kubernetes' });
+      expect(first.metadata).toMatchObject({
+        NODE_NAME: 'node1',
+        CLUSTER_ID: 'east',
+        REGION_NOTE: 'by hand',
+      });
     });
 
     test('a policy of the others closes what is open and refuses what comes', async () => {

@@ -1,8 +1,8 @@
 /** An outside ztunnel (a binary named by the variable ZTUNNEL; never built or fetched here) in a pod's namespace. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '#test/support/apiserver.ts';
 import { missingFor } from '#test/support/lab.ts';
+import { lineWith } from './apps.ts';
 
 export const binary = process.env.ZTUNNEL ?? '';
 /** Why the suites against it cannot run. Not a failure in CI: the binary is another project's and is never fetched here. */
@@ -74,13 +74,4 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<ZtunnelProc
       await child.exited;
     },
   };
-}
-
-/** The first line that has all the words, once it is there. */
-export function lineWith(output: () => string, ...words: string[]): Promise<string> {
-  return until(() =>
-    output()
-      .split('\n')
-      .find((line) => words.every((word) => line.includes(word))),
-  );
 }

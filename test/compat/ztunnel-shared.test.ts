@@ -14,9 +14,9 @@ import { OutsideListeners } from '#node/inpod/outside-listeners.ts';
 import { ZdsServer } from '#node/inpod/zds-server.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { until } from '#test/support/apiserver.ts';
-import { dial, PORTS, relayInto, type Seen } from './apps.ts';
+import { dial, lineWith, PORTS, relayInto, type Seen } from './apps.ts';
 import { type MeshRig, type Name, NODE_PODS, spiffe, startMeshRig, VIPS } from './mesh-rig.ts';
-import { binary, lineWith, missing, startZtunnel, type ZtunnelProcess } from './ztunnel-process.ts';
+import { binary, missing, startZtunnel, type ZtunnelProcess } from './ztunnel-process.ts';
 
 describe.skipIf(missing !== undefined)(
   `a ztunnel that our CNI agent drives${missing ? `: ${missing}` : ''}`,

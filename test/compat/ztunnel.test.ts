@@ -6,12 +6,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { until } from '#test/support/apiserver.ts';
-import { BULK_BYTES, dial, PORTS, pour, relayInto, type Seen } from './apps.ts';
+import { BULK_BYTES, dial, lineWith, PORTS, pour, relayInto, type Seen } from './apps.ts';
 import type { ControlRig } from './control-rig.ts';
 import { type MeshRig, type Name, spiffe, startMeshRig, VIPS } from './mesh-rig.ts';
 import type { OurNode } from './our-node.ts';
 import type { PodPair } from './pod-pair.ts';
-import { binary, lineWith, missing, startZtunnel, type ZtunnelProcess } from './ztunnel-process.ts';
+import { binary, missing, startZtunnel, type ZtunnelProcess } from './ztunnel-process.ts';
 
 describe.skipIf(missing !== undefined)(`an outside ztunnel${missing ? `: ${missing}` : ''}`, () => {
   let mesh: MeshRig;

@@ -37,3 +37,41 @@ test('the DNS proxy is told in the words of ztunnel’s environment', () => {
     preferredNamespace: 'shared',
   });
 });
+
+test('control plane, credentials and node metadata are named in the words of ztunnel’s environment', () => {
+  const env = {
+    XDS_ADDRESS: 'https://discovery.example:15012',
+    CA_ADDRESS: 'https://ca.example:15013',
+    XDS_ROOT_CA: '/discovery.pem',
+    CA_ROOT_CA: '/ca.pem',
+    AUTH_TOKEN: '/token',
+    ISTIO_META_CLUSTER_ID: 'east',
+    CLUSTER_ID: 'west',
+    ISTIO_META_ANYTHING: 'else',
+    INPOD_UDS: '/run/pods.sock',
+  };
+  expect(parseNodeOptions([], env)).toMatchObject({
+    xdsAddress: 'discovery.example:15012',
+    caAddress: 'ca.example:15013',
+    rootFile: '/discovery.pem',
+    caRootFile: '/ca.pem',
+    tokenFile: '/token',
+    clusterId: 'east',
+    nodeMetadata: { CLUSTER_ID: 'east', ANYTHING: 'else' },
+    inpodSocket: '/run/pods.sock',
+  });
+  const argv = ['--root-file=/flag.pem', '--cluster-id=flag', '--token-file=/flag'];
+  expect(parseNodeOptions(argv, env)).toMatchObject({
+    rootFile: '/flag.pem',
+    caRootFile: '/flag.pem',
+    clusterId: 'flag',
+    tokenFile: '/flag',
+  });
+  expect(parseNodeOptions(['--xds-address=own:1'], {})).toMatchObject({
+    xdsAddress: 'own:1',
+    caAddress: 'own:1',
+    caRootFile: '/var/run/secrets/istio/root-cert.pem',
+    inpodSocket: undefined,
+    ztunnelSocket: undefined,
+  });
+});

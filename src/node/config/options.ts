@@ -20,11 +20,16 @@ export interface NodeOptions {
   /** Where outside ztunnels are told of the pods that we capture (ZDS); undefined: we serve them. */
   ztunnelSocket: string | undefined;
   xdsAddress: string;
+  /** Of the certificate service; most often the same. */
+  caAddress: string;
   trustDomain: string;
   clusterId: string;
   network: string;
   tokenFile: string;
   rootFile: string;
+  caRootFile: string;
+  /** Further metadata of the xDS node. */
+  nodeMetadata: Readonly<Record<string, string>>;
   podName: string;
   podNamespace: string;
   podIp: string;
@@ -94,24 +99,33 @@ export function statusPortsOf(options: NodeOptions) {
   return { admin, metrics, readiness };
 }
 
+const TOKEN_FILE = '/var/run/secrets/tokens/istio-token';
+const ROOT_FILE = '/var/run/secrets/istio/root-cert.pem';
+const METADATA_PREFIX = 'ISTIO_META_';
+
 /** Undefined when help was asked for. */
 export function parseNodeOptions(argv: string[], env: Environment): NodeOptions | undefined {
   const values = parseFlags(argv);
   if (values.help === true) return undefined;
   const nodeName = values['node-name'] ?? env.NODE_NAME ?? 'node';
   const address = values['xds-address'] ?? env.XDS_ADDRESS ?? 'istiod.istio-system.svc:15012';
+  const rootFile = values['root-file'] ?? env.XDS_ROOT_CA ?? ROOT_FILE;
+  const nodeMetadata = metadataOf(env);
   return {
     nodeName,
     netnsDir: values['netns-dir'] ?? '/run/netns',
     cniSocket: values['cni-socket'] ?? `/run/tulle/${nodeName}/cni.sock`,
     ztunnelSocket: values['ztunnel-uds-address'] ?? env.ZTUNNEL_UDS_ADDRESS,
     inpodSocket: values['inpod-uds'] ?? env.INPOD_UDS,
-    xdsAddress: address.replace(/^https:\/\//, ''),
+    xdsAddress: withoutScheme(address),
+    caAddress: withoutScheme(env.CA_ADDRESS ?? address),
     trustDomain: values['trust-domain'] ?? env.TRUST_DOMAIN ?? DEFAULT_TRUST_DOMAIN,
-    clusterId: values['cluster-id'] ?? env.CLUSTER_ID ?? 'Kubernetes',
+    clusterId: values['cluster-id'] ?? nodeMetadata.CLUSTER_ID ?? env.CLUSTER_ID ?? 'Kubernetes',
     network: values.network ?? env.NETWORK ?? '',
-    tokenFile: values['token-file'] ?? '/var/run/secrets/tokens/istio-token',
-    rootFile: values['root-file'] ?? '/var/run/secrets/istio/root-cert.pem',
+    tokenFile: values['token-file'] ?? env.AUTH_TOKEN ?? TOKEN_FILE,
+    rootFile,
+    caRootFile: values['root-file'] ?? env.CA_ROOT_CA ?? rootFile,
+    nodeMetadata,
     crlFile: values['crl-file'] ?? env.CRL_PATH,
     podName: env.POD_NAME ?? `node-${nodeName}`,
     podNamespace: env.POD_NAMESPACE ?? 'istio-system',
@@ -142,6 +156,20 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     workers: workersOf(values.workers ?? env.TULLE_WORKERS),
     staticFile: values.static,
   };
+}
+
+function withoutScheme(address: string): string {
+  return address.replace(/^https:\/\//, '');
+}
+
+/** What an operator wants the control plane to know of this node: `ISTIO_META_X` becomes `X` (ztunnel src/config.rs). */
+function metadataOf(env: Environment): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith(METADATA_PREFIX) || value === undefined) continue;
+    metadata[name.slice(METADATA_PREFIX.length)] = value;
+  }
+  return metadata;
 }
 
 function parseFlags(argv: string[]) {
