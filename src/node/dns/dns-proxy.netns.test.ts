@@ -475,6 +475,26 @@ describe.skipIf(skip)('the DNS proxy of a captured pod', () => {
     expect(limits['dns-queries'].current).toBe(0);
   }, 20_000);
 
+  test('sockets that somebody destroys go on, or are noticed and opened again', async () => {
+    reset();
+    const [proxy] = node.proxies;
+    expect(proxy.deadListeners()).toEqual([]);
+    for (const [kind, dead] of [
+      ['-u', []],
+      ['-t', ['listener 15053']],
+    ] as const) {
+      pod.run('ss', '-K', '-a', kind, 'sport', '=', ':15053');
+      expect(proxy.deadListeners()).toEqual([...dead]);
+      proxy.reopenListeners();
+      expect(proxy.deadListeners()).toEqual([]);
+      expect(addressesIn(await ask(query(PRODUCT, TYPE.A)))).toEqual([VIP]);
+      const { connection, take } = await dial();
+      connection.write(framed(query(PRODUCT, TYPE.A)) ?? raw([]));
+      expect(addressesIn((await take(1))[0])).toEqual([VIP]);
+      connection.reset();
+    }
+  });
+
   test('metrics and log say who answered what', async () => {
     reset();
     logs.length = 0;
@@ -502,10 +522,11 @@ describe.skipIf(skip)('the DNS proxy of a captured pod', () => {
     );
     expect(text).toContain('tulle_dns_lookups_total{host="other",result="forwarded"} ');
     expect(text).not.toContain('example.org');
-    expect(logs[0]).toContain(
+    const lines = logs.filter((line) => line.includes('lookup'));
+    expect(lines[0]).toContain(
       `node.dns\tlookup src.workload="web" src.namespace="shop" query="A" domain="${PRODUCT}" result="success" endpoints=1`,
     );
-    expect(logs[1]).toContain(
+    expect(lines[1]).toContain(
       'query="AAAA" domain="other.example.org" result="forwarded" endpoints=0',
     );
   });

@@ -61,7 +61,7 @@ export class DnsProxy {
     }
   }
 
-  /** False when somebody took a listener from us. */
+  /** False once somebody has taken a listener from us (ss -K). A UDP socket outlives that: it stays bound. */
   get alive(): boolean {
     return this.#listeners.every(({ alive }) => alive);
   }
