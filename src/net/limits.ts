@@ -25,6 +25,8 @@ export const QUEUE_CHUNK_BYTES = 16 * 1024;
 export const OUTBOX_LOW_BYTES = 64 * 1024;
 /** What the kernel puts into one answer at most (af_netlink.c: 32 KiB), and room to spare. */
 export const NETLINK_ANSWER_BYTES_MAX = 64 * 1024;
+/** Senders of lost datagrams that are told so: some 5 ms, and more than a pod has look-ups under way. */
+export const ABANDONED_MAX = 256;
 /** A list that changes while it is read is read again; one that never rests is an error. */
 export const NETLINK_DUMP_TRIES = 5;
 /** Certificates of a peer's chain that are looked at; real ones have two or three. */

@@ -22,6 +22,10 @@ const GET = CONNTRACK | 1;
 const NFGENMSG_BYTES = 4;
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
+const CTA_STATUS = 3;
+const CTA_TIMEOUT = 7;
+/** linux/netfilter/nf_conntrack_common.h */
+const IPS_SEEN_REPLY = 2;
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 const CTA_PROTO_NUM = 1;
@@ -100,14 +104,63 @@ export function encodeTupleQuery(datagram: RedirectedDatagram): Uint8Array | und
 export function decodeOriginalDestination(message: NetlinkMessage): SocketAddress | undefined {
   if (message.type !== NEW) return undefined;
   const tuple = decodeAttributes(message.body.subarray(NFGENMSG_BYTES)).get(CTA_TUPLE_ORIG);
-  if (tuple === undefined) return undefined;
-  const parts = decodeAttributes(tuple);
-  const ip = parts.get(CTA_TUPLE_IP);
-  const proto = parts.get(CTA_TUPLE_PROTO);
-  const port = proto && decodeAttributes(proto).get(CTA_PROTO_DST_PORT);
-  if (ip === undefined || port?.length !== 2) return undefined;
+  return tuple && decodeTuple(tuple)?.destination;
+}
+
+/** All entries of one family. */
+export function dumpRequest(family: number) {
+  return { type: GET, header: Uint8Array.of(family, 0, 0, 0), attributes: [] };
+}
+
+export interface RedirectedFlow extends RedirectedDatagram {
+  /** At least once. */
+  readonly answered: boolean;
+  /** Until its entry goes: the longer, the later a datagram came. */
+  readonly secondsLeft: number;
+}
+
+/** A flow of datagrams that were redirected to the port. */
+export function decodeRedirected(
+  message: NetlinkMessage,
+  port: number,
+): RedirectedFlow | undefined {
+  if (message.type !== NEW) return undefined;
+  const attributes = decodeAttributes(message.body.subarray(NFGENMSG_BYTES));
+  const original = attributes.get(CTA_TUPLE_ORIG);
+  const reply = attributes.get(CTA_TUPLE_REPLY);
+  const timeout = attributes.get(CTA_TIMEOUT);
+  const status = attributes.get(CTA_STATUS);
+  const answer = reply && decodeTuple(reply);
+  if (answer?.protocol !== IPPROTO_UDP || answer.source.port !== port) return undefined;
+  // Sent to the port itself: nothing was redirected, and the sender is not ours to tell.
+  if (original === undefined || decodeTuple(original)?.destination.port === port) return undefined;
+  // In network order, as everything of nfnetlink.
+  const secondsLeft = timeout?.length === 4 ? (timeout[2] << 8) | timeout[3] : 0;
+  const answered = status?.length === 4 && (status[3] & IPS_SEEN_REPLY) !== 0;
+  return { sender: answer.destination, receiver: answer.source, answered, secondsLeft };
+}
+
+interface Tuple {
+  readonly protocol: number;
+  readonly source: SocketAddress;
+  readonly destination: SocketAddress;
+}
+
+function decodeTuple(bytes: Uint8Array): Tuple | undefined {
+  const parts = decodeAttributes(bytes);
+  const [ip, proto] = [CTA_TUPLE_IP, CTA_TUPLE_PROTO].map((type) => parts.get(type));
+  if (ip === undefined || proto === undefined) return undefined;
+  const ports = decodeAttributes(proto);
   const addresses = decodeAttributes(ip);
-  const bytes = addresses.get(CTA_IP_V4.destination) ?? addresses.get(CTA_IP_V6.destination);
-  const address = bytes && formatIp(bytes);
-  return address === undefined ? undefined : { address, port: (port[0] << 8) | port[1] };
+  const end = (side: 'source' | 'destination', portType: number): SocketAddress | undefined => {
+    const address = addresses.get(CTA_IP_V4[side]) ?? addresses.get(CTA_IP_V6[side]);
+    const text = address && formatIp(address);
+    const port = ports.get(portType);
+    if (text === undefined || port?.length !== 2) return undefined;
+    return { address: text, port: (port[0] << 8) | port[1] };
+  };
+  const source = end('source', CTA_PROTO_SRC_PORT);
+  const destination = end('destination', CTA_PROTO_DST_PORT);
+  const [protocol = 0] = ports.get(CTA_PROTO_NUM) ?? [];
+  return source && destination && { protocol, source, destination };
 }

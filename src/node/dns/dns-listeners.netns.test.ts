@@ -5,9 +5,11 @@ import { silentLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { BunDatagrams } from '#net/bun/bun-datagrams.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
+import { redirectOnce } from '#redirect/redirection.ts';
+import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { missingFor } from '#test/support/lab.ts';
-import { TestNamespace } from '#test/support/namespaces.ts';
+import { join, TestNamespace } from '#test/support/namespaces.ts';
 import { MeshState } from '../state/mesh-state.ts';
 import { podLimitsFor } from '../usage/pod-limits.ts';
 import { Usages } from '../usage/usages.ts';
@@ -68,6 +70,73 @@ describe.skipIf(skip)('DnsProxy', () => {
     expect(sockets(pod)).toEqual([`tcp 127.0.0.1:${PORT} 0x539`, `udp 127.0.0.1:${PORT} 0x539`]);
     proxy.stop();
   });
+
+  for (const [address, loopback, name] of [
+    ['198.18.243.2', '127.0.0.1', '198.18.243.53'],
+    ['2001:2:243::2', '::1', '2001:2:243::53'],
+  ]) {
+    test(`a query to ${name} that a killed proxy took along is asked again when the next one starts`, async () => {
+      using pod = new TestNamespace('left');
+      using other = new TestNamespace('right');
+      const prefix = address.includes(':') ? 64 : 24;
+      join(
+        { namespace: pod, device: 'eth0', addresses: [`${address}/${prefix}`] },
+        { namespace: other, device: 'eth0', addresses: [`${name}/${prefix}`] },
+      );
+      redirectOnce(pod.path, { ...DEFAULT_RULES, dns: true });
+      const datagrams = new BunDatagrams();
+      const place = { address: loopback, port: PORT, namespace: pod.handle, mark: 0x539 };
+      const ignore = { onDatagram: () => undefined, onError: () => undefined };
+      const killed = datagrams.bind(place, {
+        ...ignore,
+        onDatagram: (bytes, from) => {
+          if (bytes[0] === 1) killed.send(bytes, from);
+        },
+      });
+      const ask = (first: number) => {
+        const answer = Promise.withResolvers<string>();
+        const told = Promise.withResolvers<string>();
+        const socket = datagrams.connect(
+          { address: name, port: 53, namespace: pod.handle },
+          {
+            onDatagram: () => answer.resolve('answer'),
+            onError: (error) => told.resolve(error.code),
+          },
+        );
+        socket.send(Uint8Array.of(first, 0, 0));
+        return { answer: answer.promise, told: told.promise, socket };
+      };
+      const answered = ask(1);
+      expect(await answered.answer).toBe('answer');
+      const lost = ask(2);
+      // One socket for two questions, as the C library has: the second is lost.
+      const half = ask(1);
+      expect(await half.answer).toBe('answer');
+      half.socket.send(Uint8Array.of(2, 0, 0));
+      await Bun.sleep(0);
+      // A neighbour that lives answers its own: with it nobody is told anything.
+      const neighbour = new BunNetwork({ clock: systemClock }).listen(
+        { ...place, reusePort: true },
+        () => undefined,
+      );
+      killed.close();
+      await Bun.sleep(0);
+      const beside = proxyIn(pod);
+      beside.start(PORT);
+      expect(await Promise.race([lost.told, Bun.sleep(50)])).toBeUndefined();
+      beside.stop();
+      neighbour.stop();
+      await Bun.sleep(0);
+      const next = proxyIn(pod);
+      next.start(PORT);
+      expect(await Promise.all([lost.told, half.told])).toEqual([
+        'NET_CONNECT_REFUSED',
+        'NET_CONNECT_REFUSED',
+      ]);
+      next.stop();
+      for (const { socket } of [answered, lost, half]) socket.close();
+    });
+  }
 
   for (const address of ['127.0.0.1', '::1']) {
     test(`where somebody has ${address} it does not start, and leaves nothing`, async () => {

@@ -7,6 +7,7 @@ import { messageOf } from '#base/errors.ts';
 import { isIpv6 } from '#base/ip.ts';
 import type { Connection, SocketAddress } from '#net/connection.ts';
 import type { BoundDatagrams } from '#net/datagram.ts';
+import { refuseAbandoned } from '#net/netns/abandoned.ts';
 import { type ConntrackReader, openConntrack } from '#net/netns/conntrack.ts';
 import { listenersOn } from '#net/netns/listeners.ts';
 import type { Listener } from '#net/network.ts';
@@ -45,6 +46,7 @@ export class DnsProxy {
 
   /** Listens before it returns; throws when it cannot. A pod without IPv6 has no `::1`: then IPv4 is all there is. */
   start(port: number): void {
+    const alone = port !== 0 && listenersOn(this.#pod.netns, port) === 0;
     try {
       this.#conntrack = this.#openConntrack();
       for (const address of LOOPBACK) {
@@ -58,6 +60,19 @@ export class DnsProxy {
     } catch (error) {
       this.stop();
       throw error;
+    }
+    if (alone) this.#refuseAbandoned();
+  }
+
+  /** A predecessor that was killed left queries behind; a live one answers its own. */
+  #refuseAbandoned(): void {
+    const { log } = this.#context;
+    const pod = this.#name;
+    try {
+      const queries = refuseAbandoned(this.#pod.netns, this.port);
+      if (queries > 0) log.debug('told resolvers to ask again', { pod, queries });
+    } catch (error) {
+      log.warn('cannot tell resolvers to ask again', { pod, error: messageOf(error) });
     }
   }
 
