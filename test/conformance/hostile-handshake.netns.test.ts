@@ -68,6 +68,18 @@ describe.skipIf(skip !== undefined)('on 15008', () => {
       log: 'TLS with ',
     },
     {
+      title: 'a certificate for servers only',
+      dial: async () => ({ identity: await rig.ca.issue(MALLORY, { only: 'server' }) }),
+      log: 'INVALID_PURPOSE',
+    },
+    {
+      title: 'a certificate that somebody without that right signed',
+      dial: async () => ({
+        identity: await (await rig.ca.subordinate('x', { impostor: true })).issue(MALLORY),
+      }),
+      log: 'INVALID_PURPOSE',
+    },
+    {
       title: 'an identity of a foreign trust domain',
       dial: async () => ({ identity: await rig.ca.issue('spiffe://evil.example/ns/shop/sa/web') }),
       log: 'spiffe://evil.example/ns/shop/sa/web is not of trust domain cluster.local',

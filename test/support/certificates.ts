@@ -15,14 +15,19 @@ export interface IssueOptions {
   dns?: string;
   /** An IP address instead of the URI. */
   ip?: string;
+  /** Good for this end of a connection only. */
+  only?: 'client' | 'server';
 }
 
 export interface TestCa {
   rootPem: string;
   /** A leaf for `spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT`, or for the URI itself. */
   issue(uri: string, options?: IssueOptions): Promise<TlsIdentity>;
-  /** A CA below this one: its leaves come with its own certificate behind them, verified against the same root. */
-  subordinate(name: string): Promise<TestCa>;
+  /**
+   * A CA below this one: its leaves come with its own certificate behind them, verified against the same root. An `impostor`
+   * was given no right to sign.
+   */
+  subordinate(name: string, options?: { impostor?: boolean }): Promise<TestCa>;
   /** A revocation list (PEM) of the first certificate of each chain. */
   revoke(chains: readonly string[]): Promise<string>;
 }
@@ -33,6 +38,12 @@ interface Issuer {
   keys: CryptoKeyPair;
   chain: string;
   rootPem: string;
+}
+
+function usagesOf({ only }: IssueOptions): x509.ExtendedKeyUsage[] {
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
+  if (only === undefined) return [serverAuth, clientAuth];
+  return [only === 'server' ? serverAuth : clientAuth];
 }
 
 function nameOf(uri: string, options: IssueOptions): x509.JsonGeneralName {
@@ -76,10 +87,7 @@ function caOf(issuer: Issuer): TestCa {
         ...validity(options.validForMs ?? HOUR_MS),
         extensions: [
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension([
-            x509.ExtendedKeyUsage.serverAuth,
-            x509.ExtendedKeyUsage.clientAuth,
-          ]),
+          new x509.ExtendedKeyUsageExtension(usagesOf(options)),
           new x509.SubjectAlternativeNameExtension([nameOf(uri, options)], true),
         ],
       });
@@ -89,9 +97,9 @@ function caOf(issuer: Issuer): TestCa {
         trustBundle: issuer.rootPem,
       };
     },
-    async subordinate(name) {
+    async subordinate(name, { impostor = false } = {}) {
       const keys = await makeKeys();
-      const extensions = CA_EXTENSIONS();
+      const extensions = impostor ? [] : CA_EXTENSIONS();
       const subject = `O=${name}`;
       const own = await signed(issuer, keys, { subject, ...validity(24 * HOUR_MS), extensions });
       const chain = `${own.toString('pem')}\n${issuer.chain}`;

@@ -234,6 +234,16 @@ describe('BunNetwork over TLS', () => {
       code: 'NET_TLS_FAILED',
     },
     {
+      title: 'a certificate for clients only',
+      server: () => authority.issue(SERVER, { only: 'client' }),
+      code: 'NET_TLS_FAILED',
+    },
+    {
+      title: 'a certificate that somebody without that right signed',
+      server: async () => (await authority.subordinate('x', { impostor: true })).issue(SERVER),
+      code: 'NET_TLS_FAILED',
+    },
+    {
       title: 'a DNS name that spells the URI',
       server: () => authority.issue('', { dns: `x, URI:${SERVER}` }),
       code: 'NET_PEER_IDENTITY',
