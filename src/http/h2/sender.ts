@@ -84,6 +84,11 @@ export class H2Sender implements StreamOwner {
     const length = bytes.length;
     let taken = 0;
     while (taken < length) {
+      if (length - taken >= limits.DIRECT_DATA_BYTES) {
+        const direct = this.sendDirect(stream, bytes, taken);
+        taken += direct;
+        if (direct > 0) continue;
+      }
       const room = limits.OUTPUT_HIGH_BYTES - output.pending;
       const count = Math.min(length - taken, this.frameBytes, stream.sendWindow, this.window, room);
       if (count <= 0) {
@@ -105,6 +110,29 @@ export class H2Sender implements StreamOwner {
       if (output.pending >= limits.OUTPUT_FLUSH_BYTES && !output.blocked) this.flush();
     }
     return taken;
+  }
+
+  /**
+   * One large DATA frame from `from` on, or 0 when it has to be copied after all. Its header goes with as much of it as fills a
+   * TLS record: alone it would cost a record and a system call.
+   */
+  private sendDirect(stream: H2Stream, bytes: Uint8Array, from: number): number {
+    const { output } = this;
+    const allowed = Math.min(this.peer.frameBytesMax, stream.sendWindow, this.window);
+    const count = Math.min(bytes.length - from, limits.DIRECT_FRAME_BYTES_MAX, allowed);
+    if (count < limits.DIRECT_DATA_BYTES || output.blocked) return 0;
+    this.flush();
+    if (output.blocked) return 0;
+    const at = output.reserve(limits.TLS_RECORD_BYTES);
+    const body = writeFrameHeader(output.bytes, at, count, code.DATA, 0, stream.id);
+    const copied = limits.TLS_RECORD_BYTES - FRAME_HEADER_BYTES;
+    output.bytes.set(bytes.subarray(from, from + copied), body);
+    output.commit(body + copied);
+    this.flush();
+    output.writeThrough(bytes.subarray(from + copied, from + count));
+    stream.sendWindow -= count;
+    this.window -= count;
+    return count;
   }
 
   sendEnd(stream: H2Stream, trailers: MessageHead | undefined): void {
