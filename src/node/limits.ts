@@ -33,7 +33,10 @@ export const POD_CONNECTIONS_MIN = 256;
 export const POD_CONNECTIONS_MAX = 32_768;
 /** Waiting for a dial, each for CONNECT_TIMEOUT_MS at most: two full accept queues of a burst. */
 export const POD_PENDING_CONNECTS_MAX = 2048;
-/** 256 connections with both ends' buffers full; beyond, reading stops until the slow side takes some. */
+/**
+ * 256 connections with an outbox full; beyond, a connection holds one read (512 KiB at most) and is not read again until
+ * its slow side has taken it.
+ */
 export const POD_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 /** A limit that is hit again and again is logged this often; the metric counts every time. */
 export const LIMIT_LOG_PERIOD_MS = 10_000;
