@@ -5,6 +5,8 @@ import { silentLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { BunDatagrams } from '#net/bun/bun-datagrams.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
+import { ABANDONED_MAX } from '#net/limits.ts';
+import { refuseAbandoned } from '#net/netns/abandoned.ts';
 import { redirectOnce } from '#redirect/redirection.ts';
 import { DEFAULT_RULES } from '#redirect/rules.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
@@ -137,6 +139,25 @@ describe.skipIf(skip)('DnsProxy', () => {
       for (const { socket } of [answered, lost, half]) socket.close();
     });
   }
+
+  test('no more than ABANDONED_MAX resolvers are told to ask again', async () => {
+    using pod = new TestNamespace('many');
+    using other = new TestNamespace('far');
+    join(
+      { namespace: pod, device: 'eth0', addresses: ['198.18.244.2/24'] },
+      { namespace: other, device: 'eth0', addresses: ['198.18.244.53/24'] },
+    );
+    redirectOnce(pod.path, { ...DEFAULT_RULES, dns: true });
+    const place = { address: '198.18.244.53', port: 53, namespace: pod.handle };
+    const ignore = { onDatagram: () => undefined, onError: () => undefined };
+    for (let index = 0; index < ABANDONED_MAX + 10; index++) {
+      const socket = new BunDatagrams().connect(place, ignore);
+      socket.send(Uint8Array.of(index & 255));
+      socket.close();
+    }
+    expect(refuseAbandoned(pod.handle, PORT)).toBe(ABANDONED_MAX);
+    await Bun.sleep(0);
+  });
 
   for (const address of ['127.0.0.1', '::1']) {
     test(`where somebody has ${address} it does not start, and leaves nothing`, async () => {

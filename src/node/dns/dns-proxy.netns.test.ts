@@ -24,7 +24,7 @@ import { type DnsMessage, decodeMessage, encodeMessage, queryFor } from '#wire/d
 import { readId } from '#wire/dns/query.ts';
 import { completeService, completeWorkload } from '../config/static-file.ts';
 import { type StaticNode, startStaticNode } from '../static-node.ts';
-import { PENDING_QUERIES_PER_POD_MAX } from './limits.ts';
+import { PENDING_QUERIES_PER_POD_MAX, TCP_CONNECTIONS_PER_POD_MAX } from './limits.ts';
 
 const POD = '198.18.240.2';
 const SERVERS = ['198.18.240.10', '198.18.240.11', '2001:2:240::10'];
@@ -493,6 +493,26 @@ describe.skipIf(skip)('the DNS proxy of a captured pod', () => {
       expect(addressesIn((await take(1))[0])).toEqual([VIP]);
       connection.reset();
     }
+  });
+
+  test('TCP connections are bounded: the next is reset, and has a place once another has gone', async () => {
+    reset();
+    const open = () => node.assembly.context.usages.report()[0].limits['dns-connections'].current;
+    while (open() > 0) await Bun.sleep(1);
+    const clients = await Promise.all(
+      Array.from({ length: TCP_CONNECTIONS_PER_POD_MAX }, () => dial()),
+    );
+    const answered = async ({ connection, take }: Awaited<ReturnType<typeof dial>>) => {
+      connection.write(framed(query(PRODUCT, TYPE.A)) ?? raw([]));
+      return addressesIn((await take(1))[0]);
+    };
+    expect(await Promise.all(clients.map(answered))).toEqual(clients.map(() => [VIP]));
+    const refused = await dial();
+    await refused.closed;
+    clients[0].connection.end();
+    await clients[0].closed;
+    expect(await answered(await dial())).toEqual([VIP]);
+    for (const { connection } of clients) connection.reset();
   });
 
   test('metrics and log say who answered what', async () => {
