@@ -4,9 +4,11 @@ import fc from 'fast-check';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { cutPair, settle } from '#test/support/cut-pair.ts';
 import { Recorder, type Served } from '#test/support/h2-recorder.ts';
+import { ScriptedConnection } from '#test/support/scripted-connection.ts';
 import * as code from '#wire/h2/codes.ts';
 import { CLIENT_PREFACE, writeFrameHeader, writeSettings } from '#wire/h2/frame.ts';
 import { HpackEncoder } from '#wire/hpack/encoder.ts';
+import { CONTROL_BACKLOG_BYTES_MAX, OUTPUT_HIGH_BYTES } from '../limits.ts';
 import { H2Connection } from './connection.ts';
 
 const clock: Clock = systemClock;
@@ -386,6 +388,32 @@ describe('H2Connection resets only the stream on', () => {
     expect(served.length).toBe(1);
     expect(replies.filter(({ type, id }) => type === code.HEADERS && id === 1).length).toBe(1);
   });
+});
+
+test('H2Connection ends the connection of a peer that makes it answer and does not read the answers', () => {
+  const socket = new ScriptedConnection();
+  const closes: (string | undefined)[] = [];
+  const handler = {
+    onStream: (stream: Served['stream']) => {
+      stream.handler = new Recorder();
+    },
+    onChange: () => undefined,
+    onClose: (error: { message: string } | undefined) => void closes.push(error?.message),
+  };
+  const h2 = new H2Connection(socket, { clock }, { role: 'server' }, handler);
+  socket.handler = h2;
+  socket.receive(Buffer.concat([...HELLO, post(1)]).toString('latin1'));
+  socket.room = 0;
+  // Body bytes between them, so that the PINGs alone are no flood.
+  const turn = [frame(code.PING, 0, 0, Buffer.alloc(8)), frame(code.DATA, 0, 1, Buffer.from('x'))];
+  const turns = Buffer.concat(Array.from({ length: 1000 }, () => turn).flat()).toString('latin1');
+  let count = 0;
+  for (; closes.length === 0 && count < 1000; count++) socket.receive(turns);
+  expect(closes).toEqual(['HTTP/2 peer: it does not read our answers to its control frames']);
+  const heldMax = OUTPUT_HIGH_BYTES + CONTROL_BACKLOG_BYTES_MAX;
+  expect(count * 1000 * 17).toBeGreaterThan(heldMax);
+  expect(h2.sender.output.pending).toBeLessThan(heldMax + 1000);
+  h2.onClose(undefined);
 });
 
 test('H2Connection survives any frames without throwing', async () => {
