@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { CLASS_IN, RCODE, TYPE } from '#wire/dns/codes.ts';
+import { UDP_MESSAGE_BYTES_MAX } from '#wire/dns/limits.ts';
 import {
   type DnsMessage,
   decodeMessage,
@@ -84,6 +85,14 @@ describe('encodeAnswer', () => {
       );
     });
   }
+
+  test('it fits one datagram, whatever the client says that it can take', () => {
+    const huge = answer(new Array(5000).fill('198.18.7.1'));
+    const edns = { version: 0, payloadBytes: 65535, dnssecOk: false };
+    const bytes = encodeAnswer(query(TYPE.A, edns), huge, 'udp');
+    expect(bytes.length).toBeLessThanOrEqual(UDP_MESSAGE_BYTES_MAX);
+    expect(read(bytes).truncated).toBe(true);
+  });
 
   test('over TCP all of it fits', () => {
     const message = read(encodeAnswer(query(), many, 'tcp'));

@@ -1,7 +1,11 @@
 /** Verdicts as bytes: what the client gets when the mesh itself answers or refuses. Pure. */
 import type { Service } from '#model/service/service.ts';
 import { CLASS_IN, RCODE, TYPE } from '#wire/dns/codes.ts';
-import { TCP_MESSAGE_BYTES_MAX, UDP_PAYLOAD_BYTES } from '#wire/dns/limits.ts';
+import {
+  TCP_MESSAGE_BYTES_MAX,
+  UDP_MESSAGE_BYTES_MAX,
+  UDP_PAYLOAD_BYTES,
+} from '#wire/dns/limits.ts';
 import {
   answerTo,
   type DnsMessage,
@@ -67,7 +71,9 @@ function emptyAnswer(asked: DnsMessage, rcode: number, authoritative: boolean): 
 }
 
 function roomOf(asked: DnsMessage, protocol: DnsProtocol): number {
-  return protocol === 'tcp' ? TCP_MESSAGE_BYTES_MAX : payloadOf(asked);
+  return protocol === 'tcp'
+    ? TCP_MESSAGE_BYTES_MAX
+    : Math.min(payloadOf(asked), UDP_MESSAGE_BYTES_MAX);
 }
 
 /** RFC 6891 §6.2.3: less than 512 counts as 512. */
