@@ -38,3 +38,10 @@ export function newTraceparent(random: Random): string {
   const hex = Buffer.from(random.bytes(24)).toString('hex');
   return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`;
 }
+
+/** The service that a peer says its client asked for; undefined when it says none. */
+export function forwardedHost(field: string): string | undefined {
+  const part = field.split(';').find((each) => each.trim().startsWith('host='));
+  const host = part?.trim().slice('host='.length).replace(/^"|"$/g, '');
+  return host === '' ? undefined : host;
+}

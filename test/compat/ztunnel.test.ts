@@ -94,6 +94,7 @@ describe.skipIf(missing !== undefined)(`an outside ztunnel${missing ? `: ${missi
         expect(out).toContain(`dst.service="${to}.shop.svc.cluster.local"`);
         const inbound = await logged(to, 'direction="inbound"', ...names);
         expect(inbound).toContain('bytes_sent=8 bytes_recv=5');
+        expect(inbound).toContain(`dst.service="${to}.shop.svc.cluster.local"`);
         expect(inbound).toContain(`src.workload="${from}"`);
       });
 

@@ -35,6 +35,7 @@ import {
   refusalBy,
 } from './decide.ts';
 import type { SourceFacts } from './described-sources.ts';
+import { guessService, type MeantFor } from './guess-service.ts';
 
 export interface InboundDeps {
   context: NodeContext;
@@ -107,6 +108,7 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
     const described = {
       baggage: tunnel.head.getAll('baggage'),
       forwardedNetwork: tunnel.head.get('x-forwarded-network'),
+      forwarded: tunnel.head.get('forwarded'),
     };
     const localAddress = ends.destination.address;
     const verdict = decideTunnel(context.state.current, {
@@ -150,7 +152,7 @@ export function acceptPlaintext(
       peer: undefined,
       local,
       authority: undefined,
-      described: { baggage: undefined, forwardedNetwork: undefined },
+      described: { baggage: undefined, forwardedNetwork: undefined, forwarded: undefined },
       verdict,
     });
   });
@@ -177,7 +179,7 @@ interface Incoming {
   local: Workload;
   authority: string | undefined;
   /** What the peer says of itself. */
-  described: Pick<SourceFacts, 'baggage' | 'forwardedNetwork'>;
+  described: Pick<SourceFacts, 'baggage' | 'forwardedNetwork'> & Pick<MeantFor, 'forwarded'>;
   verdict: InboundVerdict;
 }
 
@@ -253,23 +255,33 @@ function refusal(verdict: Refusal): MeshError {
 }
 
 function factsOf(context: NodeContext, incoming: Incoming) {
-  const { source, local, peer } = incoming;
+  const { source, local, peer, verdict, authority, described } = incoming;
+  const snapshot = context.state.current;
+  const requested =
+    verdict.kind === 'refuse'
+      ? undefined
+      : guessService(snapshot, {
+          local,
+          port: verdict.upstream.port,
+          authority,
+          forwarded: described.forwarded,
+        });
   return {
     direction: 'inbound' as const,
     source,
-    sourceWorkload: context.sources.find(context.state.current, {
-      ...incoming.described,
+    sourceWorkload: context.sources.find(snapshot, {
+      ...described,
       local,
       address: source.address,
       principal: peer,
     }),
     sourceIdentity: peer,
     destination: incoming.destination,
-    hboneAuthority: incoming.authority,
-    service: undefined,
+    hboneAuthority: authority,
+    service: requested?.hostname,
     destinationWorkload: local,
     destinationIdentity: peer === undefined ? undefined : formatPrincipal(local),
-    requested: undefined,
+    requested,
     mutualTls: peer !== undefined,
   };
 }
