@@ -8,7 +8,12 @@ import { framed, MessageReader } from '#wire/dns/framing.ts';
 import { encodeMessage, queryFor } from '#wire/dns/message.ts';
 import { readId, withId } from '#wire/dns/query.ts';
 import type { ExchangeRequest } from './exchange.ts';
-import { UPSTREAM_DEADLINE_MS, UPSTREAM_TRIES, UPSTREAM_TRY_MS } from './limits.ts';
+import {
+  TRANSFER_IDLE_MS,
+  UPSTREAM_DEADLINE_MS,
+  UPSTREAM_TRIES,
+  UPSTREAM_TRY_MS,
+} from './limits.ts';
 import { TcpExchange } from './tcp-exchange.ts';
 import { UdpExchange } from './udp-exchange.ts';
 
@@ -259,6 +264,23 @@ describe('TcpExchange', () => {
     server.end();
     await settle();
     expect(ends).toEqual([undefined]);
+  });
+
+  test('a transfer that stands still is over after a while', async () => {
+    const { exchange, connections, accept, ends, clock } = rig(TcpExchange, 1, true);
+    exchange.start();
+    const { handler, queries, closed } = listener();
+    const server = accept(connections[0], handler);
+    await settle();
+    for (let message = 0; message < 3; message++) {
+      server.write(framed(turned(queries[0])) ?? new Uint8Array());
+      await settle();
+      clock.advance(TRANSFER_IDLE_MS - 1);
+      expect(ends).toEqual([]);
+    }
+    clock.advance(1);
+    await settle();
+    expect([ends, closed(), clock.pending]).toEqual([[undefined], true, 0]);
   });
 
   test('cancelled it resets its connection and says nothing', async () => {

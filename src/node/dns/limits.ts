@@ -35,6 +35,9 @@ export const UPSTREAM_TRY_MS = 1_500;
 export const UPSTREAM_TRIES = 3;
 export const UPSTREAM_DEADLINE_MS = UPSTREAM_TRY_MS * UPSTREAM_TRIES;
 
+/** Between two messages of a zone transfer, slow clients included; then it is over, complete or not. */
+export const TRANSFER_IDLE_MS = 30_000;
+
 export const RESOLV_CONF = '/etc/resolv.conf';
 /** resolv.conf(5) MAXNS. */
 export const NAMESERVERS_MAX = 3;

@@ -15,7 +15,7 @@ import {
   type ExchangeRequest,
   type Upstream,
 } from './exchange.ts';
-import { UPSTREAM_DEADLINE_MS } from './limits.ts';
+import { TRANSFER_IDLE_MS, UPSTREAM_DEADLINE_MS } from './limits.ts';
 
 const GONE: ConnectionHandler = {
   onData: () => undefined,
@@ -107,6 +107,7 @@ export class TcpExchange implements Exchange {
       this.#handler.onResponse(attempt.disguise.restore(message));
       if (!this.#request.transfer) this.#end(undefined);
       if (this.#over) return;
+      this.#timer = this.#deps.clock.after(TRANSFER_IDLE_MS, () => this.#end(undefined));
     }
   }
 
