@@ -88,3 +88,5 @@ export const ANSWER_PIECE_CHARS = 32 * 1024;
 export const ZDS_ANSWER_TIMEOUT_MS = 5_000;
 /** Proxies on the CNI socket: one, and those that drain while it is upgraded. */
 export const ZDS_PROXIES_MAX = 8;
+/** Processes are searched for the namespaces of pods at most this often: a node may have thousands. */
+export const NAMESPACE_SCAN_PERIOD_MS = 1_000;

@@ -72,7 +72,7 @@ export class CaptureCluster implements AsyncDisposable {
     this.watch = new PodWatch(
       { client: this.client, clock, random, log: silentLogger },
       { agent: this.rig.agent, reports: this.reports },
-      { nodeName: 'node', netnsDir: '/run/netns', dnsCapture: false },
+      { nodeName: 'node', dnsCapture: false },
     );
   }
 

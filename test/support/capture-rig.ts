@@ -9,6 +9,7 @@ import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { CaptureAgent } from '#node/agent/capture-agent.ts';
 import type { CaptureRequest, CaptureTimes, RedirectionReport } from '#node/agent/captured-pod.ts';
+import { NamespaceFinder } from '#node/agent/namespace-finder.ts';
 import { type Assembly, assembleNode } from '#node/assemble.ts';
 import { completeWorkload } from '#node/config/static-file.ts';
 import { staticIdentities } from '#node/config/static-identities.ts';
@@ -196,10 +197,16 @@ export class CaptureRig implements AsyncDisposable {
   }
 
   #newAgent(): CaptureAgent {
+    const { context } = this.assembly;
+    const namespaces = new NamespaceFinder(context.clock, { netnsDir: '/run/netns' });
     return new CaptureAgent(
-      this.assembly.context,
+      context,
       { report: (request, value) => this.#reported(request, value) },
-      { times: this.#times, node: this.node.handle },
+      {
+        times: this.#times,
+        node: this.node.handle,
+        findNamespace: (uid) => namespaces.find(uid),
+      },
     );
   }
 

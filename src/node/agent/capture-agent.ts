@@ -29,6 +29,8 @@ export interface CaptureOptions {
   times?: CaptureTimes;
   /** Where the kubelet is; undefined: where this process is. */
   node?: NetworkNamespace;
+  /** Of a pod that runs already, by its uid; undefined: such pods are not looked for. */
+  findNamespace?: (uid: string) => string | undefined;
   /** Who serves the pods; undefined: this process. */
   listeners?: CapturedPodDeps['listeners'];
 }
@@ -39,6 +41,7 @@ export class CaptureAgent {
   readonly #times: CaptureTimes;
   readonly #probes: ProbeExemptions;
   readonly #listeners: CapturedPodDeps['listeners'];
+  readonly #find: (uid: string) => string | undefined;
   readonly #turns: Turns;
   readonly #pods = new Map<string, CapturedPod>();
   /** Pods that should be captured; a retry stops when its pod is no longer here. */
@@ -48,6 +51,7 @@ export class CaptureAgent {
     this.#context = context;
     this.#hooks = hooks;
     this.#turns = new Turns(context.clock);
+    this.#find = options.findNamespace ?? (() => undefined);
     this.#times = options.times ?? CAPTURE_TIMES;
     this.#probes = new ProbeExemptions(options.node);
     this.#listeners = options.listeners ?? ((pod, proxy) => new WorkloadProxy(context, pod, proxy));
@@ -115,11 +119,14 @@ export class CaptureAgent {
 
   #capture(request: CaptureRequest): void {
     const existing = this.#pods.get(request.uid);
-    if (existing?.isIn(request.netnsPath)) {
-      existing.update(request);
-      return;
+    const { uid, netnsPath } = request;
+    if (existing !== undefined) {
+      if (netnsPath === undefined || existing.isIn(netnsPath)) {
+        existing.update(request);
+        return;
+      }
+      this.#drop(existing);
     }
-    if (existing !== undefined) this.#drop(existing);
     const pod = new CapturedPod(
       {
         context: this.#context,
@@ -131,27 +138,23 @@ export class CaptureAgent {
         onGone: () => this.#drop(pod),
       },
       request,
+      netnsPath ?? this.#find(uid),
     );
-    this.#pods.set(request.uid, pod);
+    this.#pods.set(uid, pod);
   }
 
   /** Other options for a pod that is captured already, or will be. */
   update(uid: string, options: RuleOptions): void {
     const known = this.#wanted.get(uid);
     if (known === undefined || JSON.stringify(known.options) === JSON.stringify(options)) return;
-    this.keepCapturing({ ...known, options });
+    this.keepCapturing({ ...known, options, netnsPath: undefined, isNew: false });
   }
 
   /** Of a pod that left the mesh while no agent ran: its rules lead to nobody. */
   clear(request: CaptureRequest): void {
-    const namespace = openNamespace(request.netnsPath);
-    try {
-      const redirection = new Redirection(namespace);
-      redirection.remove();
-      redirection.close();
-    } finally {
-      namespace.close();
-    }
+    const path = request.netnsPath ?? this.#find(request.uid);
+    // Without a process there is no namespace, and without that no rule.
+    if (path !== undefined) removeRules(path);
     this.#hooks.report(request, undefined);
   }
 
@@ -225,5 +228,16 @@ export class CaptureAgent {
     return [...this.#pods.values()].flatMap(({ state, addresses }) =>
       state === 'leaving' ? [] : addresses,
     );
+  }
+}
+
+function removeRules(path: string): void {
+  const namespace = openNamespace(path);
+  try {
+    const redirection = new Redirection(namespace);
+    redirection.remove();
+    redirection.close();
+  } finally {
+    namespace.close();
   }
 }

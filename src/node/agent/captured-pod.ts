@@ -41,7 +41,8 @@ export interface CaptureRequest {
   readonly namespace: string;
   readonly name: string;
   readonly serviceAccount: string;
-  readonly netnsPath: string;
+  /** Undefined: to be found by the uid. */
+  readonly netnsPath: string | undefined;
   readonly options: RuleOptions;
   /** Of a new pod no process has started: it gets its rules at once. */
   readonly isNew: boolean;
@@ -92,11 +93,11 @@ export class CapturedPod implements Watched {
   #leaveTimer: Timer | undefined = undefined;
 
   /** Opens the listeners and, for a new pod, puts the rules in place. Throws when it cannot; then nothing is left open. */
-  constructor(deps: CapturedPodDeps, request: CaptureRequest) {
+  constructor(deps: CapturedPodDeps, request: CaptureRequest, netnsPath: string | undefined) {
     this.#deps = deps;
     this.#request = request;
     this.name = `${request.namespace}/${request.name}`;
-    this.#netns = openPodNamespace(request);
+    this.#netns = openPodNamespace(this.name, netnsPath);
     this.#redirection = new Redirection(this.#netns);
     this.proxy = deps.listeners({ ...request, netns: this.#netns }, optionsFor(request));
     try {
@@ -305,16 +306,14 @@ export class CapturedPod implements Watched {
   }
 }
 
-function openPodNamespace(request: CaptureRequest): NetworkNamespace {
-  const { namespace, name, netnsPath } = request;
-  const pod = `${namespace}/${name}`;
-  if (!existsSync(netnsPath)) throw refusal(`${pod}: no network namespace at ${netnsPath}`);
-  const netns = openNamespace(netnsPath);
+function openPodNamespace(pod: string, path: string | undefined): NetworkNamespace {
+  if (path === undefined || !existsSync(path)) {
+    throw refusal(`${pod}: no network namespace${path === undefined ? '' : ` at ${path}`}`);
+  }
+  const netns = openNamespace(path);
   if (!isOwnNamespace(netns)) return netns;
   netns.close();
-  throw refusal(
-    `${pod}: ${netnsPath} is the node's own network namespace, which is never captured`,
-  );
+  throw refusal(`${pod}: ${path} is the node's own network namespace, which is never captured`);
 }
 
 function refusal(message: string): MeshError {

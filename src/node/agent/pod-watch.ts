@@ -14,7 +14,6 @@ import type { RedirectionReports } from './reports.ts';
 
 export interface PodWatchOptions {
   nodeName: string;
-  netnsDir: string;
   dnsCapture: boolean;
 }
 
@@ -125,8 +124,7 @@ export class PodWatch {
     const report = pod.metadata.annotations?.[REDIRECTION_ANNOTATION];
     this.#reports.observe(uid, report);
     const verdict = this.#verdictOn(pod);
-    const path = `${this.#options.netnsDir}/${uid}`;
-    const request = requestOf(pod, path, { verdict, isNew: false });
+    const request = requestOf(pod, undefined, { verdict, isNew: false });
     if (!verdict.captured) {
       if (this.#agent.has(uid)) this.#release(pod, verdict.reason);
       else if (report !== undefined && this.#agent.isStranger(uid)) this.#clear(request);
@@ -191,7 +189,7 @@ function factsOf(pod: Pod) {
 
 function requestOf(
   pod: Pod,
-  netnsPath: string,
+  netnsPath: string | undefined,
   { verdict, isNew }: { verdict: CaptureVerdict; isNew: boolean },
 ): CaptureRequest {
   const report = pod.metadata.annotations?.[REDIRECTION_ANNOTATION];

@@ -11,6 +11,7 @@ import { OutsideListeners } from '../inpod/outside-listeners.ts';
 import { ZdsServer } from '../inpod/zds-server.ts';
 import type { NodePods } from '../node-pods.ts';
 import { CaptureAgent } from './capture-agent.ts';
+import { NamespaceFinder } from './namespace-finder.ts';
 import { PodWatch } from './pod-watch.ts';
 import { RedirectionReports } from './reports.ts';
 
@@ -27,11 +28,13 @@ export function startCapture(
     ztunnelSocket === undefined
       ? undefined
       : new ZdsServer({ clock, log: log.child('zds') }, ztunnelSocket);
+  const namespaces = new NamespaceFinder(clock, options);
   const agent = new CaptureAgent(
     context,
     { report: (request, value) => reports.set(request, value) },
-    outside && {
-      listeners: (pod) => new OutsideListeners(outside, pod, context.trustDomain),
+    {
+      findNamespace: (uid) => namespaces.find(uid),
+      listeners: outside && ((pod) => new OutsideListeners(outside, pod, context.trustDomain)),
     },
   );
   const deps = { client, clock, random, log: log.child('pods') };

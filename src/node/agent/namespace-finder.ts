@@ -1,0 +1,78 @@
+/**
+ * Where the network namespace of a running pod is, by its uid: nobody tells an agent that was not there when the pod was
+ * made. Either it has the uid as its name, or one of the pod's processes is in it; which pod a process belongs to
+ * says its control group, as istio-cni reads it (cni/pkg/nodeagent/podcgroupns.go).
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import type { Clock } from '#base/clock.ts';
+import { NAMESPACE_SCAN_PERIOD_MS } from '../limits.ts';
+
+export interface NamespacePlaces {
+  /** Namespaces by name, where the name is a uid. */
+  readonly netnsDir: string;
+  /** Of the node, with the processes of all pods. */
+  readonly procDir?: string;
+}
+
+/** `…/kubepods/burstable/pod1234-…/…`, and with underscores where systemd names the groups. */
+const POD_GROUP =
+  /[/-]pod([0-9a-f]{8}([-_])[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{12})\b/i;
+
+/** From proc(5) `/proc/PID/cgroup`; undefined for processes of no pod. */
+export function podUidIn(cgroups: string): string | undefined {
+  return POD_GROUP.exec(cgroups)?.[1]?.replaceAll('_', '-').toLowerCase();
+}
+
+export class NamespaceFinder {
+  readonly #clock: Clock;
+  readonly #netnsDir: string;
+  readonly #procDir: string;
+  #found = new Map<string, string>();
+  #scannedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, { netnsDir, procDir = '/proc' }: NamespacePlaces) {
+    this.#clock = clock;
+    this.#netnsDir = netnsDir;
+    this.#procDir = procDir;
+  }
+
+  /** A path to open at once: the process that it leads through may end. */
+  find(uid: string): string | undefined {
+    const named = `${this.#netnsDir}/${uid}`;
+    if (existsSync(named)) return named;
+    const known = this.#found.get(uid);
+    if (known !== undefined && existsSync(known)) return known;
+    // One walk serves all pods that are asked for at a time, as after a start.
+    if (this.#clock.now() - this.#scannedAt < NAMESPACE_SCAN_PERIOD_MS) return undefined;
+    this.#scan();
+    return this.#found.get(uid);
+  }
+
+  #scan(): void {
+    this.#scannedAt = this.#clock.now();
+    this.#found = new Map();
+    const own = inodeOf(`${this.#procDir}/self/ns/net`);
+    for (const pid of readdirSync(this.#procDir)) {
+      if (!/^[0-9]+$/.test(pid)) continue;
+      const uid = podUidIn(textOf(`${this.#procDir}/${pid}/cgroup`));
+      if (uid === undefined || this.#found.has(uid)) continue;
+      const path = `${this.#procDir}/${pid}/ns/net`;
+      const inode = inodeOf(path);
+      // A process of the pod that is in the node's namespace says nothing about the pod's.
+      if (inode !== undefined && inode !== own) this.#found.set(uid, path);
+    }
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // The process has ended meanwhile.
+    return '';
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
