@@ -29,6 +29,7 @@ export async function runMeshMemory(subject: Subject, options: CaseOptions): Pro
       await sleep(systemClock, settleMs);
       rows.push(sample(subject, load, lab.processes(words)));
     };
+    await sleep(systemClock, options.codeSettleMs);
     await settled('node proxy, no pods', 'role node');
     const file = join(lab.home, 'pods.json');
     writeFileSync(file, manifestOf(pods));
@@ -59,9 +60,9 @@ function sample(subject: Subject, load: string, pids: readonly number[]): BenchR
 }
 
 function addedPod(none: BenchRow, node: BenchRow, pods: number): BenchRow {
-  const each = (name: 'rssMiB' | 'privateMiB') => ((node[name] ?? 0) - (none[name] ?? 0)) / pods;
-  const [rssMiB, privateMiB] = [each('rssMiB'), each('privateMiB')];
-  return { ...none, load: 'each added pod', rssMiB, privateMiB };
+  // All that a pod adds is private; the rest comes and goes with what runs at the moment.
+  const added = ((node.privateMiB ?? 0) - (none.privateMiB ?? 0)) / pods;
+  return { ...none, load: 'each added pod', rssMiB: added, privateMiB: added };
 }
 
 /** Every node reckoned with all the pods. */
