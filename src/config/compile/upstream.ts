@@ -17,11 +17,13 @@ export function buildUpstream(
   service: Service,
   policies: DestinationPolicies,
   members: readonly LabeledWorkload[],
+  /** The workload that takes tunnels at an address: an entry may list it as if it were outside. */
+  capturedAt: (address: string) => LabeledWorkload | undefined = () => undefined,
 ): Upstream {
   const { namespace, hostname } = service;
   const endpoints: Endpoint[] = [];
   for (const member of members) {
-    const endpoint = endpointOf(service, member);
+    const endpoint = endpointOf(service, member, capturedAt);
     if (endpoint !== undefined) endpoints.push(endpoint);
   }
   const ports = service.ports.map(({ servicePort, appProtocol }) => ({
@@ -32,11 +34,17 @@ export function buildUpstream(
 }
 
 /** Undefined when the workload serves no port of the service, or has no address to dial. */
-function endpointOf(service: Service, member: LabeledWorkload): Endpoint | undefined {
+function endpointOf(
+  service: Service,
+  member: LabeledWorkload,
+  capturedAt: (address: string) => LabeledWorkload | undefined,
+): Endpoint | undefined {
   const { workload, labels } = member;
   const mappings = workload.services.get(serviceKey(service));
   const address = workload.addresses[0] ?? workload.hostname;
   if (mappings === undefined || mappings.length === 0 || !address) return undefined;
+  const peer =
+    workload.protocol === 'none' ? (capturedAt(address)?.workload ?? workload) : workload;
   const ports: Record<number, number> = {};
   for (const { servicePort, targetPort } of mappings) ports[servicePort] = targetPort;
   return {
@@ -49,8 +57,8 @@ function endpointOf(service: Service, member: LabeledWorkload): Endpoint | undef
     node: workload.node,
     weight: workload.capacity,
     healthy: workload.healthy || service.loadBalancing?.includeUnhealthy === true,
-    protocol: workload.protocol,
-    principal: formatPrincipal(workload),
+    protocol: peer.protocol,
+    principal: formatPrincipal(peer),
     workloadName: workload.workloadName,
     canonicalName: workload.canonicalName,
     canonicalRevision: workload.canonicalRevision,

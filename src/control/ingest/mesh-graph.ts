@@ -277,12 +277,17 @@ function routeCollections(
   const members = graph.index('workloads.byService', workloads, ({ workload }) => [
     ...workload.services.keys(),
   ]);
+  const captured = graph.index('workloads.capturedByAddress', workloads, ({ workload }) =>
+    workload.protocol === 'hbone' && !workload.hostNetwork ? workload.addresses : [],
+  );
   const upstreams = graph.map('upstreams', services.bound, ({ service }, reads, key) => {
     if (reads.lookup(references, key).length === 0) return undefined;
     const shaped = reads.get(shapes, key);
     if (shaped === undefined) return undefined;
     const endpoints = reads.lookup(members, key);
-    const upstream = buildUpstream(service, shaped, endpoints);
+    const upstream = buildUpstream(service, shaped, endpoints, (address) =>
+      reads.lookup(captured, address).at(0),
+    );
     const workloadsOf = endpoints.map(({ workload }) => workload);
     const denied = denialBy(security.unjudgedBy(workloadsOf, reads));
     return denied ? { ...upstream, denied } : upstream;

@@ -215,3 +215,38 @@ describe('visibility', () => {
     expect(bound?.condition?.reason).toBe('CrossNamespaceWaypointForbidden');
   });
 });
+
+test('a waypoint reaches a captured pod by tunnel, also when an entry lists it as if it were outside', () => {
+  const pod = {
+    ...named(
+      'p',
+      { containers: [], serviceAccountName: 'api' },
+      {
+        annotations: { 'ambient.istio.io/redirection': 'enabled' },
+      },
+    ),
+    status: { phase: 'Running', podIP: '198.18.1.7' },
+  } as KubeObject;
+  const entry = named(
+    'e',
+    {
+      hosts: ['api.example'],
+      resolution: 'STATIC',
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+      endpoints: [{ address: '198.18.1.7' }, { address: '198.18.7.7' }],
+    },
+    { labels: { 'istio.io/use-waypoint': 'w' } },
+  );
+  const gateway = {
+    ...named('w', { gatewayClassName: 'istio-waypoint', listeners: [] }),
+    status: { addresses: [{ type: 'Hostname', value: 'w.shop.svc.cluster.local' }] },
+  } as KubeObject;
+  const { mesh } = meshOf({ pods: [pod], serviceEntries: [entry], gateways: [gateway] });
+  const endpoints = mesh.upstreams.get('shop/api.example')?.endpoints ?? [];
+  expect(
+    endpoints.map(({ address, protocol, principal }) => [address, protocol, principal]).sort(),
+  ).toEqual([
+    ['198.18.1.7', 'hbone', 'spiffe://cluster.local/ns/shop/sa/api'],
+    ['198.18.7.7', 'none', 'spiffe://cluster.local/ns/shop/sa/default'],
+  ]);
+});

@@ -5,6 +5,7 @@ import type { TunnelRequest } from '#hbone/pool/tunnel-request.ts';
 import type { TunnelConnection } from '#hbone/tunnel-connection.ts';
 import { forwardedOf, newTraceparent } from '#hbone/tunnel-head.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
+import { serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
@@ -49,7 +50,7 @@ export function acceptOutbound(
     (workload) => {
       if (session.over) return;
       if (workload === undefined) session.refuse(unknownWorkload(pod));
-      else forward({ context, pod, usage, session, workload, source, original });
+      else forward({ context, pod, usage, live, session, workload, source, original });
     },
   );
   return session.handler;
@@ -59,6 +60,7 @@ interface Outgoing {
   context: NodeContext;
   pod: PodIdentity;
   usage: PodUsage;
+  live: LiveTraffic;
   session: Session;
   workload: Workload;
   source: SocketAddress;
@@ -89,7 +91,7 @@ function forward(outgoing: Outgoing): void {
 }
 
 function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
-  const { context, session, pod, usage } = outgoing;
+  const { context, session, pod, usage, live } = outgoing;
   const facts = factsOf(outgoing, verdict);
   if (verdict.kind === 'refuse') {
     const { code, reason } = verdict;
@@ -99,6 +101,7 @@ function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
     return;
   }
   session.record = context.telemetry.begin(facts);
+  if (verdict.service !== undefined) live.addOutbound(session, serviceKey(verdict.service));
   if (verdict.kind === 'tcp') {
     const mark = PROXY_MARK;
     const connectTimeoutMs = CONNECT_TIMEOUT_MS;

@@ -3,7 +3,13 @@
  * and swapped, so a connection decides on one consistent view.
  */
 import type { Authorization } from '#model/authorization/authorization.ts';
-import { isVisibleTo, type Service, type ServiceKey, serviceKey } from '#model/service/service.ts';
+import {
+  isVisibleTo,
+  policyInNeed,
+  type Service,
+  type ServiceKey,
+  serviceKey,
+} from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { PolicyIndex } from '#policy/l4/policy-index.ts';
 import { RangeIndex } from './range-index.ts';
@@ -24,6 +30,8 @@ export class MeshSnapshot {
   readonly workloads: ReadonlyMap<string, Workload>;
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly policies: PolicyIndex;
+  /** Services whose traffic waits for a waypoint, because of the policy named. */
+  readonly unjudged: ReadonlyMap<ServiceKey, string>;
   readonly #workloadsByAddress = new Map<string, Workload>();
   readonly #ranges = new RangeIndex();
   readonly #servicesByAddress = new Map<string, Service[]>();
@@ -47,7 +55,13 @@ export class MeshSnapshot {
     this.policies =
       authorizations instanceof PolicyIndex ? authorizations : new PolicyIndex(authorizations);
     for (const workload of workloads.values()) this.#indexWorkload(workload);
-    for (const service of services.values()) this.#indexService(service);
+    const unjudged = new Map<ServiceKey, string>();
+    for (const [key, service] of services) {
+      this.#indexService(service);
+      const policy = service.waypoint && policyInNeed(service.waypoint);
+      if (policy !== undefined) unjudged.set(key, policy);
+    }
+    this.unjudged = unjudged;
   }
 
   get authorizations(): readonly Authorization[] {

@@ -3,9 +3,10 @@ import type { MeshError } from '#base/errors.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import { parsePrincipal } from '#model/identity/spiffe.ts';
+import { neededWaypoint } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { PolicyIndex } from '#policy/l4/policy-index.ts';
-import { completeWorkload } from '../config/static-file.ts';
+import { completeService, completeWorkload } from '../config/static-file.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { LiveTraffic } from './live-traffic.ts';
 import type { Session } from './session.ts';
@@ -117,5 +118,33 @@ describe('LiveTraffic.recheck', () => {
     for (let turn = 0; turn < 1_000; turn++)
       judged += inbound.recheck(snapshot(policies, { ...local }));
     expect(judged).toBe(0);
+  });
+
+  test('closes what went to a service whose traffic now waits for a waypoint', () => {
+    const { inbound: traffic, ended } = live([]);
+    for (const name of ['api', 'other']) {
+      const session = {
+        over: false,
+        abort: (error: MeshError) => void ended.push(error),
+      } as Session;
+      traffic.addOutbound(session, `shop/${name}.shop.svc.cluster.local`);
+    }
+    const waypoint = neededWaypoint({
+      kind: 'AuthorizationPolicy',
+      namespace: 'shop',
+      name: 'only',
+    });
+    const addresses = ['api', 'other'].map((name) => ({
+      kind: 'service' as const,
+      service: completeService({
+        name,
+        namespace: 'shop',
+        waypoint: name === 'api' ? waypoint : undefined,
+      }),
+    }));
+    traffic.recheck(new MeshSnapshot({ version: 1, addresses, authorizations: [] }));
+    expect(ended.map(({ message }) => message)).toEqual([
+      'connection closed due to policy change: authorizationpolicy shop/only needs a waypoint to judge traffic of shop/api.shop.svc.cluster.local',
+    ]);
   });
 });

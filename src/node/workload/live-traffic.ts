@@ -4,6 +4,7 @@
  */
 import { MeshError } from '#base/errors.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
+import type { ServiceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { JudgePeer } from '#net/network.ts';
 import { NODE_ERRORS } from '../errors.ts';
@@ -15,7 +16,8 @@ import type { Session } from './session.ts';
 export class LiveTraffic {
   /** Undefined until it is decided. */
   readonly #inbound = new Map<Session, AccessFacts | undefined>();
-  readonly #outbound = new Set<Session>();
+  /** With the service that was asked for, once it is known. */
+  readonly #outbound = new Map<Session, ServiceKey | undefined>();
   /** HBONE connections with the chain that their peer proved. */
   readonly #peers = new Map<H2Connection, readonly Uint8Array[]>();
   readonly #watch = new PolicyWatch();
@@ -43,8 +45,8 @@ export class LiveTraffic {
     if (!session.over) this.#inbound.set(session, access);
   }
 
-  addOutbound(session: Session): void {
-    this.#outbound.add(session);
+  addOutbound(session: Session, service?: ServiceKey): void {
+    if (!session.over) this.#outbound.set(session, service);
   }
 
   remove(session: Session): void {
@@ -82,6 +84,7 @@ export class LiveTraffic {
 
   /** Returns how many connections were judged anew. */
   recheck(snapshot: MeshSnapshot): number {
+    this.#recheckOutbound(snapshot);
     const local = this.#localIn(snapshot);
     if (local === undefined) this.#watch.forget();
     if (local === undefined || !this.#watch.isChanged(snapshot, local)) return 0;
@@ -97,6 +100,17 @@ export class LiveTraffic {
     return judged;
   }
 
+  /** Traffic of a service that waits for a waypoint to be judged does not go on around it. */
+  #recheckOutbound({ unjudged }: MeshSnapshot): void {
+    if (unjudged.size === 0) return;
+    for (const [session, service] of [...this.#outbound]) {
+      const policy = service && unjudged.get(service);
+      if (policy === undefined) continue;
+      const reason = `${policy} needs a waypoint to judge traffic of ${service}`;
+      session.abort(policyChanged({ reason, policy }));
+    }
+  }
+
   /** The pod as it is now, when a connection to it is open; one that is gone from the mesh keeps what it had. */
   #localIn(snapshot: MeshSnapshot): Workload | undefined {
     for (const access of this.#inbound.values())
@@ -105,12 +119,15 @@ export class LiveTraffic {
   }
 
   abortAll(error: MeshError): void {
-    for (const session of [...this.#inbound.keys(), ...this.#outbound]) session.abort(error);
+    for (const session of [...this.#inbound.keys(), ...this.#outbound.keys()]) session.abort(error);
     for (const connection of [...this.#peers.keys()]) connection.close();
   }
 }
 
-function policyChanged({ reason, policy: decidedBy }: Refusal): MeshError {
+function policyChanged({
+  reason,
+  policy: decidedBy,
+}: Pick<Refusal, 'reason' | 'policy'>): MeshError {
   const message = `connection closed due to policy change: ${reason}`;
   const hint = NODE_ERRORS.NODE_POLICY_CHANGED;
   return new MeshError('NODE_POLICY_CHANGED', message, { side: 'self', hint, decidedBy });
