@@ -8,6 +8,8 @@ export const HBONE_ERRORS = {
     'the destination proxy took the request and said nothing: look at its log and its load',
   HBONE_CONNECT_TIMEOUT:
     'is a NetworkPolicy or firewall blocking HBONE port 15008 between the two pods?',
+  HBONE_HANDSHAKE_FAILED:
+    'what listens on 15008 proved its identity and then did not speak HTTP/2: is it a proxy of this mesh?',
   HBONE_TUNNEL_RESET: 'the tunnel was broken off: the log of the other end says why',
   HBONE_TUNNEL_RESET_LOCAL: 'this end broke the tunnel off: the line before says why',
   HBONE_CONNECTION_LOST: 'the HBONE connection broke: is the peer restarting or unreachable?',

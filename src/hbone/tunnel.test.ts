@@ -51,6 +51,8 @@ class Recorder implements ConnectionHandler {
 class TunnelWorld {
   dials: TlsConnectOptions[] = [];
   refuseDial: MeshError | undefined = undefined;
+  /** Peers hang up as soon as TLS is done. */
+  speechless = false;
   tunnels: { incoming: IncomingTunnel; recorder: Recorder }[] = [];
   serve: (tunnel: IncomingTunnel) => void = (tunnel) => tunnel.accept();
   servers: Connection[] = [];
@@ -70,6 +72,14 @@ class TunnelWorld {
     }
     const [client, server] = memoryPair({ clientUris: [WEB] });
     this.servers.push(server);
+    if (this.speechless) {
+      server.handler = new Recorder();
+      queueMicrotask(() => {
+        client.handler = handler.onOpen(client);
+        setImmediate(() => server.reset());
+      });
+      return;
+    }
     server.handler = serveTunnels(
       server,
       { clock: this.clock },
@@ -314,5 +324,15 @@ test('an unused connection is released after its time', async () => {
   expect(world.pool.status()).toMatchObject([{ connections: 1, streams: 0 }]);
   clock.advance(UNUSED_RELEASE_MS + 60_000);
   await until(() => world.pool.status().length === 0 || world.pool.status()[0].connections === 0);
+  world.pool.close();
+});
+
+test('TunnelPool says so when the peer closes after TLS without a word of HTTP/2', async () => {
+  const world = new TunnelWorld();
+  world.speechless = true;
+  await expect(world.open()).rejects.toMatchObject({
+    code: 'HBONE_HANDSHAKE_FAILED',
+    side: 'upstream',
+  });
   world.pool.close();
 });

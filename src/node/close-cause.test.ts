@@ -84,9 +84,14 @@ const ROWS: Row[] = [
     want: { by: 'self', reason: 'streams' },
   },
   {
-    title: 'the pod was removed',
+    title: 'the pod was removed, or the time to drain was over: as the message says',
     error: failure('NODE_CLOSED', 'self'),
-    want: { by: 'operator', reason: 'shutdown' },
+    want: { by: 'operator', reason: 'message' },
+  },
+  {
+    title: 'the peer speaks TLS and no HTTP/2',
+    error: failure('HBONE_HANDSHAKE_FAILED', 'upstream'),
+    want: { by: 'upstream', reason: 'HTTP/2 handshake failure' },
   },
   {
     title: 'a code that the table does not know',

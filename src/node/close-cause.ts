@@ -14,7 +14,8 @@ export interface CloseCause {
 /** `by` where the error's side does not say it. */
 interface Cause {
   readonly by?: Initiator;
-  readonly reason: string;
+  /** Undefined: the message says it, in one of few sentences of ours. */
+  readonly reason?: string;
 }
 
 const CAUSES: Readonly<Record<string, Cause>> = {
@@ -32,6 +33,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   HBONE_REFUSED: { reason: 'tunnel refused' },
   HBONE_NO_ANSWER: { reason: 'answer timeout' },
   HBONE_CONNECT_TIMEOUT: { reason: 'connect timeout' },
+  HBONE_HANDSHAKE_FAILED: { reason: 'HTTP/2 handshake failure' },
   HBONE_TUNNEL_RESET: { reason: 'reset' },
   HBONE_TUNNEL_RESET_LOCAL: { reason: 'reset' },
   HBONE_CONNECTION_LOST: { reason: 'connection lost' },
@@ -46,7 +48,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   NODE_POLICY: { by: 'policy', reason: 'policy' },
   NODE_POLICY_CHANGED: { by: 'policy', reason: 'policy changed' },
   NODE_LIMIT: { by: 'self', reason: 'limit' },
-  NODE_CLOSED: { by: 'operator', reason: 'shutdown' },
+  NODE_CLOSED: { by: 'operator' },
 };
 
 /** `firstEnd`: who sent FIN first, for a connection that ended in order. */
@@ -58,6 +60,6 @@ export function closeCauseOf(
   const cause = CAUSES[error.code];
   const by = cause?.by ?? (error.side === 'config' ? 'operator' : error.side);
   const timedOut = error.code === 'NET_RESET' && /ETIMEDOUT/.test(String(error.cause));
-  const reason = timedOut ? 'timeout' : (cause?.reason ?? error.code);
-  return { by, reason: error.decidedBy ?? reason };
+  const reason = cause === undefined ? error.code : (cause.reason ?? error.message);
+  return { by, reason: error.decidedBy ?? (timedOut ? 'timeout' : reason) };
 }

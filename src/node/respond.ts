@@ -27,6 +27,7 @@ const RESPONSES: Readonly<Record<string, Response>> = {
   NODE_NO_IDENTITY: { status: 503, flag: 'IDENTITY_ERROR' },
   HBONE_NO_IDENTITY: { status: 503, flag: 'IDENTITY_ERROR' },
   HBONE_CONNECT_TIMEOUT: { status: 503, flag: 'NETWORK_POLICY' },
+  HBONE_HANDSHAKE_FAILED: { status: 503, flag: 'H2_HANDSHAKE_FAILURE' },
   NET_TLS_FAILED: { status: 503, flag: 'TLS_FAILURE' },
   NET_PEER_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },
   TRUST_NO_IDENTITY: { status: 503, flag: 'TLS_FAILURE' },

@@ -24,7 +24,7 @@ export function startTunnel(
   const stream = h2.openStream(connectHead(request.head), false, tunnel);
   if (stream === undefined) return false;
   tunnel.attach(stream);
-  const opening = new Opening(tunnel, handler, request);
+  const opening = new Opening(tunnel, handler, { request, h2 });
   tunnel.handler = opening;
   tunnel.onAnswer = (head) => opening.answered(head);
   opening.timer = deadlinesOf(clock, TUNNEL_ANSWER_TIMEOUT_MS).start(() => opening.timedOut());
@@ -37,16 +37,18 @@ class Opening implements ConnectionHandler {
   readonly #tunnel: TunnelConnection;
   readonly #handler: ConnectHandler<TunnelConnection>;
   readonly #request: TunnelRequest;
+  readonly #h2: H2Connection;
   #settled = false;
 
   constructor(
     tunnel: TunnelConnection,
     handler: ConnectHandler<TunnelConnection>,
-    request: TunnelRequest,
+    way: { request: TunnelRequest; h2: H2Connection },
   ) {
     this.#tunnel = tunnel;
     this.#handler = handler;
-    this.#request = request;
+    this.#request = way.request;
+    this.#h2 = way.h2;
   }
 
   answered(head: MessageHead): void {
@@ -90,6 +92,10 @@ class Opening implements ConnectionHandler {
 
   onClose(error: MeshError | undefined): void {
     if (!this.#settle()) return;
+    if (error !== undefined && !this.#h2.established) {
+      this.#handler.onFail(handshakeFailed(error));
+      return;
+    }
     const hint = HBONE_ERRORS.HBONE_TUNNEL_RESET;
     const message = 'the peer ended the tunnel without an answer';
     this.#handler.onFail(
@@ -103,4 +109,13 @@ class Opening implements ConnectionHandler {
     this.timer?.cancel();
     return true;
   }
+}
+
+function handshakeFailed(cause: MeshError): MeshError {
+  return new MeshError('HBONE_HANDSHAKE_FAILED', `no HTTP/2 after TLS: ${cause.message}`, {
+    side: 'upstream',
+    hint: HBONE_ERRORS.HBONE_HANDSHAKE_FAILED,
+    retry: cause.retry,
+    cause,
+  });
 }

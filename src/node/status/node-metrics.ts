@@ -1,4 +1,5 @@
 /** Metrics of the proxy itself, with ztunnel's names where it has one: pods, discovery, memory, what the log dropped. */
+import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
 import type { WorkloadProxy } from '../workload/workload-proxy.ts';
@@ -23,7 +24,7 @@ export function exposeNodeMetrics({ assembly, proxies, xds }: Parts): void {
     'tulle_access_log_dropped_lines_total',
     'Access log lines that nobody read fast enough.',
   );
-  const connected = gauge('tulle_xds_connected', 'Whether the control plane is connected.');
+  exposeDiscovery(registry, xds);
   registry.onCollect(() => {
     const all = proxies();
     active.set(all.filter(({ ready }) => ready).length);
@@ -32,6 +33,30 @@ export function exposeNodeMetrics({ assembly, proxies, xds }: Parts): void {
     stopped.value = context.usages.closed;
     memory.set(process.memoryUsage.rss());
     dropped.value = accessLog.droppedTotal;
-    connected.set(xds?.connected === true ? 1 : 0);
+  });
+}
+
+function exposeDiscovery(registry: MetricRegistry, xds: XdsClient | undefined): void {
+  if (xds === undefined) return;
+  const counter = (name: string, help: string, label: string) =>
+    registry.counter({ name, help, labels: [label] });
+  const messages = counter('istio_xds_message_total', 'Discovery responses.', 'url');
+  const bytes = counter('istio_xds_message_bytes_total', 'Bytes of discovery responses.', 'url');
+  const ends = counter('istio_xds_connection_terminations_total', 'Streams ended.', 'reason');
+  const connected = registry
+    .gauge({
+      name: 'tulle_xds_connected',
+      help: 'Whether the control plane is connected.',
+      labels: [],
+    })
+    .with([]);
+  registry.onCollect(() => {
+    const { types, terminations } = xds.status();
+    connected.set(xds.connected ? 1 : 0);
+    for (const { typeUrl, messages: count, messageBytes } of types) {
+      messages.with([typeUrl]).value = count;
+      bytes.with([typeUrl]).value = messageBytes;
+    }
+    for (const [reason, count] of Object.entries(terminations)) ends.with([reason]).value = count;
   });
 }

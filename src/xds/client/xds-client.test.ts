@@ -171,7 +171,12 @@ describe('XdsClient', () => {
     client.onConnection((connected) => states.push(connected));
     transport.last.handler.onClose(LOST);
     expect(client.store(APPLE).get('a')).toBe('x');
-    expect(client.status()).toMatchObject({ connected: false, lastError: 'connection lost' });
+    expect(client.status()).toMatchObject({
+      connected: false,
+      lastError: 'connection lost',
+      terminations: { ConnectionError: 0, Error: 1, Complete: 0 },
+      types: [{ messages: 2 }, {}],
+    });
     clock.advance(10);
     expect(transport.streams.length).toBe(2);
     expect(transport.last.requests[0].initial_resource_versions).toEqual(new Map([['a', 'v-x']]));

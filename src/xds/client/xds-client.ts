@@ -32,13 +32,20 @@ export interface TypeStatus {
   readonly nonce: string | undefined;
   /** Message of the last NACK; undefined after an ACK. */
   readonly nack: string | undefined;
+  /** Responses so far, on all streams. */
+  readonly messages: number;
+  readonly messageBytes: number;
 }
+
+/** Why streams ended: no connection at all, broken off, or ended in order by the server. ztunnel's words. */
+export type Termination = 'ConnectionError' | 'Error' | 'Complete';
 
 export interface XdsClientStatus {
   readonly connected: boolean;
   /** Why the last stream ended, or the last attempt failed. */
   readonly lastError: string | undefined;
   readonly types: readonly TypeStatus[];
+  readonly terminations: Readonly<Record<Termination, number>>;
 }
 
 export interface XdsClient {
@@ -74,6 +81,8 @@ export interface XdsClientOptions {
 interface TypeEnd {
   readonly delta: DeltaClient<unknown>;
   readonly store: MemoryStore<unknown>;
+  messages: number;
+  messageBytes: number;
 }
 
 /** Connects at once and goes on until `stop`. */
@@ -95,6 +104,11 @@ class ReconnectingClient implements XdsClient {
   #connected = false;
   #stopped = false;
   #lastError: string | undefined;
+  readonly #terminations: Record<Termination, number> = {
+    ConnectionError: 0,
+    Error: 0,
+    Complete: 0,
+  };
 
   constructor(deps: XdsClientDeps, options: XdsClientOptions) {
     this.#deps = deps;
@@ -107,7 +121,8 @@ class ReconnectingClient implements XdsClient {
     for (const type of options.types) {
       const { typeUrl } = type;
       const delta = new DeltaClient(typeUrl, (bytes) => type.decode(bytes));
-      this.#types.set(typeUrl, { delta, store: new MemoryStore(typeUrl) });
+      const store = new MemoryStore<unknown>(typeUrl);
+      this.#types.set(typeUrl, { delta, store, messages: 0, messageBytes: 0 });
     }
   }
 
@@ -132,8 +147,14 @@ class ReconnectingClient implements XdsClient {
   }
 
   status(): XdsClientStatus {
-    const types = [...this.#types].map(([typeUrl, { delta }]) => ({ typeUrl, ...delta.status() }));
-    return { connected: this.#connected, lastError: this.#lastError, types };
+    const types = [...this.#types].map(([typeUrl, { delta, messages, messageBytes }]) => ({
+      typeUrl,
+      ...delta.status(),
+      messages,
+      messageBytes,
+    }));
+    const terminations = { ...this.#terminations };
+    return { connected: this.#connected, lastError: this.#lastError, types, terminations };
   }
 
   stop(): void {
@@ -203,6 +224,8 @@ class ReconnectingClient implements XdsClient {
       this.#send(acknowledge(response));
       return;
     }
+    end.messages += 1;
+    end.messageBytes += bytes.length;
     this.#apply(end, response);
   }
 
@@ -223,9 +246,11 @@ class ReconnectingClient implements XdsClient {
   }
 
   #disconnected(error: unknown): void {
+    const broken = this.#connected ? 'Error' : 'ConnectionError';
     this.#stream = undefined;
     this.#setConnected(false);
     if (this.#stopped) return;
+    this.#terminations[error === undefined ? 'Complete' : broken] += 1;
     this.#lastError = error === undefined ? 'the control plane ended the stream' : messageOf(error);
     const delayMs = this.#backoff.nextDelayMs();
     this.#deps.log.info('xDS stream is down, resources stay in force', {
