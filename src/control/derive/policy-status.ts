@@ -3,6 +3,7 @@
  * `tulle.dev/Enforced` who enforces it and what becomes of the traffic that nobody can judge. Pure.
  */
 import type { Finding } from '#config/compile/finding.ts';
+import { FINDING } from '#config/compile/finding.ts';
 import type { DerivedPolicy } from './authorization.ts';
 import type { PeerAuthenticationObject } from './peer-authentication.ts';
 import type { RequestAuthenticationObject } from './request-authentication.ts';
@@ -166,4 +167,21 @@ export function requestAuthenticationConditions(
     atNodes('False', 'UnsupportedValue', message),
     enforced('False', 'NeedsWaypoint', message),
   ];
+}
+
+/** What `tulle status` lists: policies that are enforced otherwise than they are written, or not at all. */
+export function policyFindings(
+  resource: string,
+  conditions: readonly PolicyCondition[],
+): Finding[] {
+  return conditions
+    .filter(({ type, reason }) => type === ENFORCED && !['NodeProxies', 'Invalid'].includes(reason))
+    .map(({ reason, message }) => ({
+      code: FINDING.ineffective,
+      level: reason === 'DryRun' || reason === 'DecidesNothing' ? 'info' : 'warning',
+      resource,
+      path: 'spec',
+      message,
+      hint: `kubectl get the object with -o yaml: its condition ${ENFORCED} says ${reason}`,
+    }));
 }

@@ -43,7 +43,7 @@ import { keepLastGood } from './last-good.ts';
 import type { PolicyCollections } from './policy-graph.ts';
 import { authorizationCollections, denialBy, policyCollections } from './policy-graph.ts';
 import type { PolicyStatus } from './policy-status.ts';
-import { policyStatusCollection } from './policy-status.ts';
+import { policyStatusCollection, statusFindings } from './policy-status.ts';
 import type { ServiceCollections } from './service-graph.ts';
 import { serviceCollections } from './service-graph.ts';
 
@@ -128,7 +128,7 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
       ...(entry.spec?.addresses ?? []),
       ...(entry.status?.addresses ?? []).flatMap(({ value }) => value ?? []),
     ]),
-    findings: () => [...policies.findings(), ...l7.findings()],
+    findings: () => [...policies.findings(), ...statusFindings(policyStatuses), ...l7.findings()],
   };
 }
 

@@ -159,6 +159,26 @@ describe('a policy with targetRefs', () => {
     expect(mesh.services.get(KEY)?.service.waypoint).toBeUndefined();
   });
 
+  test('is a finding, as is every policy that is not enforced as it is written', () => {
+    const http = { action: 'DENY', rules: paths };
+    const { mesh } = meshOf({
+      authorizationPolicies: [
+        only,
+        named('deny', http),
+        named('audit', { action: 'AUDIT', rules: [{}] }),
+        named('l4', { rules: [{}] }),
+      ],
+      requestAuthentications: [named('jwt', { jwtRules: [{ issuer: 'i' }] })],
+      services: [service()],
+    });
+    expect(mesh.findings().map(({ resource, level }) => `${level} ${resource}`)).toEqual([
+      'warning AuthorizationPolicy shop/only',
+      'warning AuthorizationPolicy shop/deny',
+      'warning AuthorizationPolicy shop/audit',
+      'warning RequestAuthentication shop/jwt',
+    ]);
+  });
+
   const gatewayClass = [{ kind: 'GatewayClass', name: 'istio-waypoint' }];
   const ROWS: [string, keyof MeshSources, KubeObject, string | undefined][] = [
     ['of the service', 'authorizationPolicies', only, 'AuthorizationPolicy shop/only'],

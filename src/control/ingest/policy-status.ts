@@ -1,7 +1,9 @@
 /** The conditions of every policy object, as they should stand in its status. Derived last: they tell of everything else. */
 import type { Collection, Reads } from '#collections/collection.ts';
 import type { Graph } from '#collections/graph.ts';
+import type { Finding } from '#config/compile/finding.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import { RESOURCES } from '#kube/client/resources.ts';
 import type { DerivedPolicy } from '../derive/authorization.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
 import { namespaceOf } from '../derive/mesh.ts';
@@ -9,6 +11,7 @@ import type { PolicyCondition, TargetState } from '../derive/policy-status.ts';
 import {
   authorizationConditions,
   peerAuthenticationConditions,
+  policyFindings,
   requestAuthenticationConditions,
 } from '../derive/policy-status.ts';
 import { targetsOf } from '../derive/policy-target.ts';
@@ -96,4 +99,10 @@ export function policyStatusCollection(
       ),
     ),
   ]);
+}
+
+export function statusFindings(statuses: Collection<PolicyStatus>): Finding[] {
+  return [...statuses.entries()].flatMap(([, { source, namespace, name, conditions }]) =>
+    policyFindings(`${RESOURCES[source].kind} ${namespace}/${name}`, conditions),
+  );
 }
