@@ -1,4 +1,8 @@
-/** Writes condition `istio.io/WaypointBound` on Services and ServiceEntries: whether the waypoint that was asked for is in force, and why not. */
+/**
+ * Writes the conditions of Services and ServiceEntries: whether the waypoint that was asked for is in force and why not,
+ * and who sees an entry.
+ */
+import { isDeepStrictEqual } from 'node:util';
 import { rfc3339 } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { Scope } from '#base/disposer.ts';
@@ -10,7 +14,8 @@ import type { BoundService } from '../derive/service.ts';
 import { FIELD_MANAGER } from './gateway.ts';
 import { WorkQueue } from './work-queue.ts';
 
-const CONDITION = 'istio.io/WaypointBound';
+const WAYPOINT_BOUND = 'istio.io/WaypointBound';
+const VISIBILITY_APPLIED = 'istio.io/VisibilityApplied';
 
 export function startServiceStatusController(
   deps: InformerDeps,
@@ -19,32 +24,54 @@ export function startServiceStatusController(
   const scope = new Scope();
   const queue = new WorkQueue({ ...deps, log: deps.log.child('service-status') }, async (key) => {
     const service = bound.get(key);
-    if (service !== undefined) await writeCondition(deps, service);
+    if (service !== undefined) await writeConditions(deps, service);
   });
   for (const [key] of bound.entries()) queue.add(key);
   scope.add(
     bound.subscribe((events) => {
       for (const { key, value, previous } of events)
-        if (value?.condition?.reason !== previous?.condition?.reason) queue.add(key);
+        if (value !== undefined && !isDeepStrictEqual(wanted(value), previous && wanted(previous)))
+          queue.add(key);
     }),
   );
   scope.add(() => queue.stop());
   return () => scope.dispose();
 }
 
-async function writeCondition(
+function wanted({ condition, visibilityApplied }: BoundService): Kinds.Condition[] {
+  const conditions: Kinds.Condition[] = [];
+  if (condition !== undefined) conditions.push({ type: WAYPOINT_BOUND, ...condition });
+  if (visibilityApplied !== undefined) {
+    const message = 'as serviceEntryVisibility of MeshConfig says';
+    conditions.push({
+      type: VISIBILITY_APPLIED,
+      status: 'True',
+      reason: visibilityApplied,
+      message,
+    });
+  }
+  return conditions;
+}
+
+async function writeConditions(
   { client, clock }: InformerDeps,
-  { kind, service, condition }: BoundService,
+  bound: BoundService,
 ): Promise<void> {
+  const { kind, service } = bound;
   const ref = kind === 'Service' ? RESOURCES.services : RESOURCES.serviceEntries;
   const key = { namespace: service.namespace, name: service.name };
   const object = await client.get<Kinds.Service>(ref, key);
   const before = object.status?.conditions ?? [];
-  const present = before.find(({ type }) => type === CONDITION);
-  if (present?.status === condition?.status && present?.reason === condition?.reason) return;
-  const conditions = before.filter(({ type }) => type !== CONDITION);
-  if (condition !== undefined)
-    conditions.push({ type: CONDITION, ...condition, lastTransitionTime: rfc3339(clock, 's') });
+  const ours = wanted(bound).map((condition) => {
+    const previous = before.find(({ type }) => type === condition.type);
+    const isSame = previous?.status === condition.status && previous.reason === condition.reason;
+    return isSame ? previous : { ...condition, lastTransitionTime: rfc3339(clock, 's') };
+  });
+  const others = before.filter(
+    ({ type }) => type !== WAYPOINT_BOUND && type !== VISIBILITY_APPLIED,
+  );
+  const conditions = [...others, ...ours];
+  if (isDeepStrictEqual(before, conditions)) return;
   const patch = { type: 'merge', body: { status: { conditions } } } as const;
   await client.patch(ref, key, patch, {
     fieldManager: FIELD_MANAGER,

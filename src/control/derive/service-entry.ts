@@ -41,6 +41,8 @@ export interface ServiceEntryContext {
   readonly namespace?: Kinds.Namespace;
   readonly binding: WaypointBinding;
   readonly visibility: EntryVisibility;
+  /** MeshConfig says something about visibility. */
+  readonly isVisibilitySet?: boolean;
 }
 
 /** Empty when the mesh hides it from everybody. */
@@ -78,15 +80,16 @@ export function deriveServiceEntry(
       visibility,
       ipFamilies: 'automatic',
     };
-    return [serviceKey(service), boundEntry(object, service, binding)];
+    return [serviceKey(service), boundEntry(object, service, context)];
   });
 }
 
 function boundEntry(
   object: ServiceEntryObject,
   service: Service,
-  binding: WaypointBinding,
+  { binding, visibility, isVisibilitySet }: ServiceEntryContext,
 ): BoundService {
+  const visibilityApplied = visibility === 'namespace' ? 'Namespace' : 'Public';
   return {
     kind: 'ServiceEntry',
     service,
@@ -101,6 +104,7 @@ function boundEntry(
     waypointKey: binding.key,
     canaryKey: binding.canaryKey,
     condition: binding.condition,
+    ...(isVisibilitySet && { visibilityApplied }),
     createdAt: object.metadata.creationTimestamp ?? '',
   };
 }

@@ -27,6 +27,8 @@ export interface BoundService {
   /** Of the one that takes a share of the connections. */
   readonly canaryKey: string | undefined;
   readonly condition: WaypointBinding['condition'];
+  /** Who sees a ServiceEntry, where MeshConfig says anything about it. */
+  readonly visibilityApplied?: 'Public' | 'Namespace';
   readonly createdAt: string;
 }
 

@@ -76,10 +76,13 @@ export function serviceCollections(
   const given = graph.flatMap('services.entries.given', sources.serviceEntries, (object, reads) => {
     const namespace = reads.get(sources.namespaces, namespaceOf(object));
     const key = `${mesh.rootNamespace}/${MESH_CONFIG_NAME}`;
-    const visibility = entryVisibility(reads.get(config, key) ?? {}, namespace?.metadata.labels);
+    const meshConfig = reads.get(config, key) ?? {};
+    const visibility = entryVisibility(meshConfig, namespace?.metadata.labels);
+    const isVisibilitySet = meshConfig.serviceEntryVisibility !== undefined;
     const confined = visibility === 'namespace';
     const binding = bindService(object, reads, { kind: 'ServiceEntry', confined });
-    return deriveServiceEntry(object, { mesh, namespace, binding, visibility }).map(
+    const context = { mesh, namespace, binding, visibility, isVisibilitySet };
+    return deriveServiceEntry(object, context).map(
       ([service, bound]) => [`${service} ${object.metadata.name}`, bound] as const,
     );
   });
