@@ -4,7 +4,7 @@ import type { Authorization, StringMatch } from '#model/authorization/authorizat
 import type { RouteTable, Upstream } from '#model/route/route-table.ts';
 import type { GatewayAddress, Service } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
-import { ADDRESS } from './address.ts';
+import { ADDRESS, WORKLOAD } from './address.ts';
 import { AUTHORIZATION } from './authorization.ts';
 import { encodeJson } from './json.ts';
 import type { ResourceType } from './resource-type.ts';
@@ -150,6 +150,35 @@ const authorization: fc.Arbitrary<Authorization> = fc.record({
   dryRun: fc.boolean(),
 });
 
+/** What most workloads and services leave out. */
+const someGateway = gateway.filter((each) => each !== undefined);
+const workloadExtras = fc.record(
+  {
+    applicationTunnel: fc.record({
+      protocol: fc.constantFrom<'none' | 'proxy'>('none', 'proxy'),
+      port: fc.oneof(port, fc.constant(0)),
+    }),
+    networkGateway: someGateway,
+  },
+  { requiredKeys: [] },
+);
+const serviceExtras = fc.record(
+  {
+    weightedWaypoints: fc.array(fc.record({ destination: someGateway, weight: fc.nat(100) }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    ingressUseWaypoint: fc.constant(true),
+  },
+  { requiredKeys: [] },
+);
+const wholeWorkload = fc
+  .tuple(workload, workloadExtras)
+  .map(([base, extras]): Workload => ({ ...base, ...extras }) as Workload);
+const wholeService = fc
+  .tuple(service, serviceExtras)
+  .map(([base, extras]): Service => ({ ...base, ...extras }) as Service);
+
 function roundTrips<T>(type: ResourceType<T>, values: fc.Arbitrary<T>) {
   fc.assert(
     fc.property(values, (value) => {
@@ -218,13 +247,46 @@ describe('resource types', () => {
   test('ADDRESS round-trips every workload', () =>
     roundTrips(
       ADDRESS,
-      workload.map((value) => ({ kind: 'workload' as const, workload: value })),
+      wholeWorkload.map((value) => ({ kind: 'workload' as const, workload: value })),
     ));
+  test('WORKLOAD round-trips every workload', () => roundTrips(WORKLOAD, wholeWorkload));
   test('ADDRESS round-trips every service', () =>
     roundTrips(
       ADDRESS,
-      service.map((value) => ({ kind: 'service' as const, service: value })),
+      wholeService.map((value) => ({ kind: 'service' as const, service: value })),
     ));
+  test('bytes that were changed, cut or made longer are a value or a reason, never an exception', () => {
+    const encoded = fc.oneof(
+      wholeWorkload.map((value) => ({
+        type: ADDRESS as ResourceType<unknown>,
+        bytes: ADDRESS.encode({ kind: 'workload', workload: value }),
+      })),
+      wholeService.map((value) => ({
+        type: ADDRESS as ResourceType<unknown>,
+        bytes: ADDRESS.encode({ kind: 'service', service: value }),
+      })),
+      authorization.map((value) => ({
+        type: AUTHORIZATION as ResourceType<unknown>,
+        bytes: AUTHORIZATION.encode(value),
+      })),
+    );
+    const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 });
+    fc.assert(
+      fc.property(
+        encoded,
+        changes,
+        fc.nat(),
+        fc.uint8Array(),
+        ({ type, bytes }, edits, end, tail) => {
+          const cut = bytes.slice(0, end % (bytes.length + 1));
+          for (const [at, value] of edits) if (cut.length > 0) cut[at % cut.length] = value;
+          const decoded = type.decode(new Uint8Array([...cut, ...tail]));
+          expect('value' in decoded || typeof decoded.reason === 'string').toBe(true);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
   test('AUTHORIZATION round-trips every policy', () => roundTrips(AUTHORIZATION, authorization));
   test('ROUTE_TABLE and UPSTREAM round-trip', () => {
     roundTrips(ROUTE_TABLE, fc.constant(TABLE));
