@@ -55,7 +55,8 @@ export function acceptHbone(
   const failedEarly = (error: MeshError) =>
     context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
   // As ztunnel: our own trust domain only, aliases are not consulted.
-  const peer = verifyPeer(connection.peerUris, context.trustDomain);
+  const { trustDomain = context.trustDomain } = deps.pod;
+  const peer = verifyPeer(connection.peerUris, trustDomain);
   if (peer instanceof MeshError) {
     failedEarly(peer);
     return undefined;

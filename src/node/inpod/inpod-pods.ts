@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { Timer } from '#base/clock.ts';
+import type { Disposer } from '#base/disposer.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import { isOwnNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
@@ -19,16 +20,20 @@ interface Held {
   readonly netns: NetworkNamespace;
   /** Undefined while its listeners cannot be opened. */
   proxy: WorkloadProxy | undefined;
+  /** As discovery told it when the listeners were opened. */
+  trustDomain: string | undefined;
 }
 
 export class InpodPods {
   readonly #context: NodeContext;
   readonly #held = new Map<string, Held>();
   readonly #retry: Timer;
+  readonly #stopFollowing: Disposer;
 
   constructor(context: NodeContext) {
     this.#context = context;
     this.#retry = context.clock.every(INPOD_RETRY_MS, () => this.#again());
+    this.#stopFollowing = context.state.onChange(() => this.#follow());
   }
 
   get proxies(): readonly WorkloadProxy[] {
@@ -53,7 +58,7 @@ export class InpodPods {
       netns.close();
       return refusal(pod, "this is the node's own network namespace, which is never captured");
     }
-    const held: Held = { pod, netns, proxy: undefined };
+    const held: Held = { pod, netns, proxy: undefined, trustDomain: undefined };
     this.#held.set(pod.uid, held);
     return this.#start(held);
   }
@@ -62,12 +67,8 @@ export class InpodPods {
     const held = this.#held.get(uid);
     if (held === undefined) return;
     this.#held.delete(uid);
-    const { proxy, netns } = held;
-    proxy?.stop(reason);
-    netns.close();
-    if (proxy === undefined) return;
-    const shared = this.proxies.some(({ principal }) => principal === proxy.principal);
-    if (!shared) this.#context.identities.forget(proxy.principal);
+    this.#close(held, reason);
+    held.netns.close();
   }
 
   /** Pods that are not among these went while nobody told us. */
@@ -77,14 +78,16 @@ export class InpodPods {
 
   stop(reason: string): void {
     this.#retry.cancel();
+    this.#stopFollowing();
     for (const uid of [...this.#held.keys()]) this.remove(uid, reason);
   }
 
   #start(held: Held): MeshError | undefined {
     const { pod, netns } = held;
+    const trustDomain = this.#trustDomainOf(pod);
     const proxy = new WorkloadProxy(
       this.#context,
-      { ...pod, netns },
+      { ...pod, netns, trustDomain },
       {
         // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
         listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
@@ -97,20 +100,46 @@ export class InpodPods {
       return isMeshError(error) ? error : refusal(pod, messageOf(error));
     }
     held.proxy = proxy;
+    held.trustDomain = trustDomain;
     return undefined;
+  }
+
+  #close(held: Held, reason: string): void {
+    const { proxy } = held;
+    held.proxy = undefined;
+    if (proxy === undefined) return;
+    proxy.stop(reason);
+    const shared = this.proxies.some(({ principal }) => principal === proxy.principal);
+    if (!shared) this.#context.identities.forget(proxy.principal);
+  }
+
+  /** ZDS does not tell it, and who runs this mesh may have chosen another than ours. */
+  #trustDomainOf({ namespace, name }: PodInfo): string | undefined {
+    return this.#context.state.current.podNamed(namespace, name)?.trustDomain;
+  }
+
+  /** A pod that was handed over before discovery told of it may turn out to be of another trust domain. */
+  #follow(): void {
+    for (const held of this.#held.values()) {
+      const told = this.#trustDomainOf(held.pod);
+      const { proxy, trustDomain = this.#context.trustDomain } = held;
+      if (proxy === undefined || told === undefined || told === trustDomain) continue;
+      this.#close(held, `the pod is of the trust domain ${told}`);
+      this.#startOrWarn(held);
+    }
   }
 
   #again(): void {
     for (const held of this.#held.values()) {
-      if (held.proxy !== undefined) continue;
-      const error = this.#start(held);
-      if (error === undefined) continue;
-      const { namespace, name } = held.pod;
-      this.#context.log.warn('pod is still pending', {
-        pod: `${namespace}/${name}`,
-        error: error.message,
-      });
+      if (held.proxy === undefined) this.#startOrWarn(held);
     }
+  }
+
+  #startOrWarn(held: Held): void {
+    const error = this.#start(held);
+    if (error === undefined) return;
+    const pod = `${held.pod.namespace}/${held.pod.name}`;
+    this.#context.log.warn('pod is pending', { pod, error: error.message });
   }
 }
 

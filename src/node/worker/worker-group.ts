@@ -100,7 +100,7 @@ export class WorkerGroup {
 
   /** Every worker listens for the pod; `onReady` once all of them do, with certificate. */
   serve(pod: PodIdentity & { principal: Principal }, options: ProxyOptions, onReady: () => void) {
-    const { uid, namespace, name, serviceAccount, netns, principal } = pod;
+    const { uid, namespace, name, serviceAccount, trustDomain, netns, principal } = pod;
     const known = this.#deps.identities.get(principal);
     const identity = known && this.#relayed(principal, known);
     const state: Served = {
@@ -111,7 +111,7 @@ export class WorkerGroup {
     this.#pods.set(uid, state);
     for (const worker of this.#workers) {
       const place = netns && { fd: duplicate(netns.fd), inode: netns.inode };
-      const served = { uid, namespace, name, serviceAccount, netns: place };
+      const served = { uid, namespace, name, serviceAccount, trustDomain, netns: place };
       const message: ToWorker = { kind: 'serve', pod: served, options, identity };
       worker.postMessage(message);
     }

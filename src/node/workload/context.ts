@@ -40,6 +40,8 @@ export interface PodIdentity {
   readonly namespace: string;
   readonly name: string;
   readonly serviceAccount: string;
+  /** As discovery tells it; undefined: the node's own. */
+  readonly trustDomain?: string;
   /** Undefined: the proxy's own namespace (benchmarks, tests). */
   readonly netns: NetworkNamespace | undefined;
 }

@@ -66,7 +66,7 @@ export class WorkloadProxy implements DrainPart {
     this.pod = pod;
     this.#options = options;
     this.#usage = context.usages.open(pod);
-    const { trustDomain } = context;
+    const { trustDomain = context.trustDomain } = pod;
     this.principal = formatPrincipal({ ...pod, trustDomain });
   }
 
