@@ -20,6 +20,15 @@ test.each(['0', '-1', 'soon'])('a termination grace of %s is refused', (grace) =
   );
 });
 
+test.each([
+  [[], {}, undefined],
+  [[], { CRL_PATH: '/crl/ca-crl.pem' }, '/crl/ca-crl.pem'],
+  [[], { CRL_PATH: '' }, undefined],
+  [['--crl-file', 'a.pem'], { CRL_PATH: 'b.pem' }, 'a.pem'],
+])('revocation lists with %j and %j are read from %s', (argv, env, want) => {
+  expect(parseNodeOptions(argv, env)?.crlFile).toBe(want);
+});
+
 test('the DNS proxy is told in the words of ztunnel’s environment', () => {
   expect(parseNodeOptions([], {})?.dns).toEqual({
     domain: 'cluster.local',

@@ -126,7 +126,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     rootFile,
     caRootFile: values['root-file'] ?? env.CA_ROOT_CA ?? rootFile,
     nodeMetadata,
-    crlFile: values['crl-file'] ?? env.CRL_PATH,
+    crlFile: (values['crl-file'] ?? env.CRL_PATH) || undefined,
     podName: env.POD_NAME ?? `node-${nodeName}`,
     podNamespace: env.POD_NAMESPACE ?? 'istio-system',
     podIp: env.INSTANCE_IP ?? env.POD_IP ?? env.NODE_IP ?? '1.1.1.1',
