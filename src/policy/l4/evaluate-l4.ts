@@ -13,6 +13,7 @@ import {
   type Verdict,
 } from '#model/authorization/authorization.ts';
 import { type Identity, parseIdentity } from '#model/identity/spiffe.ts';
+import { ALLOW_NAMES_MAX } from '../limits.ts';
 import { parseAddress, rangeContains } from './address.ts';
 
 /** What is known about a connection before its first byte goes on. */
@@ -32,8 +33,6 @@ export interface L4Verdict extends Verdict {
 
 const SCHEME = 'spiffe://';
 const NOTHING: readonly string[] = [];
-/** Of many ALLOW policies that did not allow, so many are named in a log line. */
-const ALLOW_NAMES_MAX = 5;
 
 /** `authorizations` are those that apply to the destination workload (see policy-index.ts). */
 export function evaluateL4(
