@@ -35,6 +35,8 @@ export interface RigOptions {
   times?: Partial<CaptureTimes>;
   /** Until `deliver` nobody has a certificate and nothing is known about any pod. */
   lateControlPlane?: boolean;
+  /** Data workers besides the main thread. */
+  workers?: number;
   /** Hears of every report, too. */
   onReport?: (request: CaptureRequest, value: RedirectionReport) => void;
 }
@@ -112,6 +114,7 @@ export class CaptureRig implements AsyncDisposable {
       identities: this.#identities,
       trustDomain: TRUST_DOMAIN,
       logFormat: 'text',
+      workers: options.workers,
       write: (text) => {
         this.logs += text;
         return true;
@@ -192,6 +195,7 @@ export class CaptureRig implements AsyncDisposable {
     this.#stopReconciler();
     this.agent.stop('the test is over');
     this.assembly.context.pool.close();
+    this.assembly.context.workers?.stop();
     for (const pod of this.#pods) pod[Symbol.dispose]();
     this.node[Symbol.dispose]();
   }

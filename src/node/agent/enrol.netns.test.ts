@@ -355,6 +355,39 @@ describe.skipIf(skip)('a pod whose proxy is gone', () => {
   });
 });
 
+describe.skipIf(skip)('a pod that data workers serve, too', () => {
+  /** As many as threads: the main one and two workers. */
+  const listening = (pod: RigPod, port: number) =>
+    pod.namespace.run('ss', '-Htln', `sport = :${port}`).split('\n').filter(Boolean).length;
+
+  test('has its listeners back in every thread when it comes back while it drains, and after somebody took them', async () => {
+    await using rig = await CaptureRig.start({ times: { settleMs: 1 }, workers: 2 });
+    const [client, server] = await rig.addPods(2);
+    using _app = serveApp(server.namespace.handle, PORT);
+    await captured(rig, client, server);
+    const all = async () =>
+      [15001, 15006, 15008].every((port) => listening(server, port) === 3) ? true : undefined;
+    await eventually('every listener', all);
+    const stream = await Stream.open(client, server.ipv4);
+    rig.agent.release(server.uid);
+    await eventually('no listener', async () =>
+      listening(server, 15008) === 0 ? true : undefined,
+    );
+    await captured(rig, server);
+    await eventually('every listener again', all);
+    await stream.flows();
+    server.namespace.run('ss', '-K', '-l', '-t', 'sport = :15008');
+    await eventually('every listener repaired', all);
+    await stream.flows();
+    for (let turn = 0; turn < 12; turn++) {
+      expect(await call(client.namespace.handle, at(server.ipv4))).toBe(client.ipv4);
+    }
+    await stream.end();
+    rig.agent.release(server.uid);
+    await gone(rig, server);
+  });
+});
+
 describe.skipIf(skip)('the reconciler', () => {
   const PORTS = [15001, 15006, 15008, 15053];
   const broken: { title: string; repairs: string[]; by(pod: RigPod): void }[] = [
