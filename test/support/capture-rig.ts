@@ -143,6 +143,11 @@ export class CaptureRig implements AsyncDisposable {
     this.agent = this.#newAgent();
   }
 
+  /** A proxy that is started beside the running one; `agent` is the new one. */
+  addGeneration(): void {
+    this.agent = this.#newAgent();
+  }
+
   /** Pods with an address of each family, reachable from the node and from each other. */
   async addPods(count: number): Promise<RigPod[]> {
     const first = this.#pods.length;

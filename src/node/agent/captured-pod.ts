@@ -202,7 +202,9 @@ export class CapturedPod implements Watched {
     if (!this.#redirected) return [];
     const differences = this.#redirection.differences();
     if (this.#rules !== this.#wantedRules) differences.push('options');
-    return [...differences, ...this.proxy.deadListeners()];
+    differences.push(...this.proxy.deadListeners());
+    // A successor's version may want other rules: two that put back theirs would never rest.
+    return differences.length > 0 && this.proxy.takenOver() ? [] : differences;
   }
 
   /** Listeners first, as ever. */

@@ -355,6 +355,28 @@ describe.skipIf(skip)('a pod whose proxy is gone', () => {
   });
 });
 
+describe.skipIf(skip)('a pod that two generations serve', () => {
+  test('has the rules of the later one; the earlier does not put back its own', async () => {
+    await using rig = await CaptureRig.start();
+    const pod = await rig.addPod();
+    await captured(rig, pod);
+    const earlier = rig.agent;
+    rig.addGeneration();
+    rig.agent.capture({ ...pod.request({ bypassInbound: true }), wasCaptured: true });
+    await eventually('the later', async () =>
+      rig.agent.incomplete === undefined ? true : undefined,
+    );
+    const differences = (agent: typeof earlier) =>
+      agent.watched.flatMap((watched) => watched.differences());
+    expect([differences(earlier), differences(rig.agent)]).toEqual([[], []]);
+    expect(pod.namespace.listing()).not.toContain(':15006');
+    rig.agent.stop('it ends first');
+    // Alone again, the earlier one is in charge.
+    expect(differences(earlier)).toEqual(['tables']);
+    earlier.stop('the test is over');
+  });
+});
+
 describe.skipIf(skip)('a pod that data workers serve, too', () => {
   /** As many as threads: the main one and two workers. */
   const listening = (pod: RigPod, port: number) =>

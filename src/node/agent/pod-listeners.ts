@@ -14,6 +14,8 @@ export interface PodListeners {
   /** Calls back once, when `ready`. */
   whenReady(callback: () => void): void;
   serveDns(port: number): void;
+  /** Another generation serves the pod, too. */
+  takenOver(): boolean;
   /** Those that are gone although nobody closed them, in words. */
   deadListeners(): string[];
   reopenListeners(): void;

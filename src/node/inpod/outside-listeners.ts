@@ -43,6 +43,10 @@ export class OutsideListeners implements PodListeners {
     return;
   }
 
+  takenOver(): boolean {
+    return false;
+  }
+
   deadListeners(): string[] {
     return [];
   }
