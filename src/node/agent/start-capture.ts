@@ -13,6 +13,7 @@ import type { NodePods } from '../node-pods.ts';
 import { CaptureAgent } from './capture-agent.ts';
 import { NamespaceFinder } from './namespace-finder.ts';
 import { PodWatch } from './pod-watch.ts';
+import { countRepairs } from './repairs.ts';
 import { RedirectionReports } from './reports.ts';
 
 export function startCapture(
@@ -39,16 +40,11 @@ export function startCapture(
   );
   const deps = { client, clock, random, log: log.child('pods') };
   const watch = new PodWatch(deps, { agent, reports }, options);
-  const repairs = registry.counter({
-    name: 'tulle_capture_repairs_total',
-    help: 'Rules, routes and listeners of captured pods that somebody else took away and that were put back.',
-    labels: ['what'],
-  });
   const stopReconciler = startReconciler({
     clock,
     log: log.child('redirect'),
     watched: () => agent.watched,
-    onRepair: (what) => repairs.with([what]).add(1),
+    onRepair: countRepairs(registry),
   });
   const stop = () => {
     stopReconciler();

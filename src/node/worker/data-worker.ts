@@ -9,6 +9,8 @@ import { messageOf } from '#base/errors.ts';
 import { createLogger, LogLevels } from '#base/log.ts';
 import { closeDescriptor } from '#net/netns/raw-socket.ts';
 import type { NetworkNamespace } from '#net/network.ts';
+import { startReconciler } from '#redirect/reconcile.ts';
+import { countRepairs } from '../agent/repairs.ts';
 import { type Assembly, assembleNode } from '../assemble.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { ChangedMesh } from '../state/snapshot-change.ts';
@@ -49,6 +51,19 @@ class DataWorker {
         return true;
       },
     });
+    // Somebody may take the sockets of one thread only: each looks after its own.
+    const { context, registry } = this.#assembly;
+    startReconciler({
+      clock: systemClock,
+      log: context.log,
+      watched: () =>
+        [...this.#served.values()].map(({ proxy }) => ({
+          name: `${proxy.pod.namespace}/${proxy.pod.name}`,
+          differences: () => proxy.deadListeners(),
+          repair: () => proxy.reopenListeners(),
+        })),
+      onRepair: countRepairs(registry),
+    });
   }
 
   take(message: Exclude<ToWorker, { kind: 'start' }>): void {
@@ -77,10 +92,7 @@ class DataWorker {
         this.#leave(message.uid);
         return;
       case 'resume':
-        this.#attempt(message.uid, (proxy) => proxy.resume());
-        return;
-      case 'reopen':
-        this.#attempt(message.uid, (proxy) => proxy.reopenListeners());
+        this.#resume(message.uid);
         return;
       case 'force':
         this.#served.get(message.uid)?.proxy.force(message.reason);
@@ -107,11 +119,9 @@ class DataWorker {
     proxy.whenReady(() => this.#send({ kind: 'ready', uid: pod.uid }));
   }
 
-  #attempt(uid: string, work: (proxy: WorkloadProxy) => void): void {
-    const served = this.#served.get(uid);
-    if (served === undefined) return;
+  #resume(uid: string): void {
     try {
-      work(served.proxy);
+      this.#served.get(uid)?.proxy.resume();
     } catch (error) {
       this.#send({ kind: 'failed', uid, message: messageOf(error) });
     }

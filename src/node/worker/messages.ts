@@ -50,7 +50,6 @@ export type ToWorker =
   /** Takes nothing new; then says how many run, until none do. */
   | { kind: 'leave'; uid: string }
   | { kind: 'resume'; uid: string }
-  | { kind: 'reopen'; uid: string }
   | { kind: 'force'; uid: string; reason: string }
   | { kind: 'stop'; uid: string; reason: string }
   /** With up to `limit` of the connections that the filter leaves. */

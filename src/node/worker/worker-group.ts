@@ -48,8 +48,6 @@ export interface RemoteProxy {
   leave(): void;
   /** After `leave`. */
   resume(): void;
-  /** Those listeners that somebody took away. */
-  reopen(): void;
   force(reason: string): void;
   stop(reason: string): void;
 }
@@ -124,7 +122,6 @@ export class WorkerGroup {
       },
       leave: () => this.#tell({ kind: 'leave', uid }),
       resume: () => this.#tell({ kind: 'resume', uid }),
-      reopen: () => this.#tell({ kind: 'reopen', uid }),
       force: (reason) => this.#tell({ kind: 'force', uid, reason }),
       stop: (reason) => {
         if (this.#pods.get(uid) === state) this.#pods.delete(uid);

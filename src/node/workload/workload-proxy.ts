@@ -192,8 +192,6 @@ export class WorkloadProxy implements DrainPart {
 
   reopenListeners(): void {
     if (this.deadListeners().length === 0) return;
-    // Who took ours took those of the other threads, too.
-    this.#remote?.reopen();
     if (this.#dns?.alive === false) {
       this.#dns.stop();
       this.#dns = undefined;
