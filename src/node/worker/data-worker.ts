@@ -15,6 +15,7 @@ import { type Assembly, assembleNode } from '../assemble.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { ChangedMesh } from '../state/snapshot-change.ts';
 import { matchingConnections, reportOf } from '../status/connections.ts';
+import { startTrim } from '../trim.ts';
 import { WorkloadProxy } from '../workload/workload-proxy.ts';
 import type { FromWorker, ServedPod, ToWorker, WorkerReport, WorkerStart } from './messages.ts';
 import { RelayedIdentities } from './relayed-identities.ts';
@@ -183,6 +184,9 @@ declare const self: Worker;
 let worker: DataWorker | undefined;
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  if (data.kind === 'start') worker = new DataWorker(data.start, (message) => postMessage(message));
-  else worker?.take(data);
+  if (data.kind === 'start') {
+    worker = new DataWorker(data.start, (message) => postMessage(message));
+    // The heap of this thread is its own.
+    startTrim(systemClock);
+  } else worker?.take(data);
 };
