@@ -3,6 +3,7 @@
 import { measureHttp, measureStream } from './measure.ts';
 import { runMemory } from './memory.ts';
 import { runMeshMemory } from './mesh-memory.ts';
+import { runNeighbours } from './neighbours.ts';
 import { startOrigin } from './origin.ts';
 import type { BenchRow } from './report.ts';
 import { startStreamServer } from './stream-load.ts';
@@ -118,6 +119,12 @@ export const CASES: readonly BenchCase[] = [
     load: 'connections',
     headers: { Connection: 'close' },
   }),
+  {
+    name: 'l4-neighbours',
+    summary: 'a quiet pod next to a noisy one on the same node proxy: bulk, churn, many requests',
+    connections: [2],
+    run: runNeighbours,
+  },
   {
     name: 'memory',
     summary:

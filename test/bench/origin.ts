@@ -1,4 +1,4 @@
-/** The server behind every subject: nginx (Debian package nginx-light) with a 100-byte answer. */
+/** The server behind every subject: nginx (Debian package nginx-light) with a 100-byte answer, and a file for those who put one there. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MeshError } from '#base/errors.ts';
@@ -21,6 +21,7 @@ http {
   fastcgi_temp_path ${directory}/fastcgi; uwsgi_temp_path ${directory}/uwsgi; scgi_temp_path ${directory}/scgi;
   server {
     listen ${port} reuseport backlog=4096;
+    location = /large { alias ${directory}/large; }
     location / { default_type text/plain; return 200 "${'x'.repeat(ANSWER_BYTES)}"; }
   }
 }

@@ -97,3 +97,26 @@ export async function applyCapture(): Promise<void> {
     await runText(inNamespace(name, ['nft', '-f', '-']), exempt);
   }
 }
+
+/** Namespaces of these names on one bridge, anew; for many pods of one node. */
+export async function rebuildStar(
+  names: readonly string[],
+): Promise<{ name: string; address: string }[]> {
+  const fabric = 'fabric';
+  for (const name of [fabric, ...names]) {
+    if (existsSync(`/run/netns/${name}`)) await runText(['ip', 'netns', 'del', name]);
+    await runText(['ip', 'netns', 'add', name]);
+  }
+  const inFabric = (...words: string[]) => runText(['ip', '-n', fabric, ...words]);
+  await inFabric('link', 'add', 'bridge0', 'type', 'bridge');
+  await inFabric('link', 'set', 'bridge0', 'up');
+  const pods = names.map((name, index) => ({ name, address: `198.18.0.${index + 1}` }));
+  for (const [index, { name, address }] of pods.entries()) {
+    const peer = ['peer', 'name', 'eth0', 'netns', name];
+    await inFabric('link', 'add', `pod${index}`, 'type', 'veth', ...peer);
+    await inFabric('link', 'set', `pod${index}`, 'master', 'bridge0', 'up');
+    const up = `addr add ${address}/24 dev eth0\nlink set lo up\nlink set eth0 up\n`;
+    await runText(['ip', '-n', name, '-b', '-'], up);
+  }
+  return pods;
+}

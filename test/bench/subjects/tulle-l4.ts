@@ -58,6 +58,24 @@ export async function startTullePair(
   return [clientPid, serverPid];
 }
 
+/** One node proxy for all of these pods, no policy. */
+export async function startStarNode(
+  context: BenchContext,
+  pods: readonly { name: string; address: string }[],
+): Promise<number> {
+  const certificates = await context.certificates(pods.map(({ name }) => name));
+  const workloads = pods.map(({ name, address }) => workloadOf(name, [address]));
+  return startNode(context, {
+    name: 'star',
+    mesh: { workloads },
+    pods: pods.map(({ name, address }, index) => ({
+      name,
+      addresses: [address],
+      certificates: certificates[index],
+    })),
+  });
+}
+
 /** Further pods carry no traffic: any address that no other has. */
 function addressOf(name: string, index: number): string {
   const known = [CLIENT, SERVER].find((pod) => pod.name === name);
