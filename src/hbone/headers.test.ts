@@ -5,7 +5,7 @@ import { seededRandom } from '#base/random.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { AUTHORITY_CHARS_MAX, parseAuthority } from './authority.ts';
 import { encodeBaggage, parseBaggage } from './baggage.ts';
-import { forwardedOf, newTraceparent } from './tunnel-head.ts';
+import { forwardedHost, forwardedOf, newTraceparent } from './tunnel-head.ts';
 
 describe('parseAuthority', () => {
   const rows: [string, ReturnType<typeof parseAuthority>][] = [
@@ -140,4 +140,18 @@ test('forwarded and traceparent have the forms that ztunnel sends', () => {
   expect(forwardedOf(client, 'web.shop')).toBe('for="[::1]:5";host=web.shop');
   expect(forwardedOf({ address: '198.18.0.1', port: 5 }, undefined)).toBe('for="198.18.0.1:5"');
   expect(newTraceparent(seededRandom(1))).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+});
+
+test.each([
+  ['for="198.18.1.2:5000";host=a.shop.svc.cluster.local', 'a.shop.svc.cluster.local'],
+  ['host=a;for="198.18.1.2:5000"', 'a'],
+  ['for="198.18.1.2:5000"; host="a"; proto=http', 'a'],
+  ['for="[2001:2::1]:5000"', undefined],
+  ['for=x;host=', undefined],
+  ['for=x;host=""', undefined],
+  ['for=x;host="', undefined],
+  ['', undefined],
+  ['ghost=a', undefined],
+])('forwardedHost of %p is %p', (field, want) => {
+  expect(forwardedHost(field)).toBe(want as string);
 });

@@ -39,9 +39,16 @@ export function newTraceparent(random: Random): string {
   return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`;
 }
 
-/** The service that a peer says its client asked for; undefined when it says none. */
+/** The service that a peer says its client asked for; undefined when it says none. Once a tunnel: no parts are made. */
 export function forwardedHost(field: string): string | undefined {
-  const part = field.split(';').find((each) => each.trim().startsWith('host='));
-  const host = part?.trim().slice('host='.length).replace(/^"|"$/g, '');
-  return host === '' ? undefined : host;
+  const at = field.startsWith('host=')
+    ? 0
+    : Math.max(field.indexOf(';host='), field.indexOf('; host='));
+  if (at < 0) return undefined;
+  let start = field.indexOf('=', at) + 1;
+  let end = field.indexOf(';', start);
+  if (end < 0) end = field.length;
+  if (field[start] === '"') start++;
+  if (field[end - 1] === '"') end--;
+  return start < end ? field.slice(start, end) : undefined;
 }

@@ -34,7 +34,10 @@ export function guessService(snapshot: MeshSnapshot, facts: MeantFor): Service |
 }
 
 function namedHost({ authority, forwarded }: MeantFor): string | undefined {
-  const asked = authority === undefined ? undefined : parseAuthority(authority);
-  if (asked?.kind === 'hostname') return asked.hostname;
+  // Most authorities are addresses: without a letter, or in brackets.
+  if (authority !== undefined && !authority.startsWith('[') && /[A-Za-z]/.test(authority)) {
+    const asked = parseAuthority(authority);
+    if (asked?.kind === 'hostname') return asked.hostname;
+  }
   return forwarded === undefined ? undefined : forwardedHost(forwarded);
 }
