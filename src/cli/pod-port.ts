@@ -37,6 +37,9 @@ interface Local {
 export function openPodPort(cluster: Cluster, target: PodPortTarget): PodPort {
   const directory = mkdtempSync(join(tmpdir(), 'tulle-port-'));
   const unix = join(directory, 'socket');
+  const clean = () => rmSync(directory, { recursive: true, force: true });
+  // Also when the reader of our output goes away.
+  process.once('exit', clean);
   const open = new Set<WebSocket>();
   let failure: string | undefined;
   const fail = (why: string) => {
@@ -80,7 +83,8 @@ export function openPodPort(cluster: Cluster, target: PodPortTarget): PodPort {
     [Symbol.dispose]() {
       for (const remote of open) remote.close();
       listener.stop(true);
-      rmSync(directory, { recursive: true, force: true });
+      clean();
+      process.removeListener('exit', clean);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** `tulle proxy connections NAME`: what is open through a node proxy now, who talks to whom and how it is protected. */
 import type { Command } from 'commander';
-import { systemClock } from '#base/clock.ts';
+import { sleep, systemClock } from '#base/clock.ts';
 import type {
   ConnectionPeer,
   ConnectionReport,
@@ -44,8 +44,16 @@ export async function connections(
     stdout.write(`${screen}${formatConnections(answer, paint)}${options.watch ? '\n' : ''}`);
   };
   await show();
-  while (options.watch) {
-    await new Promise<void>((resolve) => systemClock.after(REFRESH_MS, resolve));
+  if (!options.watch) return;
+  let stopped = false;
+  const interrupt = Promise.withResolvers<void>();
+  process.once('SIGINT', () => {
+    stopped = true;
+    interrupt.resolve();
+  });
+  for (;;) {
+    await Promise.race([sleep(systemClock, REFRESH_MS), interrupt.promise]);
+    if (stopped) return;
     await show();
   }
 }
