@@ -6,6 +6,8 @@ import type { BenchContext, Subject } from './subjects/subject.ts';
 import { runLoad } from './wrk.ts';
 
 const WARM_UP_SECONDS = 1;
+/** Of a short measurement, at most so many times its own length. */
+const WARM_UP_SHARE_MAX = 3;
 const MEGABYTE = 1e6;
 
 export interface Target {
@@ -41,11 +43,12 @@ export function emptyRow(target: Target, connections: number, load: string): Ben
 
 export async function measureHttp(
   target: HttpTarget,
-  options: { connections: number; seconds: number; load: string },
+  options: { connections: number; seconds: number; load: string; warmUpSeconds?: number },
 ): Promise<BenchRow> {
   const { pids } = target;
-  const { connections, seconds, load: name } = options;
-  await runLoad({ ...target, connections, seconds: WARM_UP_SECONDS });
+  const { connections, seconds, load: name, warmUpSeconds = WARM_UP_SECONDS } = options;
+  const warmUp = Math.min(warmUpSeconds, seconds * WARM_UP_SHARE_MAX);
+  await runLoad({ ...target, connections, seconds: warmUp });
   const before = usageOf(pids);
   const load = await runLoad({ ...target, connections, seconds });
   const after = usageOf(pids);
