@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import {
+  DRAIN_PARTS_PER_CHECK,
   Drain,
   type DrainOptions,
   type DrainPart,
@@ -142,5 +143,24 @@ describe('Drain', () => {
     for (const part of parts) part.isTakenOver = true;
     clock.advance(1000);
     expect([late.isLeft, drain.state]).toEqual([true, 'over']);
+  });
+
+  test('of many parts it asks a few at a time, and all of them in turn', () => {
+    const asked = new Map<Part, number>();
+    const parts = Array.from({ length: 3 * DRAIN_PARTS_PER_CHECK + 1 }, () => new Part());
+    for (const part of parts) {
+      part.takenOver = () => {
+        asked.set(part, (asked.get(part) ?? 0) + 1);
+        return part.isTakenOver;
+      };
+    }
+    const { clock, drain } = given(parts);
+    drain.signal('SIGTERM');
+    expect(asked.size).toBe(DRAIN_PARTS_PER_CHECK);
+    clock.advance(300);
+    expect(asked.size).toBe(parts.length);
+    for (const part of parts) part.isTakenOver = true;
+    clock.advance(2000);
+    expect([parts.every(({ isLeft }) => isLeft), drain.state]).toEqual([true, 'over']);
   });
 });

@@ -75,17 +75,19 @@ describe.skipIf(skip)('under mixed traffic', () => {
     expect((await lab.apply(OBJECTS)).stderr).toBe('');
     const wait = ['wait', 'pod', '--all', '-n', 'traffic', '--for=condition=Ready'];
     expect((await lab.kubectl(...wait, '--timeout=20s')).status).toBe(0);
-    await eventually('both pods captured', async () => {
-      const path = 'jsonpath={.items[*].metadata.annotations.ambient\\.istio\\.io/redirection}';
-      const { stdout } = await lab.kubectl('get', 'pods', '-n', 'traffic', '-o', path);
-      return stdout === 'enabled enabled' ? true : undefined;
-    });
+    await eventually('both pods captured', async () =>
+      (await annotations()) === 'enabled enabled' ? true : undefined,
+    );
   }, 90_000);
 
   afterAll(async () => {
     await lab?.down();
   });
 
+  const annotations = async () => {
+    const path = 'jsonpath={.items[*].metadata.annotations.ambient\\.istio\\.io/redirection}';
+    return (await lab.kubectl('get', 'pods', '-n', 'traffic', '-o', path)).stdout;
+  };
   const inClient = (...words: string[]) =>
     lab.tulle('exec', '-n', 'traffic', 'client', '--', ...words);
   const traffic = async (seconds: number) => {
@@ -180,6 +182,16 @@ describe.skipIf(skip)('under mixed traffic', () => {
       await eventually('the end of the former ones', async () =>
         (await nodePods()).length === 2 ? true : undefined,
       );
+      // What they left behind is in force, and no generation undid what another one did.
+      expect(await annotations()).toBe('enabled enabled');
+      expect((await fromClient('nft', 'list', 'ruleset')).stdout).toContain('redirect to :15001');
+      for (const node of ['node1', 'node2']) {
+        const metrics = await run(
+          lab.onNode(node, ['curl', '-s', 'http://127.0.0.1:15020/metrics']),
+        );
+        expect(metrics.stdout).toContain('istio_build{');
+        expect(metrics.stdout).not.toContain('tulle_capture_repairs_total{');
+      }
     },
     (TRAFFIC_SECONDS + 60) * 1000,
   );

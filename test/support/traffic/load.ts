@@ -86,6 +86,8 @@ function greeted(): Promise<void> {
       text += bytes.toString();
       if (text === 'greetings\n') socket.end();
     });
+    // Also when it ends without a word.
+    socket.on('end', () => socket.end());
     socket.on('error', reject);
     socket.on('close', () =>
       text === 'greetings\nbye\n' ? resolve() : reject(new Error(`heard only "${text}"`)),
