@@ -192,8 +192,12 @@ export class CapturedPod implements Watched {
     this.#close('the pod is gone');
   }
 
-  /** This process ends, the pod stays captured: rules without listeners let nothing through. */
+  /**
+   * This process ends. A captured pod stays so: rules without listeners let nothing through. One that is leaving is not for a
+   * successor, who knows nothing of it: what was to be taken out is taken out now.
+   */
   stop(reason: string): void {
+    if (this.#state === 'leaving') this.#takeOut();
     this.#state = 'gone';
     this.#close(reason);
   }
@@ -282,14 +286,23 @@ export class CapturedPod implements Watched {
     look();
   }
 
-  #finish(): void {
-    const { clock, log } = this.#deps.context;
-    this.proxy.stop('the pod has left the mesh');
+  /** Rules, routes and settings; false when it did not work. */
+  #takeOut(): boolean {
     try {
       this.#redirection.remove();
       setQueueMigration(this.#netns, false);
+      return true;
     } catch (error) {
+      const { log } = this.#deps.context;
       log.error('cannot remove redirection', { pod: this.name, error: messageOf(error) });
+      return false;
+    }
+  }
+
+  #finish(): void {
+    const { clock } = this.#deps.context;
+    this.proxy.stop('the pod has left the mesh');
+    if (!this.#takeOut()) {
       this.#leaveTimer = clock.after(RELEASE_RETRY_MS, () => this.#finish());
       return;
     }

@@ -173,6 +173,21 @@ describe.skipIf(skip)('a running pod', () => {
     });
   }
 
+  test('a pod that is leaving when its proxy ends is left as it was before the mesh', async () => {
+    await using rig = await CaptureRig.start({ times: { settleMs: 60_000 } });
+    const pod = await rig.addPod();
+    const before = traces(pod);
+    await captured(rig, pod);
+    rig.agent.release(pod.uid);
+    await eventually('leaving', async () => (rig.agent.has(pod.uid) ? undefined : true));
+    await eventually('no redirection', async () =>
+      pod.namespace.listing().includes('redirect to') ? undefined : true,
+    );
+    expect(pod.namespace.listing()).toContain('istio-ambient-nat');
+    rig.restartAgent();
+    expect(traces(pod)).toBe(before);
+  });
+
   test('what has not finished when the time to drain is over is cut, and the log says so', async () => {
     await using rig = await CaptureRig.start({ times: { settleMs: 1, drainMs: 100 } });
     const [client, server] = await rig.addPods(2);
