@@ -84,3 +84,33 @@ test('control plane, credentials and node metadata are named in the words of ztu
     ztunnelSocket: undefined,
   });
 });
+
+test.each([
+  [[], {}, 'info'],
+  [[], { RUST_LOG: 'hickory_server::server=off,warn' }, 'hickory_server::server=off,warn'],
+  [['--log-level', 'info,access=debug'], { RUST_LOG: 'warn' }, 'info,access=debug'],
+])('log levels with %j and %j are %s', (argv, env, want) => {
+  expect(String(parseNodeOptions(argv, env)?.logLevels)).toBe(want);
+});
+
+test.each([
+  [[], {}, {}],
+  [[], { POD_STREAMS_MAX: '500', PEER_STREAMS_MAX: '' }, { streamsMax: 500 }],
+  [
+    ['--pod-streams-max', '9', '--pod-buffered-bytes-max=1048576'],
+    { POD_STREAMS_MAX: '500' },
+    { streamsMax: 9, bufferedBytesMax: 1_048_576 },
+  ],
+])('limits of a pod with %j and %j are %j', (argv, env, want) => {
+  expect(parseNodeOptions(argv, env)?.podLimits).toEqual(want);
+});
+
+test.each(['0', '-1', '1.5', 'many'])('a limit of %s, and a level of it, are refused', (text) => {
+  const code = { code: 'NODE_OPTIONS' };
+  expect(() => parseNodeOptions([`--pod-streams-max=${text}`], {})).toThrow(
+    expect.objectContaining(code),
+  );
+  expect(() => parseNodeOptions([`--log-level=${text}`], {})).toThrow(
+    expect.objectContaining(code),
+  );
+});

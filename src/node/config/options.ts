@@ -130,7 +130,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     podName: env.POD_NAME ?? `node-${nodeName}`,
     podNamespace: env.POD_NAMESPACE ?? 'istio-system',
     podIp: env.INSTANCE_IP ?? env.POD_IP ?? env.NODE_IP ?? '1.1.1.1',
-    logLevels: levelsOf(values['log-level'] ?? 'info'),
+    logLevels: levelsOf(values['log-level'] ?? (env.RUST_LOG || 'info')),
     podLimits: podLimitsOf(values, env),
     logFormat: oneOf('log-format', values['log-format'] ?? env.LOG_FORMAT ?? 'text', [
       'text',
@@ -199,7 +199,7 @@ function podLimitsOf(values: ReturnType<typeof parseFlags>, env: Environment): P
   const chosen: Partial<Record<keyof PodLimits, number>> = {};
   for (const [name, flag] of Object.entries(LIMIT_FLAGS)) {
     const text = values[flag] ?? env[flag.toUpperCase().replaceAll('-', '_')];
-    if (text === undefined) continue;
+    if (text === undefined || text === '') continue;
     const limit = Number(text);
     if (!Number.isInteger(limit) || limit < 1) {
       throw usage(`--${flag} ${text}: want a whole number above 0`);
