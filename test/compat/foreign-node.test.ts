@@ -31,6 +31,8 @@ const VIP = '198.19.0.33';
 const SERVICE = 'shop/product.shop.svc.cluster.local';
 const uidOf = (name: string) => `Kubernetes//Pod/shop/${name}`;
 
+type NodeProcess = Bun.Subprocess<'ignore', 'pipe', 'pipe'>;
+
 const DOMAINS = [
   { trustDomain: 'cluster.local', subnet: 243 },
   { trustDomain: 'example.org', subnet: 247 },
@@ -46,7 +48,8 @@ for (const { trustDomain, subnet } of DOMAINS) {
       let agent: ForeignAgent;
       let apps: Apps;
       let folder: string;
-      let node: Bun.Subprocess<'ignore', 'pipe', 'pipe'>;
+      const nodes: NodeProcess[] = [];
+      const opened: Seen[] = [];
       let output = '';
       let mark = 0;
 
@@ -101,20 +104,22 @@ for (const { trustDomain, subnet } of DOMAINS) {
         control.held.add(ADDRESS);
         apps = startApps(pair.product.namespace);
         for (const { path } of [pair.web, pair.product]) redirectOnce(path, DEFAULT_RULES);
-        const socket = join(folder, 'ztunnel.sock');
-        agent = new ForeignAgent(socket);
+        agent = new ForeignAgent(join(folder, 'ztunnel.sock'));
         writeFileSync(join(folder, 'root.pem'), control.roots);
         writeFileSync(join(folder, 'token'), 'our-token');
+        startNode();
+      });
+
+      function startNode(): NodeProcess {
         const program = [process.execPath, join(ROOT, 'src/cli/main.ts'), 'role', 'node'];
         const ports = ['admin', 'metrics', 'readiness'].map((name) => `--${name}-port=0`);
-        const files = [`--root-file=${folder}/root.pem`, `--token-file=${folder}/token`];
-        node = Bun.spawn([...program, ...ports, ...files, `--cni-socket=${folder}/cni.sock`], {
+        const node = Bun.spawn([...program, ...ports, `--cni-socket=${folder}/cni.sock`], {
           stdin: 'ignore',
           stdout: 'pipe',
           stderr: 'pipe',
           env: {
             PATH: process.env.PATH ?? '',
-            INPOD_UDS: socket,
+            INPOD_UDS: join(folder, 'ztunnel.sock'),
             XDS_ADDRESS: `https://localhost:${control.port}`,
             CA_ADDRESS: `https://localhost:${control.port}`,
             XDS_ROOT_CA: join(folder, 'root.pem'),
@@ -125,6 +130,7 @@ for (const { trustDomain, subnet } of DOMAINS) {
             NODE_NAME: 'node1',
             POD_NAME: 'ztunnel-x',
             POD_NAMESPACE: 'istio-system',
+            TERMINATION_GRACE_PERIOD_SECONDS: '10',
           },
         });
         const collect = async (stream: ReadableStream<Uint8Array>) => {
@@ -132,15 +138,20 @@ for (const { trustDomain, subnet } of DOMAINS) {
         };
         void collect(node.stdout);
         void collect(node.stderr);
-      });
+        nodes.push(node);
+        return node;
+      }
 
       beforeEach(() => {
         mark = output.length;
+        for (const seen of opened.splice(0)) seen.connection.end();
       });
 
       afterAll(async () => {
-        node?.kill('SIGKILL');
-        await node?.exited;
+        for (const node of nodes) {
+          node.kill('SIGKILL');
+          await node.exited;
+        }
         agent?.stop();
         apps?.stop();
         control?.stop();
@@ -154,6 +165,7 @@ for (const { trustDomain, subnet } of DOMAINS) {
       async function hello(): Promise<Seen | undefined> {
         const seen = await dial(pair.web.namespace, VIP, 80).catch(() => undefined);
         if (seen === undefined) return undefined;
+        opened.push(seen);
         seen.connection.write(Buffer.from('hello'));
         const ended = Promise.race([seen.closed, seen.ended]).then(() => undefined);
         return Promise.race([until(() => (seen.text === 'hello' ? seen : undefined)), ended]);
@@ -223,6 +235,33 @@ for (const { trustDomain, subnet } of DOMAINS) {
         expect(await hello()).toBeUndefined();
         expect(await agent.add(podOf('product'))).toBe('');
         await until(hello);
+      });
+
+      async function visit(): Promise<void> {
+        const seen = await hello();
+        expect(seen).toBeDefined();
+        seen?.connection.end();
+        expect(await seen?.closed).toBeUndefined();
+      }
+
+      test('the next generation takes the pods over, and no connection is refused meanwhile', async () => {
+        const [first] = nodes;
+        const running = (await hello()) as Seen;
+        startNode();
+        await until(() => (agent.connections.length === 2 ? true : undefined));
+        // The agent tells the newest; the other serves on until it sees that it is no longer needed.
+        expect(await agent.add(podOf('web'))).toBe('');
+        expect(await agent.add(podOf('product'))).toBe('');
+        expect(await agent.snapshotSent()).toBe('');
+        for (let index = 0; index < 20; index++) await visit();
+        first.kill('SIGTERM');
+        for (let index = 0; index < 20; index++) await visit();
+        running.connection.write(Buffer.from(' again'));
+        await until(() => (running.text === 'hello again' ? true : undefined));
+        running.connection.end();
+        expect(await running.closed).toBeUndefined();
+        expect(await first.exited).toBe(0);
+        await visit();
       });
 
       test("the node's own namespace is refused, and the conversation goes on", async () => {
