@@ -15,6 +15,7 @@ import { PROXY_MARK } from '../marks.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
 import type { PodIdentity } from '../workload/context.ts';
 import type { DnsContext } from './dns-context.ts';
+import { DATAGRAMS_PER_TURN_MAX } from './limits.ts';
 import { PodLookups, type Waiting } from './pod-lookups.ts';
 import { TcpClient } from './tcp-client.ts';
 
@@ -31,6 +32,9 @@ export class DnsProxy {
   readonly #waiting = new Set<Waiting>();
   #conntrack: ConntrackReader | undefined = undefined;
   #detached = false;
+  /** Datagrams that this turn of the event loop has looked at, and those that wait for the next. */
+  #thisTurn = 0;
+  #backlog: (() => void)[] = [];
 
   constructor(context: DnsContext, pod: PodIdentity, usage: PodUsage) {
     this.#context = context;
@@ -83,7 +87,7 @@ export class DnsProxy {
 
   /** Queries that nobody else will answer. */
   get remaining(): number {
-    return this.#detached ? this.#usage.dnsQueries.current : 0;
+    return this.#detached ? this.#usage.dnsQueries.current + this.#backlog.length : 0;
   }
 
   /**
@@ -104,6 +108,7 @@ export class DnsProxy {
     for (const client of this.#clients) client.stop();
     for (const waiting of this.#waiting) waiting.cancel();
     this.#waiting.clear();
+    for (const _ of this.#backlog.splice(0)) this.#usage.dnsDatagrams.leave();
     this.#conntrack?.close();
     this.#conntrack = undefined;
   }
@@ -132,7 +137,7 @@ export class DnsProxy {
     const socket: BoundDatagrams = datagrams.bind(
       { ...place, ...shared },
       {
-        onDatagram: (bytes, from) => this.#asked(socket, bytes, from),
+        onDatagram: (bytes, from) => this.#arrived(socket, bytes, from),
         onError: (error) => {
           this.#context.log.warn('DNS socket', { pod: this.#name, error: error.message });
         },
@@ -146,7 +151,27 @@ export class DnsProxy {
     );
   }
 
+  /** At once, or in a later turn of the event loop when this one has had its share. */
+  #arrived(socket: BoundDatagrams, bytes: Uint8Array, from: SocketAddress): void {
+    if (this.#thisTurn < DATAGRAMS_PER_TURN_MAX && this.#backlog.length === 0) {
+      this.#asked(socket, bytes, from);
+    } else if (this.#usage.dnsDatagrams.enter()) {
+      const copy = new Uint8Array(bytes);
+      this.#backlog.push(() => this.#asked(socket, copy, from));
+    }
+  }
+
+  #nextTurn(): void {
+    this.#thisTurn = 0;
+    for (const ask of this.#backlog.splice(0, DATAGRAMS_PER_TURN_MAX)) {
+      this.#usage.dnsDatagrams.leave();
+      ask();
+    }
+  }
+
   #asked(socket: BoundDatagrams, bytes: Uint8Array, from: SocketAddress): void {
+    if (this.#thisTurn === 0) this.#context.clock.after(0, () => this.#nextTurn());
+    this.#thisTurn++;
     const receiver = { address: socket.address, port: socket.port };
     const waiting = this.#lookups.handle(
       {

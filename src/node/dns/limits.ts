@@ -21,6 +21,14 @@ export function pendingQueriesMax(openFilesMax: number): number {
   return Math.max(1, Math.min(PENDING_QUERIES_MAX, share));
 }
 
+/**
+ * Datagrams of one pod that are looked at in one turn of the event loop, some 2 ms: the runtime reads a socket until it is
+ * empty, and a pod that floods must not hold up its neighbours.
+ */
+export const DATAGRAMS_PER_TURN_MAX = 64;
+/** The others wait for the next turns, up to this; then they are dropped, as a full socket would. */
+export const DATAGRAMS_WAITING_MAX = 1024;
+
 /** As ztunnel (src/dns/server.rs): a TCP client that neither asks nor is owed an answer is closed. */
 export const TCP_IDLE_MS = 5_000;
 /** Resolvers use one connection each; more is a leak of the app. A connection may hold 64 KiB of a half-read query. */

@@ -8,6 +8,7 @@ export type LimitName =
   | 'pending-connects'
   | 'dns-queries'
   | 'dns-connections'
+  | 'dns-datagrams'
   | 'buffered-bytes';
 
 export class Meter implements AcceptGate {

@@ -5,7 +5,11 @@
 import { MeshError } from '#base/errors.ts';
 import type { LoopShare } from '#net/fair/fair-loop.ts';
 import type { BufferAccount } from '#net/pipe/outbox.ts';
-import { PENDING_QUERIES_PER_POD_MAX, TCP_CONNECTIONS_PER_POD_MAX } from '../dns/limits.ts';
+import {
+  DATAGRAMS_WAITING_MAX,
+  PENDING_QUERIES_PER_POD_MAX,
+  TCP_CONNECTIONS_PER_POD_MAX,
+} from '../dns/limits.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { type LimitName, Meter } from './meter.ts';
 import type { PodLimits } from './pod-limits.ts';
@@ -26,6 +30,8 @@ export class PodUsage implements BufferAccount {
   /** Look-ups that wait for discovery or for a name server. */
   readonly dnsQueries: Meter;
   readonly dnsConnections: Meter;
+  /** Look-ups that wait for a turn of the event loop. */
+  readonly dnsDatagrams: Meter;
   readonly limits: PodLimits;
   /** Its part of the event loop. */
   readonly share: LoopShare;
@@ -41,6 +47,7 @@ export class PodUsage implements BufferAccount {
     this.pending = new Meter('pending-connects', limits.pendingConnectsMax, onLimit);
     this.dnsQueries = new Meter('dns-queries', PENDING_QUERIES_PER_POD_MAX, onLimit);
     this.dnsConnections = new Meter('dns-connections', TCP_CONNECTIONS_PER_POD_MAX, onLimit);
+    this.dnsDatagrams = new Meter('dns-datagrams', DATAGRAMS_WAITING_MAX, onLimit);
   }
 
   get meters(): readonly Meter[] {
@@ -51,6 +58,7 @@ export class PodUsage implements BufferAccount {
       this.pending,
       this.dnsQueries,
       this.dnsConnections,
+      this.dnsDatagrams,
     ];
   }
 }
