@@ -116,7 +116,7 @@ describe('Drain', () => {
     const { clock, drain, lines } = given([part]);
     drain.signal('SIGTERM');
     clock.advance(DEADLINE_MS);
-    expect(part.forced).toBe('the proxy is shutting down: 25000 ms after SIGTERM');
+    expect(part.forced).toBe('the proxy is shutting down: deadline after SIGTERM');
     expect(drain.state).toBe('over');
     expect(lines.join('')).toContain('connections=3');
     clock.advance(FORCE_SETTLE_MS);

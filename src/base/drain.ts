@@ -106,7 +106,7 @@ export class Drain {
         return;
       }
     }
-    if (passedMs >= deadlineMs) this.#force(`${Math.round(deadlineMs)} ms after ${this.#cause}`);
+    if (passedMs >= deadlineMs) this.#force(`deadline after ${this.#cause}`);
   }
 
   #letLeave(lastCall: boolean): void {
