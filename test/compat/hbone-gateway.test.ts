@@ -188,6 +188,10 @@ describe.skipIf(missing !== undefined)(
       expect(second['x-forwarded-network']).toBe('near-net');
       node.assembly.accessLog.flush();
       expect(logs).toContain(`dst.addr=${pair.product.ip}:15008 dst.hbone_addr=${HOST}:8080`);
+      // Nobody but the other end knows who it is.
+      expect(logs).toContain('dst.workload="far-v1"');
+      expect(logs).toContain(`dst.identity="${spiffe('far')}"`);
+      expect(logs).toContain('dst.cluster="far-cluster"');
     });
 
     test('the outer connection is shared, an inner one never', async () => {

@@ -18,6 +18,10 @@ export const PEER_PORTS = {
   status: 3000,
 } as const;
 
+/** How it describes itself in its answers. */
+export const PEER_BAGGAGE =
+  'k8s.cluster.name=far-cluster,k8s.namespace.name=shop,k8s.deployment.name=far-v1,service.name=far';
+
 export interface ServerInput {
   address: string;
   identity: { certificateChain: string; privateKey: string; trustBundle: string };
@@ -103,7 +107,7 @@ if (import.meta.main) {
     stream.on('close', () => socket.destroy());
   };
   const echo = (stream: http2.ServerHttp2Stream, connection: number) => {
-    stream.respond({ ':status': 200 });
+    stream.respond({ ':status': 200, baggage: PEER_BAGGAGE });
     stream.on('data', (chunk: Uint8Array) => stream.write(chunk));
     stream.on('end', () => {
       say({ event: 'end', connection });

@@ -5,19 +5,29 @@
 import { MeshError } from '#base/errors.ts';
 import { H2Connection } from '#http/h2/connection.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
-import type { ConnectHandler } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import * as limits from '../limits.ts';
 import type { TunnelConnection } from '../tunnel-connection.ts';
 import { startTunnel } from './start-tunnel.ts';
 import type { PoolDeps, TunnelRequest } from './tunnel-request.ts';
 
+/** Who ends the inner tunnel: nobody else tells, its workload is not known here. */
+export interface InnerPeer {
+  readonly uris: readonly string[];
+  readonly baggage: string | undefined;
+}
+
+export interface InnerHandler {
+  onOpen(tunnel: TunnelConnection, peer: InnerPeer): ConnectionHandler;
+  onFail(error: MeshError): void;
+}
+
 /** Returns the handler of the outer tunnel. `request.expected` are the identities of who ends the inner one. */
 export function openInnerTunnel(
   outer: Connection,
   request: TunnelRequest,
   deps: PoolDeps,
-  handler: ConnectHandler<TunnelConnection>,
+  handler: InnerHandler,
 ): ConnectionHandler {
   const identity = deps.identities.get(request.source);
   if (identity === undefined) {
@@ -42,7 +52,12 @@ export function openInnerTunnel(
         const h2 = openH2(connection, deps);
         // The connection's handler is set first, then the tunnel may write.
         queueMicrotask(() => {
-          const started = startTunnel(h2, request, deps.clock, handler);
+          const { peerUris: uris } = connection;
+          const started = startTunnel(h2, request, deps.clock, {
+            onOpen: (tunnel, answer) =>
+              handler.onOpen(tunnel, { uris, baggage: answer.getAll('baggage') }),
+            onFail: (error) => handler.onFail(error),
+          });
           if (started) h2.drain();
           else handler.onFail(failure('HBONE_CONNECTION_LOST', 'the inner connection broke'));
         });

@@ -5,19 +5,24 @@ import { MeshError } from '#base/errors.ts';
 import type { MessageHead } from '#http/dispatch/message-head.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
 import type { ConnectionHandler } from '#net/connection.ts';
-import type { ConnectHandler } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import { TUNNEL_ANSWER_TIMEOUT_MS } from '../limits.ts';
 import { TunnelConnection } from '../tunnel-connection.ts';
 import { connectHead } from '../tunnel-head.ts';
 import type { TunnelRequest } from './tunnel-request.ts';
 
+/** A `ConnectHandler` that may also look at the peer's answer. */
+export interface TunnelHandler {
+  onOpen(tunnel: TunnelConnection, answer: MessageHead): ConnectionHandler;
+  onFail(error: MeshError): void;
+}
+
 /** False when the connection could not take a stream after all. */
 export function startTunnel(
   h2: H2Connection,
   request: TunnelRequest,
   clock: Clock,
-  handler: ConnectHandler<TunnelConnection>,
+  handler: TunnelHandler,
 ): boolean {
   const names = { remote: request.destination, local: request.client };
   const tunnel = new TunnelConnection('upstream', names);
@@ -35,14 +40,14 @@ export function startTunnel(
 class Opening implements ConnectionHandler {
   timer: { cancel(): void } | undefined = undefined;
   readonly #tunnel: TunnelConnection;
-  readonly #handler: ConnectHandler<TunnelConnection>;
+  readonly #handler: TunnelHandler;
   readonly #request: TunnelRequest;
   readonly #h2: H2Connection;
   #settled = false;
 
   constructor(
     tunnel: TunnelConnection,
-    handler: ConnectHandler<TunnelConnection>,
+    handler: TunnelHandler,
     way: { request: TunnelRequest; h2: H2Connection },
   ) {
     this.#tunnel = tunnel;
@@ -54,7 +59,7 @@ class Opening implements ConnectionHandler {
   answered(head: MessageHead): void {
     if (head.status < 200 || !this.#settle()) return;
     if (head.status === 200) {
-      this.#tunnel.handler = this.#handler.onOpen(this.#tunnel);
+      this.#tunnel.handler = this.#handler.onOpen(this.#tunnel, head);
       return;
     }
     this.#tunnel.reset();

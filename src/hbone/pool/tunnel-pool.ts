@@ -9,7 +9,7 @@ import type { ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler, NetworkNamespace } from '#net/network.ts';
 import * as limits from '../limits.ts';
 import type { TunnelConnection } from '../tunnel-connection.ts';
-import { openInnerTunnel } from './inner-tunnel.ts';
+import { type InnerHandler, openInnerTunnel } from './inner-tunnel.ts';
 import { PoolEntry } from './pool-entry.ts';
 import {
   type PoolDeps,
@@ -52,7 +52,7 @@ export class TunnelPool {
   openWithin(
     outer: TunnelConnection,
     request: TunnelRequest,
-    handler: ConnectHandler<TunnelConnection>,
+    handler: InnerHandler,
   ): ConnectionHandler {
     return openInnerTunnel(outer, request, this.#deps, handler);
   }

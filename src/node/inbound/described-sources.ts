@@ -28,10 +28,14 @@ export class DescribedSources {
       forwardedNetwork !== undefined &&
       forwardedNetwork.toLowerCase() !== local.network.toLowerCase();
     const found = elsewhere ? undefined : snapshot.workloadAt(local.network, address);
-    return found ?? this.#described(facts);
+    return found ?? this.described(facts);
   }
 
-  #described({ principal, baggage }: SourceFacts): Workload | undefined {
+  /** As the peer describes itself; the namespace and account are those that it proved. */
+  described({
+    principal,
+    baggage,
+  }: Pick<SourceFacts, 'principal' | 'baggage'>): Workload | undefined {
     const identity = principal === undefined ? undefined : parseIdentity(principal);
     if (identity === undefined || baggage === undefined) return undefined;
     if (baggage === '' || baggage.length > BAGGAGE_CHARS_MAX) return undefined;

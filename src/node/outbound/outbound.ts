@@ -1,10 +1,11 @@
 /** Connections that the app of one pod opens: captured on 15001, decided, and carried on. */
 import { MeshError } from '#base/errors.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
+import type { InnerHandler } from '#hbone/pool/inner-tunnel.ts';
 import type { TunnelRequest } from '#hbone/pool/tunnel-request.ts';
 import type { TunnelConnection } from '#hbone/tunnel-connection.ts';
 import { forwardedOf, newTraceparent } from '#hbone/tunnel-head.ts';
-import { formatPrincipal } from '#model/identity/spiffe.ts';
+import { formatPrincipal, principalOf } from '#model/identity/spiffe.ts';
 import { serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '#net/connection.ts';
@@ -100,7 +101,9 @@ function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
     session.refuse(error);
     return;
   }
-  session.record = context.telemetry.begin(facts);
+  // Behind a gateway it is the answer that tells who is there.
+  const behind = verdict.kind === 'hbone' && verdict.inner !== undefined;
+  if (!behind) session.record = context.telemetry.begin(facts);
   if (verdict.service !== undefined) live.addOutbound(session, serviceKey(verdict.service));
   if (verdict.kind === 'tcp') {
     const mark = PROXY_MARK;
@@ -111,12 +114,13 @@ function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
       session,
     );
   } else {
-    openTunnel(outgoing, verdict);
+    openTunnel(outgoing, facts, verdict);
   }
 }
 
 function openTunnel(
   outgoing: Outgoing,
+  facts: ReturnType<typeof factsOf>,
   verdict: Extract<OutboundVerdict, { kind: 'hbone' }>,
 ): void {
   const { context, pod, usage, session, workload, source } = outgoing;
@@ -139,7 +143,9 @@ function openTunnel(
   const open = () =>
     context.pool.open(
       request,
-      verdict.inner === undefined ? session : throughOuter(outgoing, request, verdict.inner),
+      verdict.inner === undefined
+        ? session
+        : throughOuter(outgoing, { facts, request, expected: verdict.inner }),
     );
   if (context.identities.get(principal) !== undefined) {
     open();
@@ -159,13 +165,36 @@ function openTunnel(
 /** The tunnel to a gateway carries another one, for which it is the client's network that says who calls. */
 function throughOuter(
   { context, session, workload }: Outgoing,
-  request: TunnelRequest,
-  expected: readonly string[],
+  outer: {
+    facts: ReturnType<typeof factsOf>;
+    request: TunnelRequest;
+    expected: readonly string[];
+  },
 ): ConnectHandler<TunnelConnection> {
+  const { facts, request, expected } = outer;
   const head = { ...request.head, forwardedNetwork: workload.network };
+  const onFail = (error: MeshError) => {
+    if (session.over) return;
+    session.record = context.telemetry.refuse(facts, error);
+    session.onFail(error);
+  };
+  const inner: InnerHandler = {
+    onOpen(tunnel, { uris, baggage }) {
+      if (session.over) return session.onOpen(tunnel);
+      const principal = principalOf(uris);
+      const described = context.sources.described({ principal, baggage });
+      session.record = context.telemetry.begin({
+        ...facts,
+        destinationWorkload: described ?? facts.destinationWorkload,
+        destinationIdentity: principal,
+      });
+      return session.onOpen(tunnel);
+    },
+    onFail,
+  };
   return {
-    onOpen: (outer) => context.pool.openWithin(outer, { ...request, expected, head }, session),
-    onFail: (error) => session.onFail(error),
+    onOpen: (tunnel) => context.pool.openWithin(tunnel, { ...request, expected, head }, inner),
+    onFail,
   };
 }
 
