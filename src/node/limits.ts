@@ -72,10 +72,13 @@ export const TRIM_PERIOD_MS = 1_000;
 export const TRIM_QUIET_CPU_MS = 100;
 /** CPU since the last collection that makes another one worth its cost: at most 2 % of what was done. */
 export const TRIM_WORK_CPU_MS = 1_000;
-/** Code of what runs once (starting, capturing the pods of the node) is 6 MiB; what is used again is compiled again. */
-export const TRIM_CODE_PERIODS = 600;
-/** By then the pods that the node had are captured. */
+/**
+ * Code of what runs once (starting, capturing the pods of the node) is 6 to 10 MiB; what is used again is compiled again.
+ * First after 30 s, when the pods that the node had are captured, then each time after four times as long.
+ */
 export const TRIM_CODE_FIRST_PERIODS = 30;
+export const TRIM_CODE_GROWTH = 4;
+export const TRIM_CODE_PERIODS_MAX = 600;
 /** CPU in which enough pages can have come; giving them back and mapping the used ones again takes about a millisecond. */
 export const TRIM_PAGES_CPU_MS = 10;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import {
   TRIM_CODE_FIRST_PERIODS,
-  TRIM_CODE_PERIODS,
+  TRIM_CODE_PERIODS_MAX,
   TRIM_PAGES_CPU_MS,
   TRIM_QUIET_CPU_MS,
   TRIM_WORK_CPU_MS,
@@ -43,15 +43,12 @@ describe('TrimPlan', () => {
     expect(count(trims, 'garbage')).toBe(1 + (20 * TRIM_QUIET_CPU_MS) / TRIM_WORK_CPU_MS);
   });
 
-  test('a proxy that does nothing gives its code back and is left alone else', () => {
-    const trims = verdicts(new Array(TRIM_CODE_FIRST_PERIODS + TRIM_CODE_PERIODS).fill(0));
-    expect(trims.flatMap((trim, index) => (trim === 'nothing' ? [] : [[index + 1, trim]]))).toEqual(
-      [
-        [1, 'garbage'],
-        [TRIM_CODE_FIRST_PERIODS, 'code'],
-        [TRIM_CODE_FIRST_PERIODS + TRIM_CODE_PERIODS, 'code'],
-      ],
-    );
+  test('a proxy that does nothing gives its code back ever more rarely and is left alone else', () => {
+    const ages = [30, 30 + 120, 30 + 120 + 480, 630 + TRIM_CODE_PERIODS_MAX];
+    const trims = verdicts(new Array(ages[3]).fill(0));
+    expect(trims[0]).toBe('garbage');
+    expect(trims.flatMap((trim, index) => (trim === 'code' ? [index + 1] : []))).toEqual(ages);
+    expect(count(trims, 'nothing')).toBe(trims.length - 1 - ages.length);
   });
 
   test('code stays as long as it is busy', () => {

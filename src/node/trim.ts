@@ -7,7 +7,8 @@ import type { Disposer } from '#base/disposer.ts';
 import { releaseProgramPages } from '#net/netns/program-pages.ts';
 import {
   TRIM_CODE_FIRST_PERIODS,
-  TRIM_CODE_PERIODS,
+  TRIM_CODE_GROWTH,
+  TRIM_CODE_PERIODS_MAX,
   TRIM_PAGES_CPU_MS,
   TRIM_PERIOD_MS,
   TRIM_QUIET_CPU_MS,
@@ -24,7 +25,8 @@ export class TrimPlan {
   #workMs = TRIM_WORK_CPU_MS;
   /** Since pages were last given back. */
   #mappedMs = 0;
-  #codePeriods = TRIM_CODE_PERIODS - TRIM_CODE_FIRST_PERIODS;
+  #codePeriods = 0;
+  #codeAfter = TRIM_CODE_FIRST_PERIODS;
 
   constructor(cpuMs: number) {
     this.#lastCpuMs = cpuMs;
@@ -37,7 +39,7 @@ export class TrimPlan {
     this.#mappedMs += spentMs;
     this.#codePeriods += 1;
     const quiet = spentMs <= TRIM_QUIET_CPU_MS;
-    if (quiet && this.#codePeriods >= TRIM_CODE_PERIODS) return 'code';
+    if (quiet && this.#codePeriods >= this.#codeAfter) return 'code';
     if (quiet && this.#workMs >= TRIM_WORK_CPU_MS) return 'garbage';
     return this.#mappedMs >= TRIM_PAGES_CPU_MS ? 'pages' : 'nothing';
   }
@@ -46,7 +48,10 @@ export class TrimPlan {
   done(trim: Trim, cpuMs: number): void {
     this.#lastCpuMs = cpuMs;
     this.#mappedMs = 0;
-    if (trim === 'code') this.#codePeriods = 0;
+    if (trim === 'code') {
+      this.#codePeriods = 0;
+      this.#codeAfter = Math.min(this.#codeAfter * TRIM_CODE_GROWTH, TRIM_CODE_PERIODS_MAX);
+    }
     if (trim !== 'pages') this.#workMs = 0;
   }
 }
