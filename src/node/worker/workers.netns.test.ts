@@ -80,7 +80,10 @@ describe.skipIf(skip)('a pair of captured pods with two data workers', () => {
             onData: () => echoed.resolve({ connection, closed: closed.promise }),
             onDrain: () => undefined,
             onEnd: () => connection.end(),
-            onClose: () => closed.resolve(),
+            onClose(error) {
+              echoed.reject(error ?? new Error('closed without an answer'));
+              closed.resolve();
+            },
           };
         },
         onFail: echoed.reject,
@@ -123,6 +126,8 @@ describe.skipIf(skip)('a pair of captured pods with two data workers', () => {
     }
     expect(closedBy()).toBe(CONNECTIONS);
     node.replace({ addresses: mesh.addresses, authorizations: [] });
+    // A report answers behind the change: no thread refuses any more.
+    await reports();
   });
 
   test('a proxy that leaves takes nothing new in any thread, and has ended when its last connection has', async () => {
