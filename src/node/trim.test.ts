@@ -28,10 +28,10 @@ const count = (trims: readonly Trim[], what: Trim) => trims.filter((trim) => tri
 describe('TrimPlan', () => {
   test('collects once it is quiet after the start, once after each work, and not for its own cost', () => {
     expect(verdicts([900, 5, 4, TRIM_WORK_CPU_MS, 0, 5, 4])).toEqual([
-      'pages',
+      'nothing',
       'garbage',
       'nothing',
-      'pages',
+      'nothing',
       'garbage',
       'nothing',
       'nothing',
@@ -54,12 +54,12 @@ describe('TrimPlan', () => {
   test('code stays as long as it is busy', () => {
     const busy = new Array(TRIM_CODE_FIRST_PERIODS).fill(900);
     const trims = verdicts([...busy, 0, 900, 0]);
-    expect(trims.slice(-3)).toEqual(['code', 'pages', 'nothing']);
+    expect(trims.slice(-3)).toEqual(['code', 'nothing', 'pages']);
     expect(count(trims, 'code')).toBe(1);
   });
 
-  test('under load only pages, and garbage when it ends', () => {
-    expect(verdicts([900, 900, 900, 0])).toEqual(['pages', 'pages', 'pages', 'garbage']);
+  test('nothing under load, everything when it ends', () => {
+    expect(verdicts([900, 900, 900, 0])).toEqual(['nothing', 'nothing', 'nothing', 'garbage']);
   });
 
   test('pages when enough can have come', () => {

@@ -1,6 +1,6 @@
 /**
- * Gives memory back that work has left behind: garbage and compiled code when the proxy is quiet (a collection takes time
- * that a busy one has not), pages of the program file under load as well. docs/decisions/013-node-memory.md has the figures.
+ * Gives memory back that work has left behind, when the proxy is quiet: garbage, compiled code, pages of the program file. Each
+ * takes time that a busy one has not. docs/decisions/013-node-memory.md has the figures.
  */
 import type { Clock } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
@@ -38,9 +38,10 @@ export class TrimPlan {
     this.#workMs += spentMs;
     this.#mappedMs += spentMs;
     this.#codePeriods += 1;
-    const quiet = spentMs <= TRIM_QUIET_CPU_MS;
-    if (quiet && this.#codePeriods >= this.#codeAfter) return 'code';
-    if (quiet && this.#workMs >= TRIM_WORK_CPU_MS) return 'garbage';
+    // A busy process would fault in at once what it gave back, while connections wait.
+    if (spentMs > TRIM_QUIET_CPU_MS) return 'nothing';
+    if (this.#codePeriods >= this.#codeAfter) return 'code';
+    if (this.#workMs >= TRIM_WORK_CPU_MS) return 'garbage';
     return this.#mappedMs >= TRIM_PAGES_CPU_MS ? 'pages' : 'nothing';
   }
 
