@@ -159,6 +159,9 @@ describe.skipIf(skip)('a running pod', () => {
       rig.agent.release(server.uid);
       rig.agent.release(client.uid);
       await stream.flows();
+      // The calls before have their lines: what is open is the stream, seen from both pods.
+      const { live } = rig.assembly.context.telemetry;
+      await eventually('only the stream', async () => (live.size === 2 ? true : undefined));
       rig.assembly.accessLog.flush();
       rig.logs = '';
       expect(await call(client.namespace.handle, at(server[family]))).toBe(client[family]);
