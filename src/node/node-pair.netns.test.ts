@@ -8,6 +8,7 @@ import { systemClock } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import type { Connection } from '#net/connection.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
@@ -33,23 +34,8 @@ const MARK = 0x539;
 
 const skip = missingFor({ programs: ['ip', 'nft'], root: true }) !== undefined;
 
-const EMPTY_MATCH: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
-
 function deny(name: string, match: Partial<AuthorizationMatch>): Authorization {
-  const clauses = [[{ ...EMPTY_MATCH, ...match }]];
+  const clauses = [[{ ...NO_MATCH, ...match }]];
   return {
     name,
     namespace: 'shop',

@@ -3,6 +3,7 @@
  * value that nobody can read) is a condition of unknown outcome: an ALLOW rule that has one grants nothing, in a DENY
  * rule it counts as met, so neither lets through what the policy's author might have stopped.
  */
+
 import { parseIp } from '#base/ip.ts';
 import type { Findings } from '#config/compile/finding.ts';
 import type {
@@ -11,6 +12,7 @@ import type {
   ServiceAccountMatch,
   StringMatch,
 } from '#model/authorization/authorization.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 
 export interface SourceSpec {
   principals?: string[];
@@ -40,21 +42,6 @@ export interface AuthorizationRuleSpec {
   to?: { operation?: OperationSpec }[];
   when?: ConditionSpec[];
 }
-
-export const NO_MATCH: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
 
 export type Clause = readonly AuthorizationMatch[];
 

@@ -5,7 +5,7 @@
 import type { ConfigObject, ObjectIdentity } from '#config/compile/istio-kinds.ts';
 import { byAge, identityOf } from '#config/compile/istio-kinds.ts';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
-import { NO_MATCH } from './convert-rule.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { selectsAll } from './mesh.ts';
 
 type Mode = 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT';

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import type { AuthorizationPolicySpec } from './authorization.ts';
 import { deriveAuthorization, exceptFrom } from './authorization.ts';
 import type { AuthorizationRuleSpec } from './convert-rule.ts';
-import { NO_MATCH, stringMatch } from './convert-rule.ts';
+import { stringMatch } from './convert-rule.ts';
 import type { PeerAuthenticationSpec } from './peer-authentication.ts';
 import { convertPeerAuthentication, peerAuthenticationKeys } from './peer-authentication.ts';
 

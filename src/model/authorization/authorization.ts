@@ -54,3 +54,19 @@ export interface Verdict {
   /** `namespace/name` of the deciding policy. */
   readonly policy: string | undefined;
 }
+
+/** No field, so it never matches: what others are made from. */
+export const NO_MATCH: AuthorizationMatch = {
+  namespaces: [],
+  notNamespaces: [],
+  principals: [],
+  notPrincipals: [],
+  sourceIps: [],
+  notSourceIps: [],
+  destinationIps: [],
+  notDestinationIps: [],
+  destinationPorts: [],
+  notDestinationPorts: [],
+  serviceAccounts: [],
+  notServiceAccounts: [],
+};

@@ -1,6 +1,8 @@
 /** Letting running pods into the mesh and out of it: who is interrupted, and what is left. Needs root. */
+
 import { describe, expect, test } from 'bun:test';
 import type { Authorization } from '#model/authorization/authorization.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { CaptureRig, type RigPod } from '#test/support/capture-rig.ts';
 import { eventually, missingFor } from '#test/support/lab.ts';
 import { call, dial, serveApp, type Talk } from '#test/support/talk.ts';
@@ -13,26 +15,12 @@ const at = (address: string, port = PORT) => ({ address, port });
 /** What a client that is refused sees: the reset, or when it comes before the first byte is written, the end. */
 const BROKEN_OFF = ['NET_RESET', 'closed'];
 
-const EVERYTHING = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
 const STRICT: Authorization = {
   name: 'strict',
   namespace: 'shop',
   scope: 'namespace',
   action: 'deny',
-  rules: [{ clauses: [[{ ...EVERYTHING, notPrincipals: [{ kind: 'presence' }] }]] }],
+  rules: [{ clauses: [[{ ...NO_MATCH, notPrincipals: [{ kind: 'presence' }] }]] }],
   dryRun: false,
 };
 

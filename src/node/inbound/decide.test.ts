@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { MeshError } from '#base/errors.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { parsePrincipal } from '#model/identity/spiffe.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { completeService, completeWorkload } from '../config/static-file.ts';
@@ -32,18 +33,8 @@ const strict = {
       clauses: [
         [
           {
-            namespaces: [],
-            notNamespaces: [],
-            principals: [],
+            ...NO_MATCH,
             notPrincipals: [{ kind: 'presence' as const }],
-            sourceIps: [],
-            notSourceIps: [],
-            destinationIps: [],
-            notDestinationIps: [],
-            destinationPorts: [],
-            notDestinationPorts: [],
-            serviceAccounts: [],
-            notServiceAccounts: [],
           },
         ],
       ],

@@ -1,25 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { parseAddress, rangeContains } from './address.ts';
 import { evaluateL4, type L4Connection } from './evaluate-l4.ts';
 import { PolicyIndex } from './policy-index.ts';
 
-const EMPTY: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
-const match = (part: Partial<AuthorizationMatch>): AuthorizationMatch => ({ ...EMPTY, ...part });
+const match = (part: Partial<AuthorizationMatch>): AuthorizationMatch => ({ ...NO_MATCH, ...part });
 
 function policy(
   name: string,
@@ -105,13 +92,13 @@ describe('evaluateL4 order', () => {
     },
     {
       title: 'a clause made only of empty matches fails its rule',
-      policies: [policy('d', 'deny', [{ clauses: [[EMPTY, EMPTY]] }])],
+      policies: [policy('d', 'deny', [{ clauses: [[NO_MATCH, NO_MATCH]] }])],
       want: { allow: true },
     },
     {
       title: 'an empty match beside a real one is skipped',
       policies: [
-        policy('d', 'deny', [{ clauses: [[EMPTY, match({ destinationPorts: [8080] })]] }]),
+        policy('d', 'deny', [{ clauses: [[NO_MATCH, match({ destinationPorts: [8080] })]] }]),
       ],
       want: { allow: false },
     },

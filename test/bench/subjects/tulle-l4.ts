@@ -2,9 +2,11 @@
  * Tulle's HBONE pair: one node proxy process for each of two nodes, capture and telemetry on, and an ALLOW policy in
  * force: only the client's identity may reach the server's namespace.
  */
+
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
+import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { CLIENT, podNames, SERVER } from '../topology.ts';
 import { type BenchContext, type Certificates, type PairOptions, startProcess } from './subject.ts';
 
@@ -92,18 +94,8 @@ const workloadOf = (name: string, addresses: string[]) => ({
 
 function allowOnly(principal: string): Authorization {
   const match: AuthorizationMatch = {
-    namespaces: [],
-    notNamespaces: [],
+    ...NO_MATCH,
     principals: [{ kind: 'exact', value: principal.replace(/^spiffe:\/\//, '') }],
-    notPrincipals: [],
-    sourceIps: [],
-    notSourceIps: [],
-    destinationIps: [],
-    notDestinationIps: [],
-    destinationPorts: [],
-    notDestinationPorts: [],
-    serviceAccounts: [],
-    notServiceAccounts: [],
   };
   return {
     namespace: NAMESPACE,
