@@ -147,6 +147,12 @@ describe.skipIf(skip)('a running pod', () => {
       rig.agent.release(server.uid);
       rig.agent.release(client.uid);
       await stream.flows();
+      // One pod is let go in a turn of the loop.
+      for (const pod of [client, server]) {
+        await eventually('no redirection', async () =>
+          pod.namespace.listing().includes('redirect to') ? undefined : true,
+        );
+      }
       // The calls before have their lines: what is open is the stream, seen from both pods.
       const { live } = rig.assembly.context.telemetry;
       await eventually('only the stream', async () => (live.size === 2 ? true : undefined));
