@@ -5,7 +5,6 @@ import {
   type Attribute,
   decodeAttributes,
   decodeMessages,
-  encodeAttributes,
   encodeRequests,
   listAttributes,
   textBytes,
@@ -52,7 +51,9 @@ test('attributes survive any nesting', () => {
   fc.assert(
     fc.property(fc.array(leaf, { maxLength: 8 }), (leaves) => {
       const inner: Attribute[] = leaves.map(([type, value]) => [type, value]);
-      const [[type, nested]] = listAttributes(encodeAttributes([[9, inner]]));
+      const request = { type: 16, flags: 1, sequence: 1, header: new Uint8Array(0) };
+      const [{ body }] = decodeMessages(encodeRequests([{ ...request, attributes: [[9, inner]] }]));
+      const [[type, nested]] = listAttributes(body);
       expect(type).toBe(9);
       expect(listAttributes(nested).map(([t, v]) => [t, [...v]])).toEqual(
         leaves.map(([t, v]) => [t, [...v]]),

@@ -50,13 +50,6 @@ export function encodeRequests(requests: readonly NetlinkRequest[]): Uint8Array 
   return bytes;
 }
 
-/** The value of one attribute, or of a list of them. */
-export function encodeAttributes(attributes: readonly Attribute[]): Uint8Array {
-  const bytes = new Uint8Array(lengthOf(attributes));
-  writeAttributes(new DataView(bytes.buffer), 0, attributes);
-  return bytes;
-}
-
 function lengthOf(attributes: readonly Attribute[]): number {
   let length = 0;
   for (const [, value] of attributes) length += ATTRIBUTE_HEADER_BYTES + align(valueLength(value));

@@ -33,7 +33,6 @@ export const DATAGRAMS_WAITING_MAX = 1024;
 export const TCP_IDLE_MS = 5_000;
 /** Resolvers use one connection each; more is a leak of the app. A connection may hold 64 KiB of a half-read query. */
 export const TCP_CONNECTIONS_PER_POD_MAX = 64;
-export const TCP_CONNECTIONS_MAX = 2048;
 /** Queries of one connection that are worked on at once; then it is not read (RFC 7766 §6.2.1.1 allows any order). */
 export const TCP_PIPELINED_MAX = 32;
 
@@ -51,9 +50,6 @@ export const RESOLV_CONF = '/etc/resolv.conf';
 export const NAMESERVERS_MAX = 3;
 /** How often resolv.conf is looked at, when it is needed at all. */
 export const RESOLV_CONF_CHECK_MS = 5_000;
-
-/** A limit that is hit is counted each time and logged once in this time. */
-export const LIMIT_LOG_MS = 60_000;
 
 /** ztunnel's on-demand resolver (src/config.rs): names that are remembered. */
 export const RESOLVED_NAMES_MAX = 4096;
