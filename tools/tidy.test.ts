@@ -19,15 +19,17 @@ const LOWER = [
   'collections',
   'kube',
   'config',
+  'crds',
   'identity',
   'policy',
   'upstream',
   'http',
   'hbone',
   'xds',
+  'otlp',
 ];
 const ROLES = ['control', 'node', 'waypoint', 'redirect', 'apiserver', 'rollout', 'console'];
-const ALL = [...LOWER, ...ROLES, 'cli', 'lab'];
+const ALL = [...LOWER, ...ROLES, 'cni', 'cli', 'lab', 'install'];
 
 /** What a folder may import besides itself. An entry `wire/h1` allows only that part of a folder. */
 const ALLOWED: Record<string, readonly string[]> = {
@@ -36,22 +38,35 @@ const ALLOWED: Record<string, readonly string[]> = {
   model: ['base'],
   net: ['base', 'wire/x509'],
   collections: ['base'],
-  telemetry: ['base', 'model'],
+  telemetry: ['base', 'model', 'wire/protobuf', 'http/grpc'],
   kube: ['base', 'model', 'collections'],
   config: ['base', 'model', 'collections', 'kube'],
+  crds: ['base', 'config', 'kube/meta'],
   policy: ['base', 'model'],
   upstream: ['base', 'model'],
   http: ['base', 'net', 'wire/h1', 'wire/h2', 'wire/hpack'],
   identity: ['base', 'model', 'net', 'http', 'wire/x509', 'wire/protobuf'],
   hbone: ['base', 'model', 'net', 'wire', 'http', 'identity'],
+  otlp: ['base', 'model', 'telemetry', 'net', 'wire/protobuf', 'http'],
   xds: ['base', 'model', 'collections', 'wire/protobuf', 'http'],
   ...Object.fromEntries(ROLES.map((role) => [role, LOWER])),
+  // The runtime starts it once for each pod: it stays small.
+  cni: ['base'],
   cli: ALL,
   lab: ALL,
+  install: [...LOWER, 'control', 'console', 'node', 'redirect'],
 };
 
-/** The node role holds the CNI agent, so it applies redirection; both run in one process. */
-const ROLE_PAIRS = new Set(['node -> redirect']);
+/**
+ * The node role holds the CNI agent, so it applies redirection; both run in one process. What installs the CNI plugin writes
+ * the configuration that the plugin reads. The control plane serves the console.
+ */
+const ROLE_PAIRS = new Set([
+  'node -> redirect',
+  'node -> cni',
+  'redirect -> cni',
+  'control -> console',
+]);
 
 interface SourceFile {
   path: string;
@@ -62,7 +77,7 @@ interface SourceFile {
 function sources(folder: string): SourceFile[] {
   const entries = readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => {
       const absolute = join(entry.parentPath, entry.name);
       const path = relative(ROOT, absolute);
@@ -72,7 +87,9 @@ function sources(folder: string): SourceFile[] {
 }
 
 const SOURCES = sources('src');
-const isTest = (file: SourceFile) => file.path.endsWith('.test.ts');
+/** The console is built for a browser: of the program it knows only the types of the API. */
+const WEB = sources('web').filter((file) => !file.path.startsWith('web/dist'));
+const isTest = (file: SourceFile) => /\.test\.tsx?$/.test(file.path);
 
 function importsOf(text: string): string[] {
   const found: string[] = [];
@@ -110,6 +127,20 @@ function edgeProblem(file: SourceFile, target: string): string | undefined {
   return allowed ? undefined : `${file.folder} may not import ${target}`;
 }
 
+function webProblems(text: string): string[] {
+  const typesOnly = new Set(
+    [
+      ...text.matchAll(
+        /import type [^'"]*['"](#console\/api\/[^'"]+|#cli\/why\/contract\.ts)['"]/g,
+      ),
+    ].map((match) => match[1]),
+  );
+  return importsOf(text)
+    .filter((target) => target.startsWith('#') || /(^|\/)(src|test|tools)\//.test(target))
+    .filter((target) => !typesOnly.has(target))
+    .map((target) => `${target}: only import type from #console/api and #cli/why/contract.ts`);
+}
+
 describe('layers', () => {
   test('every folder under src is known to the import table', () => {
     const unknown = SOURCES.filter((file) => !(file.folder in ALLOWED)).map((file) => file.path);
@@ -124,6 +155,18 @@ describe('layers', () => {
         .map((problem) => `${file.path}: ${problem}`),
     );
     expect(problems).toEqual([]);
+  });
+
+  test('the console imports types of the API from src and nothing else', () => {
+    const problems = WEB.flatMap((file) =>
+      webProblems(file.text).map((problem) => `${file.path}: ${problem}`),
+    );
+    expect(problems).toEqual([]);
+    expect(webProblems("import type { A } from '#console/api/a.ts';")).toEqual([]);
+    expect(webProblems("import { a } from '#console/api/a.ts';")).toHaveLength(1);
+    expect(webProblems("import { type A } from '#console/api/a.ts';")).toHaveLength(1);
+    expect(webProblems("import type { A } from '#base/a.ts';")).toHaveLength(1);
+    expect(webProblems("import { a } from '../../../src/base/a.ts';")).toHaveLength(1);
   });
 
   test('edgeProblem refuses an upward edge, a foreign relative path and a role importing a role', () => {
@@ -152,6 +195,11 @@ const BANNED: readonly { pattern: RegExp; only: RegExp; why: string }[] = [
     only: /^src\/base\/random\.ts$/,
     why: 'chance goes through base/random',
   },
+  {
+    pattern: /'(@peculiar\/x509|reflect-metadata)'/,
+    only: /^src\/identity\/ca\/(x509|reflect)\.ts$/,
+    why: 'the X.509 library is loaded behind its polyfill, by identity/ca/x509',
+  },
   { pattern: /from 'bun:ffi'/, only: /^src\/net\/netns\//, why: 'system calls live in net/netns' },
   {
     pattern: /\bcatch(\s*\([^)]*\))?\s*\{\s*\}/,
@@ -178,16 +226,16 @@ describe('banned calls', () => {
 
 describe('size', () => {
   test(`no file is longer than ${FILE_LINES_MAX} lines`, () => {
-    const long = [...SOURCES, ...sources('test'), ...sources('tools')]
+    const long = [...SOURCES, ...WEB, ...sources('test'), ...sources('tools')]
       .map((file) => ({ path: file.path, lines: file.text.split('\n').length }))
       .filter((file) => file.lines > FILE_LINES_MAX);
     expect(long).toEqual([]);
   });
 
   test('every source file starts by saying what it owns', () => {
-    const silent = SOURCES.filter(
-      (file) => !isTest(file) && !/^(#!.*\n)?\/\*\*/.test(file.text),
-    ).map((file) => file.path);
+    const silent = [...SOURCES, ...WEB]
+      .filter((file) => !isTest(file) && !/^(#!.*\n)?\/\*\*/.test(file.text))
+      .map((file) => file.path);
     expect(silent).toEqual([]);
   });
 });

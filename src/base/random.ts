@@ -6,6 +6,8 @@ export interface Random {
   /** Uniform integer in [0, bound). */
   integer(bound: number): number;
   bytes(count: number): Uint8Array;
+  /** Random hexadecimal digits, lower case. */
+  hex(digits: number): string;
   /** RFC 9562 version 4 UUID, lower case. */
   uuid(): string;
 }
@@ -28,10 +30,26 @@ function systemBytes(count: number): Uint8Array {
   return bytes;
 }
 
+/** Written as digits ahead, too: cutting them out costs a tenth of writing them one by one (bench micro-tracing). */
+const HEX_POOL_BYTES = 2048;
+let digitsAhead = '';
+let digitsAt = 0;
+
+function systemHex(digits: number): string {
+  if (digitsAt + digits > digitsAhead.length) {
+    const bytes = crypto.getRandomValues(new Uint8Array(Math.max(HEX_POOL_BYTES, digits)));
+    digitsAhead = bytes.toHex();
+    digitsAt = 0;
+  }
+  digitsAt += digits;
+  return digitsAhead.slice(digitsAt - digits, digitsAt);
+}
+
 export const systemRandom: Random = {
   fraction: () => Math.random(),
   integer: (bound) => Math.floor(Math.random() * bound),
   bytes: systemBytes,
+  hex: systemHex,
   uuid: () => crypto.randomUUID(),
 };
 
@@ -49,11 +67,15 @@ export function seededRandom(seed: number): Random {
     fraction,
     integer: (bound) => Math.floor(fraction() * bound),
     bytes,
+    hex: (digits) =>
+      bytes(Math.ceil(digits / 2))
+        .toHex()
+        .slice(0, digits),
     uuid() {
       const raw = bytes(16);
       raw[6] = (raw[6] & 0x0f) | 0x40;
       raw[8] = (raw[8] & 0x3f) | 0x80;
-      const hex = Buffer.from(raw).toString('hex');
+      const hex = raw.toHex();
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
     },
   };

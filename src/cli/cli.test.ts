@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { MeshError } from '#base/errors.ts';
-import type { GraphAnswer, StatusAnswer } from '#control/observe/api.ts';
+import type { StatusAnswer } from '#control/observe/api.ts';
 import { completionScript } from './commands/completion.ts';
 import { resolveKinds, type ServedKind } from './commands/kubectl/discovery.ts';
 import { exitStatusOf } from './commands/kubectl/exec.ts';
 import { parseManifests } from './commands/kubectl/manifests.ts';
 import { selectorText } from './commands/kubectl/pods.ts';
-import { formatGraph } from './commands/mesh/graph.ts';
 import { formatStatus, isHealthy } from './commands/mesh/status.ts';
 import { AnswerIsNo, ExitWith, reportOf, UsageError } from './output/report.ts';
 import { formatAge, formatTable } from './output/table.ts';
@@ -159,41 +158,6 @@ describe('exec', () => {
   });
 });
 
-const EDGE = {
-  requestsPerSecond: 2,
-  errorRate: 0,
-  bytesSentPerSecond: 0,
-  bytesReceivedPerSecond: 0,
-  connectionsPerSecond: 0,
-  mtls: 1,
-  codes: {},
-};
-const EJECTION = {
-  upstream: 'shop/p',
-  endpoint: '198.18.0.1:80',
-  reason: '3 consecutive 5xx errors',
-  remainingMs: 5000,
-  by: 'shop/waypoint',
-};
-
-test('formatGraph shows a request once and names who is ejected and why', () => {
-  const answer: GraphAnswer = {
-    generatedAt: '',
-    windowSeconds: 30,
-    nodes: [
-      { id: 'workload/shop/web', kind: 'workload', namespace: 'shop', name: 'web', version: 'v1' },
-    ],
-    edges: [
-      { ...EDGE, source: 'workload/shop/web', destination: 'service/shop/p', protocol: 'http' },
-      { ...EDGE, source: 'workload/shop/web', destination: 'service/shop/p', protocol: 'tcp' },
-    ],
-    ejections: [EJECTION],
-  };
-  const text = formatGraph(answer, plain);
-  expect(text.split('\n').filter((line) => line.startsWith('shop/web@v1')).length).toBe(1);
-  expect(text).toContain('3 consecutive 5xx errors');
-});
-
 test('formatStatus names a refused configuration, and it makes the mesh unhealthy', () => {
   const proxy = {
     kind: 'node',
@@ -222,7 +186,9 @@ describe('command line', () => {
     const script = completionScript('bash', buildProgram());
     expect(script).toContain('"lab") words="up down status');
     expect(script).toContain('--console-port');
-    expect(() => completionScript('fish', buildProgram())).toThrow('bash, zsh');
+    const fish = completionScript('fish', buildProgram());
+    expect(fish).toContain(`complete -c tulle -n "__tulle_is 'proxy'" -a "list`);
+    expect(() => completionScript('tcsh', buildProgram())).toThrow('bash, zsh, fish');
   });
 
   test('an unknown command is wrong usage', async () => {

@@ -1,12 +1,12 @@
 /**
- * A port of a pod, also one that listens on loopback there, as a local unix socket: through `pods/portforward` of the API
+ * A port of a pod, also one that listens on loopback there, as a local unix socket or port: through `pods/portforward` of the API
  * server in the WebSocket form that every kubelet speaks (v4.channel.k8s.io: channel 0 bytes, channel 1 errors, each
  * beginning with the port's number). Whoever may port-forward to the pod may use it, nothing else is needed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Socket } from 'bun';
+import type { Socket, SocketHandler } from 'bun';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { Outbox } from '#net/pipe/outbox.ts';
 import type { Cluster } from './cluster.ts';
@@ -17,6 +17,8 @@ const CHANNEL = { data: 0, error: 1 } as const;
 const PORT_BYTES = 2;
 
 export interface PodPort extends Disposable {
+  /** Over HTTP; whatever the pod answers. Rejects where it cannot be reached. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Over HTTP; a status that is not of the 200s is an error with what the pod said. */
   ask(path: string, init?: RequestInit): Promise<Response>;
 }
@@ -40,51 +42,107 @@ export function openPodPort(cluster: Cluster, target: PodPortTarget): PodPort {
   const clean = () => rmSync(directory, { recursive: true, force: true });
   // Also when the reader of our output goes away.
   process.once('exit', clean);
-  const open = new Set<WebSocket>();
-  let failure: string | undefined;
-  const fail = (why: string) => {
-    failure ??= why;
+  const state: Forwarding = { open: new Set(), failure: undefined };
+  const listener = Bun.listen<Local>({ unix, socket: handlers(cluster, target, state) });
+  const own = async (path: string, init?: RequestInit) => {
+    state.failure = undefined;
+    try {
+      const headers = { ...(init?.headers as Record<string, string>), connection: 'close' };
+      return await fetch(`http://localhost${path}`, { ...init, headers, unix });
+    } catch (error) {
+      throw unreachable(target, path, state.failure ?? messageOf(error));
+    }
   };
-  const listener = Bun.listen<Local>({
-    unix,
-    socket: {
-      open(local) {
-        const remote = dial(cluster, target);
-        open.add(remote);
-        local.data = { remote, outbox: new Outbox(local), ended: false };
-        bridge(local, remote, { fail, closed: () => open.delete(remote) });
-      },
-      data({ data: { remote } }, bytes) {
-        const frame = Buffer.concat([Buffer.of(CHANNEL.data), bytes]);
-        if (remote.readyState === WebSocket.OPEN) remote.send(frame);
-        else remote.addEventListener('open', () => remote.send(frame), { once: true });
-      },
-      drain: flushed,
-      close: ({ data }) => data.remote.close(),
-      error: (local, error) => {
-        fail(error.message);
-        local.data.remote.close();
-      },
-    },
-  });
   return {
+    fetch: own,
     async ask(path, init) {
-      failure = undefined;
-      try {
-        const headers = { ...init?.headers, connection: 'close' };
-        const answer = await fetch(`http://localhost${path}`, { ...init, headers, unix });
-        if (answer.ok) return answer;
-        fail(`${answer.status} ${(await answer.text()).trim()}`);
-      } catch (error) {
-        fail(messageOf(error));
-      }
-      throw unreachable(target, path, failure);
+      const answer = await own(path, init);
+      if (answer.ok) return answer;
+      throw unreachable(target, path, `${answer.status} ${(await answer.text()).trim()}`);
     },
     [Symbol.dispose]() {
-      for (const remote of open) remote.close();
+      for (const remote of state.open) remote.close();
       listener.stop(true);
       clean();
       process.removeListener('exit', clean);
+    },
+  };
+}
+
+export interface ForwardedPort extends Disposable {
+  /** `pod namespace/name`. */
+  readonly name: string;
+  readonly port: number;
+  /** Why the last connection did not come about. */
+  readonly failure: string | undefined;
+}
+
+/** As a port of this machine. Throws CLI_PORT_TAKEN. */
+export async function forwardPodPort(
+  cluster: Cluster,
+  target: PodPortTarget,
+  at: { readonly hostname: string; readonly port: number },
+): Promise<ForwardedPort> {
+  const state: Forwarding = { open: new Set(), failure: undefined };
+  const listener = listen(at, handlers(cluster, target, state));
+  return {
+    name: `pod ${target.namespace}/${target.name}`,
+    port: listener.port,
+    get failure() {
+      return state.failure;
+    },
+    [Symbol.dispose]() {
+      for (const remote of state.open) remote.close();
+      listener.stop(true);
+    },
+  };
+}
+
+function listen(
+  at: { readonly hostname: string; readonly port: number },
+  socket: SocketHandler<Local>,
+) {
+  try {
+    return Bun.listen<Local>({ ...at, socket });
+  } catch (error) {
+    throw new MeshError('CLI_PORT_TAKEN', `cannot listen on ${at.hostname}:${at.port}`, {
+      side: 'self',
+      hint: CLI_ERRORS.CLI_PORT_TAKEN,
+      cause: error,
+    });
+  }
+}
+
+interface Forwarding {
+  readonly open: Set<WebSocket>;
+  failure: string | undefined;
+}
+
+function handlers(
+  cluster: Cluster,
+  target: PodPortTarget,
+  state: Forwarding,
+): SocketHandler<Local> {
+  const fail = (why: string) => {
+    state.failure ??= why;
+  };
+  return {
+    open(local) {
+      const remote = dial(cluster, target);
+      state.open.add(remote);
+      local.data = { remote, outbox: new Outbox(local), ended: false };
+      bridge(local, remote, { fail, closed: () => state.open.delete(remote) });
+    },
+    data({ data: { remote } }, bytes) {
+      const frame = Buffer.concat([Buffer.of(CHANNEL.data), bytes]);
+      if (remote.readyState === WebSocket.OPEN) remote.send(frame);
+      else remote.addEventListener('open', () => remote.send(frame), { once: true });
+    },
+    drain: flushed,
+    close: ({ data }) => data.remote.close(),
+    error: (local, error) => {
+      fail(error.message);
+      local.data.remote.close();
     },
   };
 }

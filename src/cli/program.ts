@@ -1,9 +1,14 @@
 /** Builds the command tree: names, flags and help. What a command does is loaded from commands/ when it runs. */
 import { Command, CommanderError, Option } from 'commander';
+import { registerDoctor } from './commands/doctor/register.ts';
+import { registerInstall } from './commands/install/register.ts';
+import { registerJoin } from './commands/join/register.ts';
 import { registerKubectlVerbs } from './commands/kubectl/register.ts';
 import { registerLab } from './commands/lab/register.ts';
 import { registerMesh } from './commands/mesh/register.ts';
+import { registerObserve } from './commands/observe/register.ts';
 import { registerProxy } from './commands/proxy/register.ts';
+import { registerWhy } from './commands/why/register.ts';
 import { AnswerIsNo, EXIT, reportOf, UsageError } from './output/report.ts';
 
 /** Flags that many commands share. */
@@ -24,11 +29,16 @@ export function buildProgram(): Command {
   registerLab(program);
   registerKubectlVerbs(program);
   registerMesh(program);
+  registerObserve(program);
   registerProxy(program);
+  registerWhy(program);
+  registerInstall(program);
+  registerDoctor(program);
+  registerJoin(program);
   program
     .command('completion')
     .description('print a completion script: source <(tulle completion bash)')
-    .argument('<shell>', 'bash or zsh')
+    .argument('<shell>', 'bash, zsh or fish')
     .action(async (shell: string) => {
       const { completionScript } = await import('./commands/completion.ts');
       process.stdout.write(completionScript(shell, program));

@@ -9,7 +9,7 @@ import { assert } from '#base/assert.ts';
 import type { Collection, Index, Reads, SourceCollection } from './collection.ts';
 import type { Node, Settler } from './node.ts';
 import { asNode } from './node.ts';
-import { DerivedNode, IndexNode, JoinNode, SourceNode } from './nodes.ts';
+import { FlatMapNode, IndexNode, JoinNode, MapNode, SourceNode } from './nodes.ts';
 
 export class Graph implements Settler {
   #nodes = 0;
@@ -28,10 +28,7 @@ export class Graph implements Settler {
     parent: Collection<T>,
     derive: (value: T, reads: Reads, key: string) => U | undefined,
   ): Collection<U> {
-    return this.flatMap(name, parent, (value, reads, key) => {
-      const derived = derive(value, reads, key);
-      return derived === undefined ? [] : [[key, derived]];
-    });
+    return new MapNode(this, name, asNode(parent), derive);
   }
 
   /** Any number of keyed values for each value of `parent`. Of equal keys the smallest parent key's value wins. */
@@ -40,7 +37,7 @@ export class Graph implements Settler {
     parent: Collection<T>,
     derive: (value: T, reads: Reads, key: string) => readonly (readonly [string, U])[],
   ): Collection<U> {
-    return new DerivedNode(this, name, asNode(parent), derive);
+    return new FlatMapNode(this, name, asNode(parent), derive);
   }
 
   /** Values grouped under each key that `keysOf` gives. */

@@ -1,17 +1,9 @@
 /** The kinds of node: source, derivation with tracked reads, index, union. See graph.ts for the settling order. */
-import { assert } from '#base/assert.ts';
-import type { Collection, Index, Reads, SourceCollection } from './collection.ts';
+import type { Reads, SourceCollection } from './collection.ts';
+import { KeySets } from './key-sets.ts';
 import type { Settler } from './node.ts';
-import { asNode, Node } from './node.ts';
-
-/** Stands for every key of a collection that was read as a whole. */
-const ANY = Symbol('any key');
-type DependencyKey = string | typeof ANY;
-
-interface Dependency {
-  node: Node<unknown>;
-  key: DependencyKey;
-}
+import { Node } from './node.ts';
+import { ReadTracker } from './reads.ts';
 
 export class SourceNode<T> extends Node<T> implements SourceCollection<T> {
   readonly #pending = new Map<string, T | undefined>();
@@ -37,16 +29,74 @@ export class SourceNode<T> extends Node<T> implements SourceCollection<T> {
   }
 }
 
-export class DerivedNode<T, U> extends Node<U> {
-  readonly #parent: Node<T>;
+/** What both kinds of derivation share: a parent whose changes, and whose readings' changes, make keys stale. */
+abstract class StaleKeys<T, U> extends Node<U> {
+  protected readonly parent: Node<T>;
+  protected readonly reads: ReadTracker;
+  readonly #stale = new Set<string>();
+
+  constructor(graph: Settler, name: string, parent: Node<T>) {
+    super(graph, name);
+    this.parent = parent;
+    this.reads = new ReadTracker(this as Node<unknown>, (node) => {
+      if (node !== (parent as unknown)) node.addDependent(this);
+    });
+    parent.addDependent(this);
+    for (const [key] of parent.entries()) this.#stale.add(key);
+  }
+
+  /** Of parent keys that `recompute` is told, in turn, what changed. */
+  protected abstract recompute(key: string, changes: Map<string, U | undefined>): void;
+
+  parentChanged(node: Node<never>, keys: Set<string>): void {
+    if ((node as unknown) === this.parent) for (const key of keys) this.#stale.add(key);
+    this.reads.collect(node as unknown as Node<unknown>, keys, this.#stale);
+    if (this.#stale.size > 0) this.graph.markDirty(this as Node<unknown>);
+  }
+
+  override settle(): void {
+    if (this.#stale.size === 0) return;
+    const changes = new Map<string, U | undefined>();
+    for (const key of this.#stale) this.recompute(key, changes);
+    this.#stale.clear();
+    this.commit(changes);
+  }
+}
+
+/** One value at most for each of the parent's, under its key. */
+export class MapNode<T, U> extends StaleKeys<T, U> {
+  readonly #derive: (value: T, reads: Reads, key: string) => U | undefined;
+
+  constructor(
+    graph: Settler,
+    name: string,
+    parent: Node<T>,
+    derive: (value: T, reads: Reads, key: string) => U | undefined,
+  ) {
+    super(graph, name, parent);
+    this.#derive = derive;
+    this.settle();
+  }
+
+  protected override recompute(key: string, changes: Map<string, U | undefined>): void {
+    const value = this.parent.get(key);
+    if (value === undefined) {
+      this.reads.forget(key);
+      changes.set(key, undefined);
+      return;
+    }
+    changes.set(
+      key,
+      this.reads.track(key, (reads) => this.#derive(value, reads, key)),
+    );
+  }
+}
+
+export class FlatMapNode<T, U> extends StaleKeys<T, U> {
   readonly #derive: (value: T, reads: Reads, key: string) => readonly (readonly [string, U])[];
-  readonly #dirty = new Set<string>();
-  /** What each parent value read, and the reverse. */
-  readonly #reads = new Map<string, Dependency[]>();
-  readonly #readers = new Map<Node<unknown>, Map<DependencyKey, Set<string>>>();
   /** Parent key → its outputs; output key → the parents that give it. */
-  readonly #outputs = new Map<string, ReadonlyMap<string, U>>();
-  readonly #owners = new Map<string, Set<string>>();
+  readonly #outputs = new Map<string, readonly (readonly [string, U])[]>();
+  readonly #owners = new KeySets<string>();
 
   constructor(
     graph: Settler,
@@ -54,106 +104,40 @@ export class DerivedNode<T, U> extends Node<U> {
     parent: Node<T>,
     derive: (value: T, reads: Reads, key: string) => readonly (readonly [string, U])[],
   ) {
-    super(graph, name);
-    this.#parent = parent;
+    super(graph, name, parent);
     this.#derive = derive;
-    parent.addDependent(this);
-    for (const [key] of parent.entries()) this.#dirty.add(key);
-    if (this.#dirty.size > 0) this.settle();
+    this.settle();
   }
 
-  parentChanged(node: Node<never>, keys: Set<string>): void {
-    if ((node as unknown) === this.#parent) for (const key of keys) this.#dirty.add(key);
-    const readers = this.#readers.get(node as unknown as Node<unknown>);
-    if (readers !== undefined) {
-      for (const reader of readers.get(ANY) ?? []) this.#dirty.add(reader);
-      for (const key of keys) for (const reader of readers.get(key) ?? []) this.#dirty.add(reader);
-    }
-    if (this.#dirty.size > 0) this.graph.markDirty(this as Node<unknown>);
-  }
-
-  override settle(): void {
-    const touched = new Set<string>();
-    for (const key of this.#dirty) this.#recompute(key, touched);
-    this.#dirty.clear();
-    this.commit([...touched].map((key) => [key, this.#winner(key)] as const));
-  }
-
-  #recompute(key: string, touched: Set<string>): void {
-    this.#forgetReads(key);
-    const value = this.#parent.get(key);
+  protected override recompute(key: string, changes: Map<string, U | undefined>): void {
+    const value = this.parent.get(key);
+    if (value === undefined) this.reads.forget(key);
     const outputs =
-      value === undefined
-        ? new Map<string, U>()
-        : new Map(this.#derive(value, this.#track(key), key));
-    for (const output of this.#outputs.get(key)?.keys() ?? []) {
-      touched.add(output);
-      const owners = this.#owners.get(output);
-      owners?.delete(key);
-      if (owners?.size === 0) this.#owners.delete(output);
+      value === undefined ? [] : this.reads.track(key, (reads) => this.#derive(value, reads, key));
+    for (const [output] of this.#outputs.get(key) ?? []) {
+      changes.set(output, undefined);
+      this.#owners.delete(output, key);
     }
-    for (const output of outputs.keys()) {
-      touched.add(output);
-      const owners = this.#owners.get(output);
-      if (owners === undefined) this.#owners.set(output, new Set([key]));
-      else owners.add(key);
+    for (const [output] of outputs) {
+      changes.set(output, undefined);
+      this.#owners.add(output, key);
     }
-    if (outputs.size === 0) this.#outputs.delete(key);
+    if (outputs.length === 0) this.#outputs.delete(key);
     else this.#outputs.set(key, outputs);
+  }
+
+  protected override commit(changes: Map<string, U | undefined>): void {
+    for (const output of changes.keys()) changes.set(output, this.#winner(output));
+    super.commit(changes);
   }
 
   #winner(output: string): U | undefined {
     let first: string | undefined;
-    for (const owner of this.#owners.get(output) ?? [])
+    for (const owner of this.#owners.members(output))
       if (first === undefined || owner < first) first = owner;
-    return first === undefined ? undefined : this.#outputs.get(first)?.get(output);
-  }
-
-  #track(reader: string): Reads {
-    const dependencies: Dependency[] = [];
-    this.#reads.set(reader, dependencies);
-    const note = (collection: Collection<unknown>, key: DependencyKey) => {
-      const node = asNode(collection);
-      assert(node.order < this.order, `${this.name} reads the newer collection ${node.name}`);
-      dependencies.push({ node, key });
-      this.#addReader(node, key, reader);
-    };
-    return {
-      get: (collection, key) => {
-        note(collection, key);
-        return collection.get(key);
-      },
-      lookup: <V>(index: Index<V>, key: string) => {
-        note(index, key);
-        return index.get(key) ?? [];
-      },
-      all: (collection) => {
-        note(collection, ANY);
-        return collection.entries();
-      },
-    };
-  }
-
-  #addReader(node: Node<unknown>, key: DependencyKey, reader: string): void {
-    let keys = this.#readers.get(node);
-    if (keys === undefined) {
-      keys = new Map();
-      this.#readers.set(node, keys);
-      if (node !== (this.#parent as unknown)) node.addDependent(this);
-    }
-    const readers = keys.get(key);
-    if (readers === undefined) keys.set(key, new Set([reader]));
-    else readers.add(reader);
-  }
-
-  #forgetReads(reader: string): void {
-    for (const { node, key } of this.#reads.get(reader) ?? []) {
-      const keys = this.#readers.get(node);
-      const readers = keys?.get(key);
-      readers?.delete(reader);
-      if (readers?.size === 0) keys?.delete(key);
-    }
-    this.#reads.delete(reader);
+    if (first === undefined) return undefined;
+    // Of equal keys from one parent the last counts.
+    return this.#outputs.get(first)?.findLast(([key]) => key === output)?.[1];
   }
 }
 

@@ -5,6 +5,7 @@ import { systemRandom } from '#base/random.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import { startControl } from './main.ts';
+import { LEADS_HEADER, STREAMS_PATH } from './observe/peers.ts';
 import { parseControlOptions } from './options.ts';
 
 const PORTS = ['discovery', 'monitoring', 'console'].map((name) => `--${name}-listen=127.0.0.1:0`);
@@ -20,7 +21,13 @@ describe('startControl', () => {
     const client = new FakeKubeClient();
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } };
     await client.create(RESOURCES.namespaces, namespace);
-    const deps = { client, clock: systemClock, random: systemRandom, log: silentLogger };
+    const deps = {
+      client,
+      asReader: () => client,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLogger,
+    };
     const control = await startControl(deps, options());
     const get = (port: number | undefined, path: string) =>
       fetch(`http://127.0.0.1:${port}${path}`);
@@ -29,7 +36,11 @@ describe('startControl', () => {
     expect((await get(monitoring, '/ready')).status).toBe(200);
     expect(await (await get(monitoring, '/metrics')).text()).toContain('pilot_services 0');
     expect((await get(monitoring, '/else')).status).toBe(404);
-    const status = (await (await get(console, '/api/status')).json()) as object;
+    const status = (await (await get(console, '/api/v1/status')).json()) as object;
+    const overview = await (await get(console, '/api/v1/overview')).json();
+    expect(overview).toMatchObject({ namespaces: [{ name: 'shop', isEnrolled: false }] });
+    const graphed = await (await get(console, '/api/v1/graph')).json();
+    expect(graphed).toMatchObject({ nodes: [], diagnosis: { steps: expect.any(Array) } });
     expect(status).toMatchObject({
       control: { ready: true, leader: true, pod: 'istiod-1' },
       proxies: [],
@@ -37,6 +48,8 @@ describe('startControl', () => {
     const id = 'configmaps|shop|istio-ca-root-cert';
     // Leadership is its own task; the test's time limit ends a wait in vain.
     while (!client.objects.has(id)) await Bun.sleep(1);
+    const told = await get(monitoring, STREAMS_PATH);
+    expect([await told.json(), told.headers.get(LEADS_HEADER)]).toEqual([[], 'true']);
     const root = client.objects.get(id);
     expect(JSON.stringify(root)).toContain('BEGIN CERTIFICATE');
     await client.get(RESOURCES.secrets, { namespace: 'istio-system', name: 'istio-ca-secret' });
@@ -51,6 +64,12 @@ describe('parseControlOptions', () => {
     [['--console-listen=h:99999'], 'is not HOST:PORT'],
     [['--log-level=loud'], '--log-level loud'],
     [['--what'], '--what'],
+    [['--console-guests=all'], '--console-guests all is neither read nor write'],
+    [
+      ['--console-open-to=everyone'],
+      '--console-open-to everyone is neither loopback nor an address',
+    ],
+    [['--revision=1.30'], '--revision 1.30 is no DNS label'],
   ])('refuses %p', (argv, message) => {
     expect(() => parseControlOptions(argv, {})).toThrow(message);
   });
@@ -59,6 +78,15 @@ describe('parseControlOptions', () => {
     const parsed = options('--discovery-listen=[::1]:15012', '--console-listen=off');
     expect(parsed.discovery).toEqual({ hostname: '::1', port: 15012 });
     expect(parsed.console).toBeUndefined();
+    expect(parsed.consoleAccess).toEqual({
+      openTo: ['loopback'],
+      guests: 'read',
+      isReadOnly: false,
+      hosts: [],
+      namespace: 'istio-system',
+    });
+    const named = options('--console-open-to=none', '--console-host=Mesh.example.com,b');
+    expect(named.consoleAccess).toMatchObject({ openTo: [], hosts: ['mesh.example.com', 'b'] });
     expect(parseControlOptions(['--help'], {})).toBeUndefined();
   });
 });

@@ -5,8 +5,7 @@
 
 import { Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import { rfc3339, sleep, systemClock } from '#base/clock.ts';
-import type { Disposer } from '#base/disposer.ts';
+import { rfc3339, rfc3339At, sleep, systemClock } from '#base/clock.ts';
 import { Scope } from '#base/disposer.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
@@ -14,7 +13,7 @@ import { createLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { VERSION } from '#base/version.ts';
 import { Graph } from '#collections/graph.ts';
-import type { CertificateAuthority } from '#identity/ca/authority.ts';
+import type { AnswerWhy } from '#console/server/console-deps.ts';
 import { inClusterConnection } from '#kube/client/in-cluster.ts';
 import type { KubeClient } from '#kube/client/kube-client.ts';
 import { loadKubeconfig } from '#kube/client/kubeconfig.ts';
@@ -22,47 +21,64 @@ import type { Fetch } from '#kube/client/rest-client.ts';
 import { RestClient } from '#kube/client/rest-client.ts';
 import type { InformerDeps } from '#kube/informer/list-watch.ts';
 import { TRUSTED_NODE_ACCOUNTS } from './ca/impersonation.ts';
-import { authorityFromSecret } from './ca/root-secret.ts';
+import { type LoadedRoot, rootFromSecret } from './ca/root-secret.ts';
+import { ServingCertificate } from './ca/serving.ts';
 import { tokenReviewer } from './ca/token-review.ts';
-import { startEntryAddressController } from './controllers/entry-addresses.ts';
-import { startGatewayController } from './controllers/gateway.ts';
 import { startLeaderElection } from './controllers/leader.ts';
-import type { PolicySync } from './controllers/policy-status.ts';
-import { startPolicyStatusController } from './controllers/policy-status.ts';
-import { startRootCertController } from './controllers/root-cert.ts';
-import { startServiceStatusController } from './controllers/service-status.ts';
+import type { MeshSettings } from './derive/mesh.ts';
+import { revisioned } from './derive/revision.ts';
 import { CONTROL_ERRORS } from './errors.ts';
-import { startIngest } from './ingest/ingest.ts';
+import { Federation } from './federate/federate.ts';
+import { federatedProxies } from './federate/proxies.ts';
+import type { Ingest, IngestProblem } from './ingest/ingest.ts';
+import { describeProblem, startIngest } from './ingest/ingest.ts';
 import type { MeshGraph } from './ingest/mesh-graph.ts';
 import { createMeshGraph } from './ingest/mesh-graph.ts';
 import { createPodLookup } from './ingest/pod-lookup.ts';
+import { startKeyFetcher } from './ingest/policy-keys.ts';
 import { createResourceTables } from './ingest/resource-tables.ts';
+import { lead, policySync } from './lead.ts';
 import { ROOT_RETRY_CAP_MS, ROOT_RETRY_INITIAL_MS } from './limits.ts';
 import { monitoringHandler } from './monitoring.ts';
-import { createObservatory } from './observe/observatory.ts';
-import { consoleHandler, serveHttp } from './observe/server.ts';
+import { createControlConsole } from './observe/console.ts';
+import { Peers } from './observe/peers.ts';
+import { controlPrincipal, watchOthers } from './observe/replicas.ts';
+import { serveHttp } from './observe/server.ts';
 import type { ControlOptions } from './options.ts';
 import { HELP, parseControlOptions } from './options.ts';
 import type { DiscoveryPort } from './push/discovery-port.ts';
 import { startDiscoveryPort } from './push/discovery-port.ts';
-import type { ProxySyncState } from './push/proxy-stream.ts';
-import { TYPE_URL } from './push/resource-source.ts';
+import { startWebhook } from './webhook/server.ts';
 
 const LEASE_NAME = 'tulle-control';
 
+/** What a control plane is given that is made of other roles' parts. */
+export interface ControlExtras {
+  readonly answerWhy?: (mesh: MeshGraph, settings: MeshSettings) => AnswerWhy;
+}
+
+export interface ControlDeps extends InformerDeps {
+  /** A client with the token of somebody who reads the console. */
+  readonly asReader: (token: string) => KubeClient;
+}
+
 /** Runs until SIGTERM or SIGINT. */
-export async function runControl(argv: string[]): Promise<void> {
+export async function runControl(argv: string[], extras: ControlExtras = {}): Promise<void> {
   const options = parseControlOptions(argv, process.env);
   if (options === undefined) {
     process.stdout.write(HELP);
     return;
   }
   const log = createLogger('control', { clock: systemClock, level: options.logLevel });
-  const client = connect(options);
+  const { client, asReader } = connect(options);
   const stopping = Promise.withResolvers<string>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => stopping.resolve(signal));
-  const starting = startControl({ client, clock: systemClock, random: systemRandom, log }, options);
+  const starting = startControl(
+    { client, asReader, clock: systemClock, random: systemRandom, log },
+    options,
+    extras,
+  );
   const stopped = stopping.promise.then((signal) => log.info('stopping', { signal }));
   // A signal while we still wait for the API server ends us as well.
   const control = await Promise.race([starting, stopped]);
@@ -78,14 +94,16 @@ export interface RunningControl {
     discovery: number;
     monitoring: number | undefined;
     console: number | undefined;
+    webhook: number | undefined;
   };
   stop(): Promise<void>;
 }
 
 /** Resolves once 15012 answers; rejects when a port is taken. */
 export async function startControl(
-  deps: InformerDeps,
+  deps: ControlDeps,
   options: ControlOptions,
+  { answerWhy }: ControlExtras = {},
 ): Promise<RunningControl> {
   const { clock, log } = deps;
   const { mesh: settings } = options;
@@ -98,42 +116,95 @@ export async function startControl(
   let discovery: DiscoveryPort | undefined;
   let leading = false;
   const streams = () => discovery?.push.proxies() ?? [];
-  const unready = () => (discovery === undefined ? 'waiting for the API server' : undefined);
+  let ingest: Ingest | undefined;
+  const problems = () => ingest?.problems() ?? [];
+  const unready = () => (discovery === undefined ? waitingFor(problems()) : undefined);
   const version = VERSION;
-  const observatory = createObservatory(
-    { clock, fetch: (url, init) => fetch(url, init), mesh },
+  const peers = new Peers(
+    { clock, fetch: (url, init) => fetch(url, init), pods: mesh.sources.pods, own: streams },
+    { namespace: settings.rootNamespace, self: options.identity, port: options.monitoring.port },
+  );
+  const control = () => ({
+    ready: discovery !== undefined,
+    leader: leading,
+    pod: options.identity,
+    version,
+    startedAt,
+    problems: problems().map((problem) => ({
+      ...problem,
+      message: describeProblem(problem),
+      since: rfc3339At(problem.since),
+    })),
+  });
+  let roots = '';
+  const console = createControlConsole(
     {
+      ...deps,
+      fetch: (url, init) => fetch(url, init),
+      mesh,
+      settings,
+      peers,
       streams,
-      control: () => ({
-        ready: discovery !== undefined,
-        leader: leading,
-        pod: options.identity,
-        version,
-        startedAt,
-      }),
+      control,
+      roots: () => roots,
+      answerWhy: answerWhy?.(mesh, settings),
+    },
+    {
+      access: {
+        ...options.consoleAccess,
+        hosts: [...options.consoleAccess.hosts, ...servingNames(settings)],
+      },
+      directory: options.consoleStore,
     },
   );
-  const ends = serveAll(options, {
-    monitoring: monitoringHandler({ mesh, streams, unready, version }),
-    console: consoleHandler(observatory),
+  const federation = new Federation({
+    clock,
+    log: log.child('federate'),
+    fetch: (url, init) => fetch(url, init),
+    proxies: () => federatedProxies(mesh),
+    self: `${settings.rootNamespace}/${options.identity}`,
   });
-  const ingest = startIngest(deps, graph, {
+  const monitoring = serveHttp(
+    options.monitoring,
+    monitoringHandler({
+      mesh,
+      streams,
+      leads: () => leading,
+      unready,
+      problems,
+      version,
+      federation,
+    }),
+  );
+  const consolePort = options.console && console.listen(options.console);
+  const consoleUnix = options.consoleUnix && console.listen({ unix: options.consoleUnix });
+  const ends = [monitoring, consolePort, consoleUnix].flatMap((end) => end || []);
+  ingest = startIngest(deps, graph, {
     sources: mesh.sources,
     rootNamespace: settings.rootNamespace,
+    revision: settings.revision,
   });
   scope.add(ingest.stop);
-  const authority = await loadRoot(deps, options);
+  const ingested = ingest.synced;
+  const root = await loadRoot(deps, options);
+  const { authority } = root;
+  roots = authority.root;
   // The root must be readable in every namespace before any proxy can connect: leadership comes first.
   const resign = startLeaderElection(
     deps,
-    { namespace: settings.rootNamespace, name: LEASE_NAME, identity: options.identity },
+    {
+      namespace: settings.rootNamespace,
+      name: revisioned(LEASE_NAME, settings.revision),
+      identity: options.identity,
+    },
     () => {
       leading = true;
       const stop = lead(deps, {
         options,
         mesh,
-        authority,
-        policySync: () => policySync(streams()),
+        root,
+        policySync: async () => policySync(await peers.ask()),
+        synced: ingested,
       });
       return () => {
         leading = false;
@@ -142,8 +213,20 @@ export async function startControl(
     },
   );
   await ingest.synced;
+  const keys = startKeyFetcher(
+    { ...deps, fetch: (url, init) => fetch(url, init) },
+    mesh.parts.policies,
+  );
+  scope.add(keys.stop);
+  // Proxies that have keys must not lose them because we start anew.
+  await keys.settled;
   tables.markReady();
   const authenticate = tokenReviewer(deps.client);
+  const serving = await ServingCertificate.create(
+    { clock, log, authority },
+    servingNames(settings),
+  );
+  scope.add(() => serving.stop());
   discovery = await startDiscoveryPort(
     {
       clock,
@@ -151,20 +234,44 @@ export async function startControl(
       log,
       sources: tables,
       authenticate,
+      isCurrent: ingest.isCurrent,
       clusterId: settings.clusterId,
       authority,
       pods,
+      serving,
+      intake: console.observatory.intake,
     },
     {
       address: options.discovery.hostname,
       port: options.discovery.port,
       trustDomain: settings.trustDomain,
-      servingNames: servingNames(settings),
       trustedAccounts: TRUSTED_NODE_ACCOUNTS,
+      ownPrincipal: controlPrincipal(settings),
     },
   );
-  observatory.collector.start();
-  scope.add(() => observatory.collector.stop());
+  const watching = watchOthers(
+    { ...deps, authority, intake: console.observatory.intake },
+    {
+      principal: controlPrincipal(settings),
+      port: discovery.port,
+      serverName: servingNames(settings)[0],
+      clusterId: settings.clusterId,
+      replicas: () => peers.replicas(),
+    },
+  );
+  scope.add(watching);
+  const webhook =
+    options.webhook &&
+    startWebhook(serving, { ...options.webhook, domain: settings.domain }, (findings) =>
+      log.info('object refused', {
+        resource: findings[0].resource,
+        field: findings[0].path,
+        reason: findings[0].message,
+      }),
+    );
+  console.start();
+  peers.start();
+  scope.add(() => peers.stop());
   log.info('ready', {
     discovery: discovery.port,
     services: mesh.services.size,
@@ -172,21 +279,38 @@ export async function startControl(
   });
   const port = discovery;
   return {
-    ports: { discovery: port.port, monitoring: ends.monitoring.port, console: ends.console?.port },
+    ports: {
+      discovery: port.port,
+      monitoring: monitoring.port,
+      console: consolePort?.port,
+      webhook: webhook?.port,
+    },
     async stop() {
       await resign();
       scope.dispose();
-      await Promise.all([port.stop(), ...ends.all.map((end) => end.stop())]);
+      await Promise.all([port.stop(), webhook?.stop(), ...ends.map((end) => end.stop())]);
+      await console.stop();
     },
   };
 }
 
-function connect(options: ControlOptions): KubeClient {
+function connect(options: ControlOptions): Pick<ControlDeps, 'client' | 'asReader'> {
   const connection =
     options.kubeconfig === undefined
       ? inClusterConnection(process.env)
       : loadKubeconfig(options.kubeconfig);
-  if (connection !== undefined) return new RestClient({ fetch: fetch as Fetch }, connection);
+  const send = { fetch: fetch as Fetch };
+  if (connection !== undefined)
+    return {
+      client: new RestClient(send, connection),
+      // Our own certificate must not speak for them.
+      asReader: (token) =>
+        new RestClient(send, {
+          ...connection,
+          tls: connection.tls && { ...connection.tls, cert: undefined, key: undefined },
+          token: () => token,
+        }),
+    };
   throw new MeshError(
     'CONTROL_NO_CLUSTER',
     'no API server: this is no pod and no kubeconfig was given',
@@ -197,21 +321,14 @@ function connect(options: ControlOptions): KubeClient {
   );
 }
 
-type Handlers = Record<'monitoring' | 'console', (request: Request) => Response>;
-
-function serveAll(options: ControlOptions, handlers: Handlers) {
-  const monitoring = serveHttp(options.monitoring, handlers.monitoring);
-  const console = options.console && serveHttp(options.console, handlers.console);
-  const unix = options.consoleUnix && serveHttp({ unix: options.consoleUnix }, handlers.console);
-  const all = [monitoring, console, unix].flatMap((end) => end || []);
-  return { monitoring, console, all };
+/** What a control plane that has just started cannot serve without. */
+function waitingFor(problems: readonly IngestProblem[]): string {
+  const missing = problems.filter(({ isKnown }) => !isKnown).map(describeProblem);
+  return ['waiting for the API server', ...missing].join('\n');
 }
 
 /** The API server may come up after us: that is waited for. A root that cannot be used is not. */
-async function loadRoot(
-  deps: InformerDeps,
-  options: ControlOptions,
-): Promise<CertificateAuthority> {
+async function loadRoot(deps: InformerDeps, options: ControlOptions): Promise<LoadedRoot> {
   const { client, clock, random, log } = deps;
   const { rootNamespace, trustDomain } = options.mesh;
   const backoff = new Backoff(random, {
@@ -220,7 +337,7 @@ async function loadRoot(
   });
   for (;;) {
     try {
-      return await authorityFromSecret(
+      return await rootFromSecret(
         { kube: client, clock, random, log },
         { namespace: rootNamespace, trustDomain },
       );
@@ -246,41 +363,9 @@ async function waitAgain(
   await sleep(deps.clock, delayMs);
 }
 
-/** What only one replica does. */
-function lead(
-  deps: InformerDeps,
-  from: {
-    options: ControlOptions;
-    mesh: MeshGraph;
-    authority: CertificateAuthority;
-    policySync: PolicySync;
-  },
-): Disposer {
-  const { options, mesh, authority, policySync } = from;
-  const scope = new Scope();
-  scope.add(startRootCertController(deps, () => authority.root));
-  scope.add(startGatewayController(deps, { ...options.mesh, image: options.proxyImage }));
-  scope.add(startServiceStatusController(deps, mesh.services));
-  const { serviceEntries: entries } = mesh.sources;
-  scope.add(startEntryAddressController(deps, { entries, byAddress: mesh.entriesByAddress }));
-  scope.add(
-    startPolicyStatusController(
-      deps,
-      { statuses: mesh.policyStatuses, sources: mesh.sources },
-      policySync,
-    ),
-  );
-  return () => scope.dispose();
-}
-
-function policySync(proxies: readonly ProxySyncState[]): ReturnType<PolicySync> {
-  const nodes = proxies.filter(({ type }) => type === 'ztunnel');
-  const holds = ({ types }: ProxySyncState) =>
-    types.some(({ typeUrl, state }) => typeUrl === TYPE_URL.authorization && state === 'synced');
-  return { synced: nodes.filter(holds).length, total: nodes.length };
-}
-
-function servingNames(settings: { rootNamespace: string; domain: string }): string[] {
-  const name = `istiod.${settings.rootNamespace}.svc`;
-  return [name, `${name}.${settings.domain}`, 'localhost'];
+/** Under `istiod` every revision may be reached: its Service is whoever's it selects. */
+function servingNames({ rootNamespace, domain, revision }: MeshSettings): string[] {
+  const services = new Set(['istiod', revisioned('istiod', revision)]);
+  const names = [...services].map((service) => `${service}.${rootNamespace}.svc`);
+  return [...names, ...names.map((name) => `${name}.${domain}`), 'localhost'];
 }

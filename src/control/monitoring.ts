@@ -1,14 +1,27 @@
-/** Port 15014: readiness, version and the control plane's own metrics, with Istio's names where they mean the same. */
-import { EXPOSITION_CONTENT_TYPE, MetricRegistry } from '#telemetry/metrics/registry.ts';
+/**
+ * Port 15014: readiness, version and the control plane's own metrics, with Istio's names where they mean the same; and for other
+ * replicas whether this one leads and the state of the proxies that are connected here: names, addresses and versions, no configuration.
+ */
+
+import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
+import { exposeProcess } from '#telemetry/metrics/istio.ts';
+import { MetricRegistry } from '#telemetry/metrics/registry.ts';
+import type { Federation } from './federate/federate.ts';
 import type { MeshGraph } from './ingest/mesh-graph.ts';
+import { LEADS_HEADER, STREAMS_PATH } from './observe/peers.ts';
 import type { ProxySyncState } from './push/proxy-stream.ts';
 
 export interface MonitoringDeps {
   readonly mesh: MeshGraph;
   readonly streams: () => readonly ProxySyncState[];
+  readonly leads: () => boolean;
   /** Undefined: ready; else what is still missing. */
   readonly unready: () => string | undefined;
+  /** Kinds of the API that cannot be followed now. */
+  readonly problems: () => readonly { readonly code: string }[];
   readonly version: string;
+  /** Answers with the metrics of every proxy besides our own. */
+  readonly federation: Federation;
 }
 
 export function monitoringHandler(deps: MonitoringDeps): (request: Request) => Response {
@@ -24,24 +37,32 @@ export function monitoringHandler(deps: MonitoringDeps): (request: Request) => R
       case '/version':
         return Response.json({ version: deps.version });
       case '/metrics':
-        return new Response(registry.expose(), {
-          headers: { 'content-type': EXPOSITION_CONTENT_TYPE },
-        });
+        return answerMetrics(registry, request);
+      case '/federate':
+        return deps.federation.answer(request, registry);
+      case STREAMS_PATH:
+        return Response.json(deps.streams(), { headers: { [LEADS_HEADER]: `${deps.leads()}` } });
       default:
-        return new Response('try /ready, /version or /metrics\n', { status: 404 });
+        return new Response('try /ready, /version, /metrics or /federate\n', { status: 404 });
     }
   };
 }
 
-function controlMetrics({ mesh, streams }: MonitoringDeps): MetricRegistry {
+function controlMetrics({ mesh, streams, problems }: MonitoringDeps): MetricRegistry {
   const registry = new MetricRegistry();
+  exposeProcess(registry, { component: 'pilot', tag: 'tulle' });
   const gauge = (name: string, help: string, labels: string[] = []) =>
     registry.gauge({ name, help, labels });
   const services = gauge('pilot_services', 'Services known to the control plane.').with([]);
   const workloads = gauge('tulle_workloads', 'Workloads known to the control plane.').with([]);
   const proxies = gauge('pilot_xds', 'Proxies connected by xDS.', ['type']);
   const findings = gauge('tulle_config_findings', 'Configuration findings in force.', ['level']);
+  const unfollowed = gauge(
+    'tulle_kube_kinds_unfollowed',
+    'Kinds of the Kubernetes API that cannot be listed or watched now.',
+  ).with([]);
   registry.onCollect(() => {
+    unfollowed.set(problems().length);
     services.set(mesh.services.size);
     workloads.set(mesh.workloads.size);
     const all = streams();

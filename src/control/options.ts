@@ -1,7 +1,9 @@
 /** Flags and environment of the control role. */
+import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevel } from '#base/log.ts';
+import type { AccessOptions } from '#console/server/access/access.ts';
 import type { MeshSettings } from './derive/mesh.ts';
 import { DEFAULT_MESH } from './derive/mesh.ts';
 import { CONTROL_ERRORS } from './errors.ts';
@@ -16,10 +18,16 @@ export interface ControlOptions {
   readonly kubeconfig: string | undefined;
   readonly discovery: HostPort;
   readonly monitoring: HostPort;
+  /** Undefined: `--webhook-listen=off`. */
+  readonly webhook: HostPort | undefined;
   /** Undefined: `--console-listen=off`. */
   readonly console: HostPort | undefined;
   readonly consoleUnix: string | undefined;
+  readonly consoleAccess: AccessOptions;
+  /** Undefined: in memory. */
+  readonly consoleStore: string | undefined;
   readonly proxyImage: string;
+  readonly proxyPriorityClass: string | undefined;
   /** Our pod's name: who holds the lease. */
   readonly identity: string;
   readonly logLevel: LogLevel;
@@ -30,14 +38,27 @@ export const HELP = `tulle role control: configuration, certificates and telemet
   --kubeconfig FILE         API server to use (default: the pod's service account)
   --discovery-listen H:P    xDS and CA (default 0.0.0.0:15012)
   --monitoring-listen H:P   /metrics /ready /version (default 0.0.0.0:15014)
-  --console-listen H:P|off  console JSON and overview (default 0.0.0.0:20001)
+  --webhook-listen H:P|off  the API server asks before it stores an object (default 0.0.0.0:15017)
+  --console-listen H:P|off  console and its API (default 0.0.0.0:20001)
   --console-unix PATH       the same on a unix socket
-  --proxy-image IMAGE       image of waypoints (default tulle)
+  --console-store DIR       where what flowed and changed is kept (default: in memory, gone with the process)
+  --console-open-to WHO,…|none
+                            who needs no log-in: loopback (where port forwarding ends), addresses (default loopback)
+  --console-guests read|write
+                            what they may do without a token of their own (default read)
+  --console-read-only       nobody changes anything through the console
+  --console-host NAME,…     names that it is served under, besides addresses, localhost and its Service
+  --proxy-image IMAGE       image of waypoints and gateways (default tulle)
+  --proxy-priority-class NAME
+                            their priority class, which must exist (default: the cluster's)
   --root-namespace NAME     (default istio-system)
   --trust-domain NAME       (default cluster.local)
   --cluster-id NAME         (default Kubernetes)
+  --revision NAME           which of several control planes this is: label istio.io/rev (default default)
   --unenforced-policy deny|ignore
                             traffic that a policy is about and no proxy can judge (default deny)
+  --unready-waypoint refuse|bypass
+                            traffic for a waypoint that is not there yet (default refuse)
   --log-level LEVEL         debug, info, warn or error (default info)
 `;
 
@@ -45,13 +66,22 @@ const FLAGS = {
   kubeconfig: { type: 'string' },
   'discovery-listen': { type: 'string', default: '0.0.0.0:15012' },
   'monitoring-listen': { type: 'string', default: '0.0.0.0:15014' },
+  'webhook-listen': { type: 'string', default: '0.0.0.0:15017' },
   'console-listen': { type: 'string', default: '0.0.0.0:20001' },
   'console-unix': { type: 'string' },
+  'console-store': { type: 'string' },
+  'console-open-to': { type: 'string', default: 'loopback' },
+  'console-guests': { type: 'string', default: 'read' },
+  'console-read-only': { type: 'boolean', default: false },
+  'console-host': { type: 'string', default: '' },
   'proxy-image': { type: 'string', default: 'tulle' },
+  'proxy-priority-class': { type: 'string' },
   'root-namespace': { type: 'string', default: DEFAULT_MESH.rootNamespace },
   'trust-domain': { type: 'string', default: DEFAULT_MESH.trustDomain },
   'cluster-id': { type: 'string', default: DEFAULT_MESH.clusterId },
+  revision: { type: 'string', default: DEFAULT_MESH.revision },
   'unenforced-policy': { type: 'string', default: DEFAULT_MESH.unenforcedPolicy },
+  'unready-waypoint': { type: 'string', default: DEFAULT_MESH.unreadyWaypoint },
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', default: false },
 } as const;
@@ -66,17 +96,26 @@ export function parseControlOptions(
   const level = values['log-level'];
   if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error')
     throw usage(`--log-level ${level} is none of debug, info, warn, error`);
+  const unreadyWaypoint = values['unready-waypoint'];
+  if (unreadyWaypoint !== 'refuse' && unreadyWaypoint !== 'bypass')
+    throw usage(`--unready-waypoint ${unreadyWaypoint} is neither refuse nor bypass`);
   const unenforcedPolicy = values['unenforced-policy'];
   if (unenforcedPolicy !== 'deny' && unenforcedPolicy !== 'ignore')
     throw usage(`--unenforced-policy ${unenforcedPolicy} is neither deny nor ignore`);
-  const consoleListen = values['console-listen'];
+  const { revision } = values;
+  if (!/^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/.test(revision))
+    throw usage(`--revision ${revision} is no DNS label of at most 42 characters`);
   return {
     kubeconfig: values.kubeconfig,
     discovery: hostPort('--discovery-listen', values['discovery-listen']),
     monitoring: hostPort('--monitoring-listen', values['monitoring-listen']),
-    console: consoleListen === 'off' ? undefined : hostPort('--console-listen', consoleListen),
+    webhook: hostPortOrOff('--webhook-listen', values['webhook-listen']),
+    console: hostPortOrOff('--console-listen', values['console-listen']),
     consoleUnix: values['console-unix'],
+    consoleAccess: consoleAccess(values),
+    consoleStore: values['console-store'] || undefined,
     proxyImage: values['proxy-image'],
+    proxyPriorityClass: values['proxy-priority-class'] || undefined,
     identity: env.POD_NAME || env.HOSTNAME || `control-${process.pid}`,
     logLevel: level,
     mesh: {
@@ -84,9 +123,35 @@ export function parseControlOptions(
       rootNamespace: values['root-namespace'],
       trustDomain: values['trust-domain'],
       clusterId: values['cluster-id'],
+      revision,
       unenforcedPolicy,
+      unreadyWaypoint,
     },
   };
+}
+
+function consoleAccess(values: ReturnType<typeof parseFlags>): AccessOptions {
+  const guests = values['console-guests'];
+  if (guests !== 'read' && guests !== 'write')
+    throw usage(`--console-guests ${guests} is neither read nor write`);
+  const openTo = values['console-open-to'] === 'none' ? [] : names(values['console-open-to']);
+  const wrong = openTo.find((each) => each !== 'loopback' && isIP(each) === 0);
+  if (wrong !== undefined)
+    throw usage(`--console-open-to ${wrong} is neither loopback nor an address`);
+  return {
+    openTo,
+    guests,
+    isReadOnly: values['console-read-only'],
+    hosts: names(values['console-host']).map((name) => name.toLowerCase()),
+    namespace: values['root-namespace'],
+  };
+}
+
+function names(text: string): string[] {
+  return text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
 }
 
 function parseFlags(argv: string[]) {
@@ -103,6 +168,10 @@ function hostPort(flag: string, text: string): HostPort {
   if (colon < 1 || !Number.isInteger(port) || port < 0 || port > 65_535)
     throw usage(`${flag} ${text} is not HOST:PORT`);
   return { hostname: text.slice(0, colon).replace(/^\[|\]$/g, ''), port };
+}
+
+function hostPortOrOff(flag: string, text: string): HostPort | undefined {
+  return text === 'off' ? undefined : hostPort(flag, text);
 }
 
 function usage(message: string, cause?: unknown): MeshError {

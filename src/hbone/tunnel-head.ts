@@ -35,8 +35,7 @@ export function forwardedOf(
 
 /** W3C trace context, version 00, not sampled. */
 export function newTraceparent(random: Random): string {
-  const hex = Buffer.from(random.bytes(24)).toString('hex');
-  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`;
+  return `00-${random.hex(32)}-${random.hex(16)}-00`;
 }
 
 /** The service that a peer says its client asked for; undefined when it says none. Once a tunnel: no parts are made. */

@@ -3,13 +3,17 @@ export const HTTP_ERRORS = {
   H1_BAD_MESSAGE:
     'the peer sent bytes that are not strict HTTP/1.1; look at the peer, or declare the port as TCP',
   H1_HEAD_TIMEOUT: 'the peer was too slow to send a whole request head; look for a stalled client',
+  HTTP_BODY_TIMEOUT: 'the peer stopped sending a request body; look for a stalled client',
+  HTTP_EXPECTATION: 'send no Expect, or `Expect: 100-continue`',
   H1_UNEXPECTED_CLOSE:
     'the peer closed the connection inside a message; look at its log at that time',
+  H1_RESPONSE_CUT:
+    'the upstream closed the connection inside its response; look at its log at that time',
   H1_REUSED_CONNECTION_CLOSED:
     'the upstream closed an idle connection just as it was reused; a retry is safe for idempotent requests; lower the idle timeout below the upstream’s',
   H1_BODY_LENGTH: 'the body does not match its Content-Length; look at the sender of the body',
   HTTP_UPGRADE_UNSUPPORTED:
-    'an Upgrade cannot cross an HTTP/2 connection; set h2UpgradePolicy: DO_NOT_UPGRADE for this destination',
+    'the peer does not offer the extended CONNECT of RFC 8441; set h2UpgradePolicy: DO_NOT_UPGRADE for this destination',
   HTTP_NO_CAPACITY: 'the connection takes no more requests; use another one',
   H2_PROTOCOL: 'the peer broke the HTTP/2 protocol; look at the peer’s version and log',
   H2_CALM:

@@ -22,14 +22,18 @@ export const DIRECT_FRAME_BYTES_MAX = 256 * 1024;
 /** RFC 8446 §5.1: what one TLS record carries. */
 export const TLS_RECORD_BYTES = 16 * 1024;
 /** First sizes of output buffers; they double as needed. */
-export const H2_OUTPUT_BYTES = 16 * 1024;
+export const H2_OUTPUT_BYTES = 4 * 1024;
 export const H1_OUTPUT_BYTES = 2 * 1024;
 /** A buffer that a burst made larger than this is given up again… */
 export const OUTPUT_KEEP_BYTES = 128 * 1024;
-/** …once as many writes in a row would have fitted its first size: a pooled connection that idles writes a PING now and then. */
+/** …once as many writes in a row had no more than this: a pooled connection that idles writes a PING now and then. */
 export const OUTPUT_CALM_WRITES = 8;
+export const OUTPUT_CALM_BYTES = 16 * 1024;
 /** Bodies of at least this size go to the socket as they are, when nothing waits before them. */
 export const DIRECT_WRITE_BYTES = 8 * 1024;
+
+/** Buffers of a first size that are kept for the next writers: those that one turn of the loop fills under a usual load. */
+export const OUTPUT_SPARE_MAX = 256;
 
 /** Coded bytes of one header block over all its frames. Decoded size is bounded by wire/hpack. */
 export const HEADER_BLOCK_BYTES_MAX = 64 * 1024;
@@ -57,7 +61,13 @@ export const CLOSE_LINGER_MS = 1000;
 
 /** An HTTP/1.1 head must be whole in this time (slow-loris), as Envoy's edge advice. */
 export const HEAD_TIMEOUT_MS = 60_000;
-/** Idle HTTP/1.1 server connections, as Envoy's default. */
+/** A body whose length is not there yet must go on within this time, as long as it has no answer; Envoy's stream idle timeout. */
+export const BODY_IDLE_TIMEOUT_MS = 300_000;
+/** Informational responses to one request; 102 once in ten seconds goes on for hours. */
+export const INFORMATIONALS_MAX = 1000;
+/** Time for a peer to end its half of a tunnel once ours is over: what it still sends is for nobody. */
+export const TUNNEL_LINGER_MS = 60_000;
+/** Idle server connections without any request, as Envoy's default. */
 export const IDLE_TIMEOUT_MS = 3_600_000;
 /** Body bytes an adapter holds for a stalled peer before `sendBody` answers false. */
 export const BODY_HIGH_BYTES = 64 * 1024;

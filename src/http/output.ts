@@ -1,5 +1,6 @@
 /**
- * What a driver has written and the socket has not taken: one growing buffer with two cursors.
+ * What a driver has written and the socket has not taken: one growing buffer with two cursors. When nothing waits, which is nearly
+ * always, a buffer of the first size is lent to whoever writes next.
  *
  *   0 ≤ start ≤ end ≤ bytes.length        [start, end) waits for the socket
  *
@@ -7,7 +8,13 @@
  * others are flushed (HTTP over a tunnel) are flushed in the same pass.
  */
 import type { Connection } from '#net/connection.ts';
-import { DIRECT_WRITE_BYTES, OUTPUT_CALM_WRITES, OUTPUT_KEEP_BYTES } from './limits.ts';
+import {
+  DIRECT_WRITE_BYTES,
+  OUTPUT_CALM_BYTES,
+  OUTPUT_CALM_WRITES,
+  OUTPUT_KEEP_BYTES,
+  OUTPUT_SPARE_MAX,
+} from './limits.ts';
 
 const dirty: Output[] = [];
 let passScheduled = false;
@@ -18,8 +25,22 @@ function flushPass(): void {
   passScheduled = false;
 }
 
+const NO_BYTES = Buffer.alloc(0);
+/** Buffers that nobody uses now, by their size: there are as many sizes as kinds of drivers. */
+const spare = new Map<number, Buffer[]>();
+
+function spareOf(size: number): Buffer[] {
+  let buffers = spare.get(size);
+  if (buffers === undefined) {
+    buffers = [];
+    spare.set(size, buffers);
+  }
+  return buffers;
+}
+
 export class Output {
-  bytes: Buffer;
+  /** Valid from `reserve` until the next `commit` or `flush`. */
+  bytes: Buffer = NO_BYTES;
   end = 0;
   /** The socket took a part; `drained` goes on. */
   blocked = false;
@@ -31,12 +52,13 @@ export class Output {
   /** Small writes in a row since the buffer grew large. */
   private calm = 0;
   private readonly firstBytes: number;
+  private readonly spare: Buffer[];
   private readonly connection: Connection;
 
   constructor(connection: Connection, firstBytes: number) {
     this.connection = connection;
     this.firstBytes = firstBytes;
-    this.bytes = Buffer.allocUnsafe(firstBytes);
+    this.spare = spareOf(firstBytes);
   }
 
   /** Bytes that wait. */
@@ -74,7 +96,8 @@ export class Output {
         this.blocked = true;
         return;
       }
-      if (this.bytes.length > OUTPUT_KEEP_BYTES) this.shrinkWhenCalm();
+      if (this.bytes.length === this.firstBytes) this.lend();
+      else if (this.bytes.length > OUTPUT_KEEP_BYTES) this.shrinkWhenCalm();
       this.start = 0;
       this.end = 0;
     }
@@ -126,16 +149,25 @@ export class Output {
   }
 
   private shrinkWhenCalm(): void {
-    if (this.end > this.firstBytes) this.calm = 0;
+    if (this.end > OUTPUT_CALM_BYTES) this.calm = 0;
     else if (++this.calm >= OUTPUT_CALM_WRITES) {
       this.calm = 0;
-      this.bytes = Buffer.allocUnsafe(this.firstBytes);
+      this.bytes = NO_BYTES;
     }
   }
 
+  private lend(): void {
+    if (this.spare.length < OUTPUT_SPARE_MAX) this.spare.push(this.bytes);
+    this.bytes = NO_BYTES;
+  }
+
   private grow(count: number): void {
+    if (this.bytes === NO_BYTES && count <= this.firstBytes) {
+      this.bytes = this.spare.pop() ?? Buffer.allocUnsafe(this.firstBytes);
+      return;
+    }
     const pending = this.end - this.start;
-    let size = this.bytes.length;
+    let size = Math.max(this.bytes.length, this.firstBytes);
     while (size < pending + count) size *= 2;
     const target = size === this.bytes.length ? this.bytes : Buffer.allocUnsafeSlow(size);
     this.bytes.copy(target, 0, this.start, this.end);

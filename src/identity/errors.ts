@@ -10,6 +10,8 @@ export const IDENTITY_ERRORS = {
   SVID_IDENTITY_MISMATCH:
     'the CA signed another identity: is this service account in CA_TRUSTED_NODE_ACCOUNTS?',
   SVID_FETCH_FAILED: 'is the control plane up? try `tulle status`',
+  SVID_CLOCK_SKEW:
+    'the clocks of the control plane and this machine differ: compare `date -u` on both, and set them by NTP',
   SVID_FORGOTTEN: 'the workload left this node while its certificate was being fetched',
   TRUST_NO_IDENTITY: 'the peer certificate carries no SPIFFE URI: is the peer part of the mesh?',
   TRUST_FOREIGN_DOMAIN:

@@ -11,6 +11,11 @@ export const LEAF_TTL_SECONDS_MAX = 90 * DAY_SECONDS;
 export const SERVING_TTL_SECONDS = 365 * DAY_SECONDS;
 /** NotBefore lies this far back: clocks of two machines differ. */
 export const BACKDATE_SECONDS = 120;
+/**
+ * The root and the control plane's own certificate begin a day back: with a clock that is hours ahead no proxy could reach
+ * it otherwise, and would not even learn why. Both live so long that their beginning says nothing.
+ */
+export const BACKDATE_SECONDS_LONG = DAY_SECONDS;
 export const SERIAL_BYTES = 16;
 /** A CSR of RSA 4096 with names is below 4 KiB. */
 export const CSR_CHARS_MAX = 16 * 1024;

@@ -10,6 +10,7 @@ export const LAB_ERRORS = {
   LAB_RUNNING: 'tulle lab status shows it; tulle lab down stops it',
   LAB_NOT_RUNNING: 'tulle lab up',
   LAB_START_FAILED: 'read the log named above; tulle lab up tries again',
+  LAB_STOPPED: 'tulle lab up starts it again',
   LAB_TOPOLOGY:
     'check that the kernel has veth, bridge and nf_tables: modprobe -a veth bridge nf_tables',
   LAB_MANIFEST: 'correct the path or the YAML that the message names, then run it again',

@@ -6,6 +6,13 @@ export type LabEvent =
   /** The API answers; enough to write a kubeconfig. */
   | { event: 'api'; certificateAuthority: string; token: string; namespace: string }
   | ReadyEvent
+  /** A Service of type LoadBalancer has this address; without ports it is gone. */
+  | {
+      event: 'balancer';
+      service: string;
+      address: string;
+      ports: { port: number; path: string }[];
+    }
   | { event: 'failed'; code: string; message: string; hint: string };
 
 export interface ReadyEvent {

@@ -2,6 +2,7 @@
  * `tulle lab up|down|status` as functions; the CLI parses flags and prints errors. `labUp` runs the lab in this
  * process until a signal ends it, or hands it to a process of its own and returns when it is ready.
  */
+import { existsSync } from 'node:fs';
 import { systemClock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { Pod } from '#kube/client/kinds.ts';
@@ -11,6 +12,7 @@ import { RestClient } from '#kube/client/rest-client.ts';
 import { LAB_ERRORS } from './errors.ts';
 import { type LabEvent, type ReadyEvent, readEvents } from './events.ts';
 import { stopOnSignals } from './host.ts';
+import type { BalancedPort } from './launcher/balancers.ts';
 import { LabHost, type LabOptions, restoredError } from './launcher/host.ts';
 import { checkMachine, thisMachine } from './launcher/preflight.ts';
 import { processStart } from './launcher/process-identity.ts';
@@ -194,13 +196,16 @@ export interface LabStatus {
   consoleUrl?: string;
   apiServer?: string;
   kubeconfig?: string;
+  /** Services of type LoadBalancer, and where this machine reaches them. */
+  balancers?: BalancedPort[];
   parts: LabPart[];
 }
 
 /** Path of the running lab's kubeconfig, for the commands that talk to it. */
 export function labKubeconfig(): string | undefined {
   const record = readRecord(statePaths());
-  return record !== undefined && record.phase === 'ready' && isAlive(record)
+  // Also while it starts: one that does not come up is what people want to look into.
+  return record !== undefined && isAlive(record) && existsSync(record.kubeconfig)
     ? record.kubeconfig
     : undefined;
 }
@@ -237,6 +242,7 @@ function describe(record: LabRecord) {
     consoleUrl: `http://127.0.0.1:${record.consolePort}`,
     apiServer: `https://127.0.0.1:${record.apiPort}`,
     kubeconfig: record.kubeconfig,
+    balancers: record.balancers ?? [],
   };
 }
 

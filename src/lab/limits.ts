@@ -56,3 +56,8 @@ export const PARTS_TIMEOUT_MS = 90_000;
 
 /** ExternalNames that lead to ExternalNames are followed so far: a ring of them must end. */
 export const DNS_ALIASES_MAX = 8;
+
+/** Load balancers of one lab: the last byte of their addresses. */
+export const BALANCERS_MAX = 254;
+/** Ports below 1024 need root on most machines: there 80 is to be had as 8080, 443 as 8443. */
+export const UNPRIVILEGED_SHIFT = 8_000;

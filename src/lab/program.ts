@@ -1,10 +1,10 @@
 /** How this very program is started again: from a checkout (Bun and main.ts) or as one compiled file. */
 import { join } from 'node:path';
+import { COMPILED } from '#base/compiled.ts';
 
 /** The words in front of a command line of ours. */
 export function programCommand(): string[] {
-  // A compiled program's modules live in Bun's virtual file system.
-  if (import.meta.path.startsWith('/$bunfs')) return [process.execPath];
+  if (COMPILED) return [process.execPath];
   return [process.execPath, join(import.meta.dir, '..', 'cli', 'main.ts')];
 }
 

@@ -55,12 +55,64 @@ export interface TlsListenOptions extends ListenOptions {
   onRefused?: (error: MeshError, peer: SocketAddress) => void;
 }
 
+/** How one accepted connection is to be served TLS. PEM throughout. */
+export interface ServerTlsSetup {
+  readonly certificateChain: string;
+  /** Never logged. */
+  readonly privateKey: string;
+  /** Client certificates chain to one of these; needed for `require` and `optional`. */
+  readonly clientRoots?: string;
+  /** `any`: asked for, and whatever comes is taken, also nothing. It proves nothing. */
+  readonly clientCertificate: 'require' | 'optional' | 'any' | 'none';
+  /** In order of preference; a client that offers none of them, or nothing, goes on without. */
+  readonly alpn: readonly string[];
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** OpenSSL's names, TLS 1.2 only; undefined = the library's. */
+  readonly cipherSuites?: readonly string[];
+  readonly judgePeer?: JudgePeer;
+}
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** What to do with a connection whose first bytes are known. `skip`: leading bytes that are not for its handler. */
+export type FirstLook =
+  /** Not enough to decide. */
+  | { readonly kind: 'more' }
+  | { readonly kind: 'refuse'; readonly error: MeshError }
+  | ({ readonly kind: 'plain'; readonly accept: Accept<Connection> } & Introduction)
+  | ({
+      readonly kind: 'tls';
+      readonly setup: ServerTlsSetup;
+      readonly accept: Accept<TlsConnection>;
+    } & Introduction);
+
+export interface Introduction {
+  readonly skip: number;
+  /** Who the client is, where a proxy in front of us says so. */
+  readonly remote?: SocketAddress;
+}
+
+export interface LookingListenOptions extends ListenOptions {
+  /** For the first bytes and the TLS handshake together. */
+  readonly handshakeTimeoutMs: number;
+  /** Who was refused and why: bad first bytes, a failed handshake, a certificate that was not accepted. */
+  readonly onRefused?: (error: MeshError, peer: SocketAddress) => void;
+}
+
+/** When the kernel looks whether a silent peer is still there (tcp(7)); what is left out stays net/limits.ts's. */
+export interface KeepaliveTimes {
+  readonly timeMs?: number;
+  readonly intervalMs?: number;
+  readonly probes?: number;
+}
+
 export interface ConnectOptions extends SocketAddress {
   namespace?: NetworkNamespace;
-  /** Bind to this source address (IP_TRANSPARENT + IP_FREEBIND) so that the peer sees it. Port is not kept. */
+  /** Bind to this source address (IP_TRANSPARENT) so that the peer sees it. Port is not kept. */
   sourceAddress?: string;
   /** False for a peer of the same kernel, which cannot vanish without a word; else probed as net/limits.ts says. */
-  keepalive?: boolean;
+  keepalive?: boolean | KeepaliveTimes;
   /** SO_MARK for the socket; capture rules let 0x539 pass. */
   mark?: number;
   share?: LoopShare;
@@ -74,6 +126,12 @@ export interface TlsConnectOptions extends ConnectOptions {
   alpn: readonly string[];
   /** Sent as SNI when set; HBONE sends none. */
   serverName?: string;
+  /** Instead of TLS 1.3 alone: servers outside the mesh. */
+  versions?: { readonly min: TlsVersion; readonly max: TlsVersion };
+  /** The peer may choose no protocol, or one that was not offered. */
+  alpnOptional?: boolean;
+  /** `chain`: without its name, which `judgePeer` judges; `none`: whoever it is. Undefined: chain and `serverName`. */
+  verify?: 'chain' | 'none';
   /** Accept the peer when one of its URI SANs equals one of these. Chain verification always happens first. */
   expectedUris?: readonly string[];
   judgePeer?: JudgePeer;
@@ -106,6 +164,14 @@ export interface ConnectHandler<C extends Connection> {
 export interface Network {
   listen(options: ListenOptions, accept: Accept<Connection>): Listener;
   listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener;
+  /**
+   * Each connection is served as its first bytes say: `look` is asked, with more bytes each time, until it decides. It must
+   * decide at the latest with LOOK_BYTES_MAX.
+   */
+  listenLooking(
+    options: LookingListenOptions,
+    look: (bytes: Uint8Array, peer: SocketAddress) => FirstLook,
+  ): Listener;
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void;
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void;
   /** TLS inside a connection that is open already: a tunnel within a tunnel. Returns the carrier's handler. */

@@ -7,6 +7,7 @@ import type { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
+import type { RequestTrace } from '#telemetry/tracing/request-trace.ts';
 import type { CloseCause } from './close-cause.ts';
 
 export interface ConnectionLog {
@@ -21,6 +22,8 @@ export interface ConnectionLog {
   readonly service: string | undefined;
   readonly destinationWorkload: Workload | undefined;
   readonly destinationIdentity: string | undefined;
+  /** Where it stands in a trace. */
+  readonly trace?: RequestTrace;
 }
 
 export interface ConnectionEnd {
@@ -66,6 +69,8 @@ const CONNECTION: readonly Field<ConnectionLog>[] = [
   quoted('dst.identity', ({ destinationIdentity }) => destinationIdentity),
   quoted('dst.cluster', ({ destinationWorkload }) => destinationWorkload?.clusterId),
   quoted('direction', ({ direction }) => direction),
+  // Of connections that are traced: what is under it can be looked up.
+  bare('trace_id', ({ trace }) => trace?.exemplar),
 ];
 const END: readonly Field<ConnectionEnd>[] = [
   bare('bytes_sent', ({ bytesSent }) => bytesSent),

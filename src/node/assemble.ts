@@ -8,9 +8,11 @@ import { followCrlFile, type Revocations } from '#identity/trust/crl-file.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import { openFilesMax } from '#net/netns/open-files.ts';
 import type { JudgePeer } from '#net/network.ts';
-import { LogWriter } from '#telemetry/access-log/log-writer.ts';
-import { crlRejections, exposeBuild } from '#telemetry/metrics/istio.ts';
+import { OtlpExporters } from '#otlp/exporters.ts';
+import { LogWriter, standardOutput } from '#telemetry/access-log/log-writer.ts';
+import { crlRejections, exposeProcess } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
+import { SpanOutlet } from '#telemetry/tracing/span-outlet.ts';
 import type { AccessLogFormat } from './access-log.ts';
 import { type DnsOptions, dnsContext } from './dns/dns-context.ts';
 import { DnsHostResolver } from './dns/host-resolver.ts';
@@ -19,6 +21,7 @@ import { METRIC_SWEEP_MS } from './limits.ts';
 import { PROXY_MARK } from './marks.ts';
 import { MeshState } from './state/mesh-state.ts';
 import { NodeTelemetry } from './telemetry.ts';
+import { NodeTracing } from './tracing.ts';
 import { type PodLimits, podLimitsFor, shareOf } from './usage/pod-limits.ts';
 import { Usages } from './usage/usages.ts';
 import { WorkerGroup } from './worker/worker-group.ts';
@@ -29,6 +32,9 @@ export interface Assembly {
   registry: MetricRegistry;
   accessLog: LogWriter;
   levels: LogLevels;
+  /** Takes the spans of all threads. */
+  spans: SpanOutlet;
+  exporters: OtlpExporters;
 }
 
 export interface AssemblyOptions {
@@ -46,26 +52,50 @@ export interface AssemblyOptions {
   dns?: DnsOptions;
   /** Data workers besides this thread. */
   workers?: number;
+  /** `namespace/name` of this proxy. */
+  proxy?: string;
+  /** Takes the spans, in place of an outlet of our own. */
+  spans?: Pick<SpanOutlet, 'offerSpan'>;
   /** Takes access log text; false when it is full. */
   write?: (text: string) => boolean;
 }
+
+const utf8 = new TextDecoder();
 
 export function assembleNode(options: AssemblyOptions): Assembly {
   const clock = systemClock;
   const random = systemRandom;
   const network = new BunNetwork({ clock, log: options.log.child('net') });
   const registry = new MetricRegistry();
-  exposeBuild(registry, { component: 'ztunnel', tag: 'tulle' });
-  clock.every(METRIC_SWEEP_MS, () => registry.sweep());
-  const accessLog = new LogWriter({
-    write: options.write ?? ((text) => process.stdout.write(text)),
-    onDrain: (callback) => void process.stdout.once('drain', callback),
-  });
+  exposeProcess(registry, { component: 'ztunnel', tag: 'tulle' });
+  const { write } = options;
+  const accessLog = new LogWriter(
+    write === undefined
+      ? standardOutput
+      : { ...standardOutput, write: (lines) => write(utf8.decode(lines)) },
+  );
   const { levels = new LogLevels('info') } = options;
+  const state = new MeshState();
+  const spans = new SpanOutlet();
+  const settings = () => state.current.telemetry;
+  const tracing = new NodeTracing({
+    clock,
+    random,
+    environment: process.env,
+    settings,
+    outlet: options.spans ?? spans,
+    proxy: options.proxy ?? 'node',
+  });
+  const exporters = new OtlpExporters({
+    ...{ clock, random, network, registry, log: options.log },
+    environment: process.env,
+  });
+  spans.exports = (provider, span) => exporters.span(provider, span);
   const telemetry = new NodeTelemetry(
-    { clock, registry, log: accessLog, levels },
+    { clock, registry, log: accessLog, levels, settings, tracing },
     { format: options.logFormat },
   );
+  clock.every(METRIC_SWEEP_MS, () => telemetry.sweep());
   const { identities, log, crlFile, workers = 0 } = options;
   const limits = shareOf(podLimitsFor(openFilesMax(), options.podLimits), 1 + workers);
   const usages = new Usages({ clock, registry, log }, limits);
@@ -75,7 +105,7 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     revocations && ((chain) => revocations.judge(chain, 'upstream'));
   const pool = new TunnelPool({ network, clock, identities, judgePeer }, { mark: PROXY_MARK });
   revocations?.onChange(() => pool.judgeAgain());
-  const base = { clock, random, log, network, state: new MeshState() };
+  const base = { clock, random, log, network, state };
   const dns = dnsContext({ ...base, registry, usages }, options.dns);
   const context: NodeContext = {
     ...base,
@@ -84,6 +114,7 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     identities,
     pool,
     telemetry,
+    tracing,
     usages,
     sources: new DescribedSources(),
     trustDomain: options.trustDomain,
@@ -99,12 +130,13 @@ export function assembleNode(options: AssemblyOptions): Assembly {
       podLimits: limits,
       crlFile,
       dns: options.dns,
+      proxy: options.proxy,
     };
-    context.workers = new WorkerGroup({ ...context, accessLog }, workers, start);
+    context.workers = new WorkerGroup({ ...context, accessLog, spans }, workers, start);
     const group = context.workers;
     levels.onChange((text) => group.setLevels(text));
   }
-  return { context, registry, accessLog, levels };
+  return { context, registry, accessLog, levels, spans, exporters };
 }
 
 function followRevocations(

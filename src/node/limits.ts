@@ -16,14 +16,22 @@ export const READINESS_PORT = 15021;
 /** How long `/status` and capture wait between looks at things that have no event. */
 export const CAPTURE_RETRY_INITIAL_MS = 50;
 export const CAPTURE_RETRY_CAP_MS = 5_000;
+/** Failures in a row until the pod's owner is told: a second and a half, in which pods that start or end are through. */
+export const CAPTURE_FAILURES_TOLD = 5;
+/**
+ * After a piece of the agent's work connections have as long as it took, at most this: a pod is captured in 10 to 40 ms, and
+ * where a busy machine makes hundreds of that, requests need as much more. Forty captures on a machine ten times overbooked: with 50 ms
+ * requests took 0.7 to 4 s in the middle and up to 8, and clients give up at 5; with a second 0.2 to 0.4 and up to 3.
+ */
+export const TURN_REST_MS_MAX = 1_000;
 /** Series of edges that nobody uses are dropped this often. */
 export const METRIC_SWEEP_MS = 60_000;
 /** A data worker that has not said what it counted by then is left out of this scrape: it is stuck or overloaded. */
 export const WORKER_REPORT_TIMEOUT_MS = 1_000;
 /** Data workers at most, whatever the CPU limit says: beyond, the node has other bottlenecks. */
 export const WORKERS_MAX = 16;
-/** Cached metric handles; an edge is one pair of workloads, service and outcome. */
-export const EDGES_MAX = 20_000;
+/** Metric edges (two workloads, a service, an outcome) unused for this long are forgotten, as at waypoints. */
+export const EDGE_IDLE_MS = 15 * 60_000;
 
 /** One pod's connections in each direction: open files divided by this. */
 export const POD_DESCRIPTOR_SHARE = 8;
@@ -66,30 +74,19 @@ export const ZDS_RETRY_CAP_MS = 15_000;
 /** How often a pod whose listeners could not be opened is tried again (ztunnel src/inpod/statemanager.rs). */
 export const INPOD_RETRY_MS = 5_000;
 
-/** How often it is looked whether memory can be given back. */
-export const TRIM_PERIOD_MS = 1_000;
-/** CPU of a period in which a full collection (5 to 20 ms) holds nobody up: 10 %. An idle node of 100 pods takes 2 to 3 %. */
-export const TRIM_QUIET_CPU_MS = 100;
-/** CPU since the last collection that makes another one worth its cost: at most 2 % of what was done. */
-export const TRIM_WORK_CPU_MS = 1_000;
-/**
- * Code of what runs once (starting, capturing the pods of the node) is 6 to 10 MiB; what is used again is compiled again.
- * First after 30 s, when the pods that the node had are captured, then each time after four times as long.
- */
-export const TRIM_CODE_FIRST_PERIODS = 30;
-export const TRIM_CODE_GROWTH = 4;
-export const TRIM_CODE_PERIODS_MAX = 600;
-/** CPU in which enough pages can have come; giving them back and mapping the used ones again takes about a millisecond. */
-export const TRIM_PAGES_CPU_MS = 10;
-
 /** Connections in one admin answer unless the caller asks for more; the answer says how many there are. */
 export const CONNECTIONS_SHOWN = 1000;
 export const CONNECTIONS_SHOWN_MAX = 100_000;
-/** Characters of an admin answer that are rendered in one turn of the loop: about 0.1 ms. */
-export const ANSWER_PIECE_CHARS = 32 * 1024;
 /** What an outside proxy may take to say hello or to answer (istio cni/pkg/nodeagent/ztunnelserver.go). */
 export const ZDS_ANSWER_TIMEOUT_MS = 5_000;
 /** Proxies on the CNI socket: one, and those that drain while it is upgraded. */
 export const ZDS_PROXIES_MAX = 8;
 /** Processes are searched for the namespaces of pods at most this often: a node may have thousands. */
 export const NAMESPACE_SCAN_PERIOD_MS = 1_000;
+/** What the API server may take to say what a new pod is; then what was last known of the pod counts. */
+export const CNI_LOOKUP_MS = 5_000;
+/** One question at the end, whether the mesh leaves the node; three fit well before the kubelet's patience ends. */
+export const END_LOOKUP_MS = 1_500;
+export const END_LOOKUPS = 3;
+/** How often a node that is not ready yet, or whose taint could not be removed, is looked at again. */
+export const UNTAINT_PERIOD_MS = 1_000;

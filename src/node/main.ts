@@ -5,13 +5,14 @@
 import { systemClock } from '#base/clock.ts';
 import { Drain } from '#base/drain.ts';
 import { createLogger } from '#base/log.ts';
+import { startTrim } from '#net/trim.ts';
+import { uninstallNode } from './agent/uninstall.ts';
 import { NODE_HELP, type NodeOptions, parseNodeOptions, statusPortsOf } from './config/options.ts';
 import { DRAIN_DEADLINE_MS } from './limits.ts';
 import { type Life, type RunningNode, startMeshNode } from './mesh-node.ts';
 import { startStaticFile } from './static-node.ts';
 import { statusSource } from './status/report.ts';
 import { startStatusServers } from './status/servers.ts';
-import { startTrim } from './trim.ts';
 
 export async function runNode(argv: string[]): Promise<void> {
   const options = parseNodeOptions(argv, process.env);
@@ -21,10 +22,15 @@ export async function runNode(argv: string[]): Promise<void> {
   }
   const { logLevels: level, logFormat: format } = options;
   const log = createLogger('node', { clock: systemClock, level, format });
+  if (options.cni.mode === 'uninstall') {
+    await uninstallNode(options, log);
+    return;
+  }
   const start = options.staticFile === undefined ? startMeshNode : startStatic;
   // Whose end nobody limits is not run by a kubelet: nobody will start another one beside it.
   const { drainDeadlineMs } = options;
   let node: RunningNode | undefined;
+  let left: Promise<void> | undefined;
   const drain = new Drain(
     { clock: systemClock, log, parts: () => node?.parts() ?? [] },
     { deadlineMs: drainDeadlineMs ?? DRAIN_DEADLINE_MS, successor: drainDeadlineMs !== undefined },
@@ -32,12 +38,13 @@ export async function runNode(argv: string[]): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       drain.signal(signal);
-      node?.leave();
+      left ??= node?.leave();
     });
   }
   node = await start(options, { log, drain });
   const stopTrim = startTrim(systemClock);
   await drain.over;
+  await left;
   stopTrim();
   node.stop();
   process.exit(0);
@@ -53,6 +60,7 @@ async function startStatic(options: NodeOptions, { log, drain }: Life): Promise<
   const servers = startStatusServers(
     statusSource({
       nodeName,
+      podName: options.podName,
       assembly: node.assembly,
       proxies: () => node.proxies,
       xds: undefined,
@@ -64,7 +72,7 @@ async function startStatic(options: NodeOptions, { log, drain }: Life): Promise<
   log.info('ready', { ...servers.ports, pods: node.proxies.length });
   return {
     parts: () => node.proxies,
-    leave: () => undefined,
+    leave: async () => undefined,
     stop() {
       servers.stop();
       node.stop();

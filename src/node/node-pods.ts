@@ -8,6 +8,10 @@ export interface NodePods {
   missing(): string | undefined;
   /** Answers our CNI plugin; rejects when the pod must not start. */
   add(add: CniAdd): Promise<CniAnswer>;
+  /** Rejects when a pod that was added is not as it should be. */
+  check(add: CniAdd): Promise<CniAnswer>;
+  /** Every pod leaves the mesh; connections that run have the time that is left to this process. */
+  releaseAll(): void;
   /** What others look after from now on is theirs. */
   leave(): void;
   stop(): void;

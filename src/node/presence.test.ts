@@ -41,6 +41,7 @@ function generation(name: string) {
       random: systemRandom,
       log: silentLogger,
       source: {
+        podName: 'tulle-node1',
         registry: new MetricRegistry(),
         notReady: () => name,
         status: () => ({}),
@@ -51,7 +52,10 @@ function generation(name: string) {
         certificates: () => ({}),
         limits: () => ({}),
       },
-      onAdd: async () => ({ captured: true, reason: name }),
+      cni: {
+        onAdd: async () => ({ captured: true, reason: name }),
+        onCheck: async () => ({ captured: true, reason: name }),
+      },
     },
     { ports, cniSocket: join(directory, 'cni.sock') },
   );

@@ -7,7 +7,12 @@ import type { Clock, Timer } from '#base/clock.ts';
 import { messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
-import { askToYield, type CniServer, startCniServer } from '#redirect/cni-server.ts';
+import {
+  askToYield,
+  type CniHandlers,
+  type CniServer,
+  startCniServer,
+} from '#redirect/cni-server.ts';
 import { PRESENCE_RETRY_MS } from './limits.ts';
 import {
   type StatusPorts,
@@ -21,7 +26,8 @@ export interface PresenceDeps {
   random: Random;
   log: Logger;
   source: StatusSource;
-  onAdd: Parameters<typeof startCniServer>[2]['onAdd'];
+  /** Answers the CNI plugin. */
+  cni: Pick<CniHandlers, 'onAdd' | 'onCheck'>;
 }
 
 export interface PresenceOptions {
@@ -78,7 +84,7 @@ export class Presence {
   }
 
   #take(): void {
-    const { log, random, source, onAdd } = this.#deps;
+    const { log, random, source, cni } = this.#deps;
     const { ports, cniSocket } = this.#options;
     if (this.#servers !== undefined || this.#leaving) return;
     try {
@@ -95,10 +101,7 @@ export class Presence {
     this.#cni = startCniServer(
       cniSocket,
       { log: log.child('cni'), random },
-      {
-        onAdd,
-        onYield: () => this.#yield(),
-      },
+      { ...cni, onYield: () => this.#yield() },
     );
     log.info(this.#yielded ? 'took the status ports back' : 'serves status', {
       ...this.#servers.ports,

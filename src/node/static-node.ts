@@ -16,7 +16,7 @@ export interface StaticNode {
   assembly: Assembly;
   proxies: WorkloadProxy[];
   /** Swaps addresses and policies, as a push from the control plane would. */
-  replace(mesh: Pick<StaticMesh, 'addresses' | 'authorizations'>): void;
+  replace(mesh: Pick<StaticMesh, 'addresses' | 'authorizations' | 'telemetry'>): void;
   setIdentity(principal: Principal, identity: TlsIdentity): void;
   stop(): void;
 }
@@ -45,10 +45,11 @@ export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): S
   const replace = ({
     addresses,
     authorizations,
-  }: Pick<StaticMesh, 'addresses' | 'authorizations'>) =>
-    state.replace(
-      new MeshSnapshot({ version: state.current.version + 1, addresses, authorizations }),
-    );
+    telemetry,
+  }: Pick<StaticMesh, 'addresses' | 'authorizations' | 'telemetry'>) => {
+    const version = state.current.version + 1;
+    state.replace(new MeshSnapshot({ version, addresses, authorizations, telemetry }));
+  };
   replace(mesh);
   const proxies = mesh.pods.map((pod) => {
     const netns = pod.netns === undefined ? undefined : openNamespace(pod.netns);
@@ -76,6 +77,7 @@ export function startStaticNode(mesh: StaticMesh, options: StaticNodeOptions): S
       assembly.context.revocations?.stop();
       assembly.context.workers?.stop();
       assembly.accessLog.flush();
+      void assembly.exporters.close();
     },
   };
 }

@@ -8,18 +8,27 @@ import { rfc3339 } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { LogLevels } from '#base/log.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
-import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { PipeCounters } from '#net/pipe/pipe.ts';
+import { FlowBook } from '#telemetry/flow/flow-book.ts';
+import { flowPeer } from '#telemetry/flow/flow-peer.ts';
+import type { FlowTally } from '#telemetry/flow/flow-tally.ts';
+import { SeriesBudget } from '#telemetry/metrics/budget.ts';
 import {
   type EdgeLabels,
+  OTHER,
+  OTHER_PEER,
+  TCP_LABELS,
   type TcpMetrics,
   tcpMetrics,
   tcpValues,
+  UNKNOWN,
 } from '#telemetry/metrics/istio.ts';
 import { peerLabels } from '#telemetry/metrics/peer-labels.ts';
 import type { Family, MetricRegistry } from '#telemetry/metrics/registry.ts';
+import { type MetricRules, rulesOf } from '#telemetry/metrics/rules.ts';
 import type { Counter } from '#telemetry/metrics/series.ts';
+import { type TelemetryReport, unreported } from '#telemetry/report/telemetry-report.ts';
 import {
   type AccessLogFormat,
   type ConnectionLog,
@@ -28,8 +37,13 @@ import {
   formatOpened,
 } from './access-log.ts';
 import { type CloseCause, closeCauseOf } from './close-cause.ts';
-import { EDGES_MAX } from './limits.ts';
+import { ConnectionAttributes } from './connection-attributes.ts';
+import { EdgeCounters } from './edge-counters.ts';
+import { EDGE_IDLE_MS } from './limits.ts';
+import { type EndedConnection, reportedConnection } from './reported.ts';
 import { type ResponseFlag, responseOf } from './respond.ts';
+import { logFilter, type ScopeMap, SettingsInForce } from './telemetry-settings.ts';
+import type { NodeTracing } from './tracing.ts';
 
 export interface ConnectionFacts extends ConnectionLog {
   readonly requested: Service | undefined;
@@ -43,26 +57,24 @@ export interface TelemetryDeps {
   log: { write(line: string): void };
   /** Those of scope `access` decide which lines are written. */
   levels?: LogLevels;
+  /** Of this thread; made here where nobody reports it. */
+  flows?: FlowBook;
+  /** What is measured and logged, by scope. */
+  settings?: () => ScopeMap;
+  /** Undefined: no spans are made. */
+  tracing?: NodeTracing;
 }
 
-interface EdgeCounters {
-  readonly source: Workload | undefined;
-  readonly destination: Workload | undefined;
-  readonly opened: Counter;
-  readonly closed: Counter;
-  readonly received: Counter;
-  readonly sent: Counter;
-  /** Label values of all of them. */
-  readonly values: readonly string[];
-  /** By cause; made when one is first seen. */
-  readonly failed: Map<string, Counter>;
-}
+const NOTHING: readonly string[] = [];
 
 type FirstEnd = 'downstream' | 'upstream' | undefined;
 
 export const ACCESS_SCOPE = 'access';
 
 export class NodeTelemetry {
+  readonly flows: FlowBook;
+  /** Takes records and spans of this thread. */
+  report: TelemetryReport = unreported('');
   readonly #deps: TelemetryDeps;
   readonly #metrics: TcpMetrics;
   readonly #early: Family<Counter>;
@@ -70,20 +82,37 @@ export class NodeTelemetry {
   readonly #format: AccessLogFormat;
   readonly #edges = new Map<string, EdgeCounters>();
   readonly #live = new Set<ConnectionRecord>();
+  readonly #settings: SettingsInForce;
+  readonly #attributes = new ConnectionAttributes();
+  readonly #budget = new SeriesBudget();
 
   constructor(deps: TelemetryDeps, options: { format: AccessLogFormat }) {
     this.#deps = deps;
     this.#format = options.format;
     this.#levels = deps.levels ?? new LogLevels('info');
     this.#metrics = tcpMetrics(deps.registry);
+    this.#settings = new SettingsInForce(deps.settings ?? (() => NO_SETTINGS));
     this.#early = deps.registry.counter({
       name: 'tulle_tcp_early_failures_total',
       help: 'Connections that failed before their destination was known.',
       labels: ['reporter', 'response_flags', 'closed_by', 'reason'],
     });
+    this.flows = deps.flows ?? new FlowBook();
+    const refused = deps.registry
+      .counter({
+        name: 'tulle_metric_series_refused_total',
+        help: 'What was counted under `other`, because a workload had as many series as it may have.',
+        labels: [],
+      })
+      .with([]);
     deps.registry.onCollect(() => {
-      for (const record of this.#live) record.report();
+      refused.value = this.#budget.refusedTotal;
     });
+    const report = () => {
+      for (const record of this.#live) record.report();
+    };
+    deps.registry.onCollect(report);
+    this.flows.onTake(report);
   }
 
   get live(): ReadonlySet<ConnectionRecord> {
@@ -93,10 +122,12 @@ export class NodeTelemetry {
   begin(facts: ConnectionFacts): ConnectionRecord {
     const edge = this.#edge(facts, '-');
     edge.opened.add(1);
+    edge.flow.open();
+    edge.live += 1;
     const record = new ConnectionRecord(facts, edge, this.#deps.clock.now(), this.#onFinish);
     this.#live.add(record);
     const { clock, log } = this.#deps;
-    if (this.#levels.allows(ACCESS_SCOPE, 'debug'))
+    if (this.#levels.allows(ACCESS_SCOPE, 'debug') && this.#logs(facts) !== false)
       log.write(formatOpened(rfc3339(clock), facts, this.#format));
     return record;
   }
@@ -106,8 +137,9 @@ export class NodeTelemetry {
     const edge = this.#edge(facts, responseOf(error).flag);
     return new ConnectionRecord(facts, edge, this.#deps.clock.now(), (ended, why, firstEnd) => {
       const cause = closeCauseOf(why, firstEnd);
-      this.#failed(edge, cause);
+      edge.fail(cause);
       this.#write(ended, why, cause);
+      this.#trace(ended, why, cause);
     });
   }
 
@@ -120,6 +152,10 @@ export class NodeTelemetry {
     const cause = closeCauseOf(facts.error, undefined);
     const reporter = facts.direction === 'outbound' ? 'source' : 'destination';
     const { flag } = responseOf(facts.error);
+    if (this.report.wantsRecord(true)) {
+      const nothing = { durationMs: 0, receivedBytes: 0, sentBytes: 0, edge: undefined };
+      this.#offer({ ...facts, ...nothing });
+    }
     this.#early.with([reporter, flag, cause.by, cause.reason]).add(1);
     if (!this.#levels.allows(ACCESS_SCOPE, 'warn')) return;
     const { clock, log } = this.#deps;
@@ -132,28 +168,41 @@ export class NodeTelemetry {
     firstEnd: FirstEnd,
   ): void => {
     this.#live.delete(record);
+    record.edge.live -= 1;
     const edge =
       error === undefined ? record.edge : this.#edge(record.facts, responseOf(error).flag);
     edge.closed.add(1);
+    edge.flow.close();
     const cause = closeCauseOf(error, firstEnd);
-    if (error !== undefined) this.#failed(edge, cause);
+    if (error !== undefined) edge.fail(cause);
     this.#write(record, error, cause);
+    this.#trace(record, error, cause);
   };
 
-  #failed(edge: EdgeCounters, { by, reason }: CloseCause): void {
-    const key = `${by} ${reason}`;
-    let counter = edge.failed.get(key);
-    if (counter === undefined) {
-      counter = this.#metrics.failed.with([...edge.values, by, reason]);
-      edge.failed.set(key, counter);
-    }
-    counter.add(1);
+  #trace(record: ConnectionRecord, error: MeshError | undefined, cause: CloseCause): void {
+    const { facts, startedAt, receivedBytes, sentBytes } = record;
+    const { tracing } = this.#deps;
+    // Most connections are not traced, and end well.
+    if (tracing === undefined || (error === undefined && facts.trace?.records !== true)) return;
+    const flag = error === undefined ? '-' : responseOf(error).flag;
+    const closedBy = cause.by;
+    tracing.finished(facts, { startedAt, receivedBytes, sentBytes, flag, error, closedBy });
   }
 
   #write(record: ConnectionRecord, error: MeshError | undefined, cause: CloseCause): void {
+    if (this.report.wantsRecord(error !== undefined)) {
+      const { facts, receivedBytes, sentBytes, startedAt } = record;
+      const { direction, source, destination, trace } = facts;
+      const durationMs = this.#deps.clock.now() - startedAt;
+      const edge = record.edge.flow.facts;
+      const counted = { durationMs, receivedBytes, sentBytes, edge };
+      this.#offer({ direction, source, destination, error, trace, ...counted });
+    }
     if (!this.#levels.allows(ACCESS_SCOPE, error === undefined ? 'info' : 'error')) return;
     const { clock, log } = this.#deps;
     const { facts } = record;
+    const logs = this.#logs(facts);
+    if (logs === false) return;
     const outbound = facts.direction === 'outbound';
     const end = {
       bytesSent: outbound ? record.receivedBytes : record.sentBytes,
@@ -162,67 +211,187 @@ export class NodeTelemetry {
       error,
       cause,
     };
+    if (logs !== true) {
+      const { receivedBytes, sentBytes } = record;
+      const flags = error === undefined ? '-' : responseOf(error).flag;
+      const outcome = { ...end, receivedBytes, sentBytes, flags, reason: error?.message };
+      if (!logs(this.#attributes.about(facts, outcome))) return;
+    }
     log.write(formatConnection(rfc3339(clock), facts, end, this.#format));
+  }
+
+  #logs(facts: ConnectionFacts): ReturnType<typeof logFilter> {
+    return logFilter(this.#settings.of(localOf(facts), facts.direction).accessLog);
+  }
+
+  /** Forgets edges that were idle for long, and those that were seen least where a workload has no place left. */
+  sweep(): void {
+    const oldest = this.#deps.clock.now() - EDGE_IDLE_MS;
+    const own = [...this.#edges.values()].filter(({ isShared }) => !isShared);
+    const freed = new Set(this.#budget.toFree(own));
+    for (const [key, edge] of this.#edges) {
+      if (edge.isBusy || (edge.usedAt > oldest && !freed.has(edge))) continue;
+      this.#forget(key, edge);
+    }
+    this.#deps.registry.sweep();
+  }
+
+  #forget(key: string, edge: EdgeCounters): void {
+    this.#edges.delete(key);
+    edge.release();
+    if (!edge.isShared) this.#budget.give(edge.owner, edge.places);
+  }
+
+  #offer(ended: Omit<EndedConnection, 'proxy' | 'endMs'>): void {
+    const { report } = this;
+    const endMs = this.#deps.clock.wallTime();
+    report.offerRecord(reportedConnection({ ...ended, proxy: report.proxy, endMs }));
   }
 
   #edge(facts: ConnectionFacts, flag: ResponseFlag): EdgeCounters {
     const source = facts.sourceWorkload;
     const destination = facts.destinationWorkload;
+    const local = localOf(facts);
+    const rules = rulesOf(this.#settings.of(local, facts.direction).metrics);
+    const asked = rules.asks ? rules.evaluate(this.#attributes.about(facts)) : NOTHING;
     const service = facts.requested === undefined ? '' : serviceKey(facts.requested);
-    const key = `${facts.direction} ${source?.uid} ${facts.sourceIdentity} ${destination?.uid} ${facts.destinationIdentity} ${service} ${facts.mutualTls} ${flag}`;
-    const known = this.#edges.get(key);
-    if (known !== undefined) {
-      if (known.source === source && known.destination === destination) return known;
-      // A workload's labels changed under the same uid.
-      this.#release(known);
+    const plain = `${facts.direction} ${source?.uid} ${facts.sourceIdentity} ${destination?.uid} ${facts.destinationIdentity} ${service} ${facts.mutualTls} ${flag}`;
+    const key = asked.length === 0 ? plain : `${plain} ${asked.join('\u0000')}`;
+    let edge = this.#edges.get(key);
+    const isStale =
+      edge !== undefined &&
+      // A workload's labels changed under the same uid, or another Telemetry is in force.
+      (edge.source !== source || edge.destination !== destination || edge.rules !== rules);
+    if (edge !== undefined && isStale) {
+      this.#forget(key, edge);
+      edge = undefined;
     }
-    if (this.#edges.size >= EDGES_MAX) {
-      for (const edge of this.#edges.values()) this.#release(edge);
-      this.#edges.clear();
+    if (edge === undefined) {
+      const owner = local?.uid ?? UNKNOWN;
+      edge = this.#budget.take(owner)
+        ? this.#addEdge(key, { owner, facts, rules, flag, asked })
+        : this.#sharedEdge({ owner, facts, rules, flag });
     }
-    const edge = this.#makeEdge(facts, flag);
+    edge.hits += 1;
+    edge.usedAt = this.#deps.clock.now();
+    return edge;
+  }
+
+  #addEdge(key: string, parts: EdgeParts & { asked: readonly string[] }): EdgeCounters {
+    const { owner, facts, rules, flag, asked } = parts;
+    const labels = labelsOf(facts);
+    const values = valuesOf(labels, facts, flag);
+    const flow = this.flows.tally(flowFacts(facts, labels));
+    const edge = new EdgeCounters(this.#metrics, {
+      owner,
+      isShared: false,
+      facts,
+      rules,
+      values,
+      asked,
+      flow,
+      flag,
+    });
     this.#edges.set(key, edge);
     return edge;
   }
 
-  #makeEdge(facts: ConnectionFacts, responseFlags: ResponseFlag): EdgeCounters {
-    const { requested } = facts;
-    const labels: EdgeLabels = {
-      reporter: facts.direction === 'outbound' ? 'source' : 'destination',
-      source: peerLabels(facts.sourceWorkload, { principal: facts.sourceIdentity }),
-      destination: peerLabels(facts.destinationWorkload, {
-        principal: facts.destinationIdentity,
-        principalFromDiscovery: true,
-      }),
-      service: {
-        host: requested?.hostname ?? '',
-        namespace: requested?.namespace ?? '',
-        name: requested?.name ?? '',
-      },
-    };
-    const securityPolicy = facts.mutualTls ? 'mutual_tls' : 'unknown';
-    const values = tcpValues(labels, { responseFlags, securityPolicy });
-    const { opened, closed, received, sent } = this.#metrics;
-    return {
-      source: facts.sourceWorkload,
-      destination: facts.destinationWorkload,
-      opened: opened.with(values),
-      closed: closed.with(values),
-      received: received.with(values),
-      sent: sent.with(values),
+  /** For what the workload has no place for: who is at the other end is not told. */
+  #sharedEdge({ owner, facts, rules, flag }: EdgeParts): EdgeCounters {
+    const { direction } = facts;
+    const key = `${OTHER} ${owner} ${direction} ${flag}`;
+    const known = this.#edges.get(key);
+    if (known !== undefined && known.rules === rules) return known;
+    if (known !== undefined) this.#forget(key, known);
+    const labels = labelsOf(facts);
+    const unnamed =
+      direction === 'outbound'
+        ? {
+            ...labels,
+            destination: OTHER_PEER,
+            service: { host: OTHER, namespace: OTHER, name: OTHER },
+          }
+        : { ...labels, source: OTHER_PEER };
+    const values = valuesOf(unnamed, { ...facts, mutualTls: false }, flag).slice(
+      0,
+      TCP_LABELS.length,
+    );
+    const flow = this.flows.tally(flowFacts(facts, unnamed));
+    const asked = rules.asks ? rules.evaluate(ANYTHING).map(() => OTHER) : NOTHING;
+    const edge = new EdgeCounters(this.#metrics, {
+      owner,
+      isShared: true,
+      facts,
+      rules,
       values,
-      failed: new Map(),
-    };
+      asked,
+      flow,
+      flag,
+    });
+    this.#edges.set(key, edge);
+    return edge;
   }
+}
 
-  #release(edge: EdgeCounters): void {
-    const { opened, closed, received, sent, failed } = this.#metrics;
-    opened.release(edge.opened);
-    closed.release(edge.closed);
-    received.release(edge.received);
-    sent.release(edge.sent);
-    for (const counter of edge.failed.values()) failed.release(counter);
-  }
+interface EdgeParts {
+  readonly owner: string;
+  readonly facts: ConnectionFacts;
+  readonly rules: MetricRules;
+  readonly flag: ResponseFlag;
+}
+
+const NO_SETTINGS: ScopeMap = new Map();
+const ANYTHING = { value: () => undefined, header: () => undefined };
+
+/** The workload of this node. */
+function localOf({ direction, sourceWorkload, destinationWorkload }: ConnectionFacts) {
+  return direction === 'outbound' ? sourceWorkload : destinationWorkload;
+}
+
+function labelsOf(facts: ConnectionFacts): EdgeLabels {
+  const { requested } = facts;
+  return {
+    reporter: facts.direction === 'outbound' ? 'source' : 'destination',
+    source: peerLabels(facts.sourceWorkload, { principal: facts.sourceIdentity }),
+    destination: peerLabels(facts.destinationWorkload, {
+      principal: facts.destinationIdentity,
+      principalFromDiscovery: true,
+    }),
+    service: {
+      host: requested?.hostname ?? '',
+      namespace: requested?.namespace ?? '',
+      name: requested?.name ?? '',
+    },
+  };
+}
+
+/** Places last, and only where one is known. */
+function valuesOf(
+  labels: EdgeLabels,
+  facts: ConnectionFacts,
+  responseFlags: ResponseFlag,
+): string[] {
+  const securityPolicy = facts.mutualTls ? 'mutual_tls' : 'unknown';
+  const values = tcpValues(labels, { responseFlags, securityPolicy });
+  const places = [facts.sourceWorkload, facts.destinationWorkload].flatMap((workload) => {
+    const { region = '', zone = '' } = workload?.locality ?? {};
+    return [region, zone];
+  });
+  if (places.every((place) => place === '')) return values;
+  return [...values, ...places.map((place) => (place === '' ? UNKNOWN : place))];
+}
+
+/** As the metrics name the edge, whatever became of it. */
+function flowFacts(facts: ConnectionFacts, labels: EdgeLabels): FlowTally['facts'] {
+  const { source, destination, service } = labels;
+  return {
+    reporter: facts.direction === 'outbound' ? 'source' : 'destination',
+    protocol: 'tcp',
+    source: flowPeer(source),
+    destination: flowPeer(destination, { outside: service.host }),
+    service,
+    isMutualTls: facts.mutualTls,
+  };
 }
 
 type OnFinish = (
@@ -250,10 +419,14 @@ export class ConnectionRecord implements PipeCounters {
     this.#onFinish = onFinish;
   }
 
-  /** Moves what was counted since the last report into the metrics: before each scrape, and at the end. */
+  /** Moves what was counted since the last report into the metrics: before each scrape and frame, and at the end. */
   report(): void {
-    this.edge.received.add(this.receivedBytes - this.#reportedReceived);
-    this.edge.sent.add(this.sentBytes - this.#reportedSent);
+    const received = this.receivedBytes - this.#reportedReceived;
+    const sent = this.sentBytes - this.#reportedSent;
+    this.edge.received.add(received);
+    this.edge.sent.add(sent);
+    // Received from the client is sent by the source.
+    this.edge.flow.bytes(received, sent);
     this.#reportedReceived = this.receivedBytes;
     this.#reportedSent = this.sentBytes;
   }

@@ -1,6 +1,7 @@
 /**
  * The agent's end of the CNI plugin: `POST /cmdadd` on a unix socket, before the pod's first process starts. 200
- * means captured, or not eligible; any other status makes the plugin fail the pod, so nothing runs uncaptured.
+ * means captured, or not eligible; any other status makes the plugin fail the pod, so nothing runs uncaptured. `POST /cmdcheck`
+ * asks the same of a pod that was added before, and captures nothing.
  *
  * The socket is made under another name and renamed: a new generation of the agent takes the path over from a running
  * one, and nobody finds it missing. `POST /yield` asks the running one to give up what both cannot have.
@@ -16,6 +17,7 @@ import { YIELD_TIMEOUT_MS } from './ports.ts';
 export interface CniAdd {
   podNamespace: string;
   podName: string;
+  /** As the kubelet knows it; empty where the runtime does not say. */
   podUid: string;
   /** Path of the pod's network namespace. */
   netns: string;
@@ -28,6 +30,8 @@ export interface CniAnswer {
 
 export interface CniHandlers {
   onAdd(add: CniAdd): Promise<CniAnswer>;
+  /** Rejects when the pod is not as `onAdd` left it. */
+  onCheck(add: CniAdd): Promise<CniAnswer>;
   onYield(): void;
 }
 
@@ -42,7 +46,8 @@ export function startCniServer(
   handlers: CniHandlers,
 ): CniServer {
   const routes: Record<string, (request: Request) => Promise<Response> | Response> = {
-    '/cmdadd': (request) => answerAdd(request, { log, handlers }),
+    '/cmdadd': (request) => answer(request, log, (add) => handlers.onAdd(add)),
+    '/cmdcheck': (request) => answer(request, log, (add) => handlers.onCheck(add)),
     '/yield': () => {
       handlers.onYield();
       return Response.json({ yielded: true });
@@ -56,7 +61,7 @@ export function startCniServer(
       fetch(request) {
         const route = routes[new URL(request.url).pathname];
         if (request.method === 'POST' && route !== undefined) return route(request);
-        const error = 'only POST /cmdadd and /yield are served';
+        const error = 'only POST /cmdadd, /cmdcheck and /yield are served';
         return Response.json({ error }, { status: 404 });
       },
     });
@@ -86,19 +91,22 @@ export async function askToYield(socketPath: string): Promise<string | undefined
   }
 }
 
-async function answerAdd(
+async function answer(
   request: Request,
-  { log, handlers }: { log: Logger; handlers: CniHandlers },
+  log: Logger,
+  handle: (add: CniAdd) => Promise<CniAnswer>,
 ): Promise<Response> {
   const add = parseAdd(await request.json().catch(() => undefined));
   if (add === undefined) {
     const error = 'want {podNamespace, podName, podUid, netns}, all strings';
     return Response.json({ error }, { status: 400 });
   }
+  const pod = `${add.podNamespace}/${add.podName}`;
   try {
-    return Response.json(await handlers.onAdd(add));
+    const said = await handle(add);
+    log.debug('asked by the CNI plugin', { pod, netns: add.netns, ...said });
+    return Response.json(said);
   } catch (error) {
-    const pod = `${add.podNamespace}/${add.podName}`;
     log.error('pod not captured', { pod, error: messageOf(error) });
     const hint = isMeshError(error) ? error.hint : undefined;
     return Response.json({ error: messageOf(error), hint }, { status: 500 });
@@ -117,5 +125,6 @@ function parseAdd(body: unknown): CniAdd | undefined {
     podUid: text('podUid'),
     netns: text('netns'),
   };
-  return Object.values(add).every((value) => value !== '') ? add : undefined;
+  const { podUid: _mayBeEmpty, ...required } = add;
+  return Object.values(required).every((value) => value !== '') ? add : undefined;
 }

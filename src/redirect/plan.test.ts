@@ -68,6 +68,13 @@ describe('planCapture', () => {
     expect([dnsOf('yes', true), dnsOf('yes', false)]).toEqual([true, false]);
   });
 
+  test('namespaces that are excluded are those that are named', () => {
+    const captured = (namespace: string) =>
+      planCapture(pod({ namespace }), ambient, { dns: true, excludedNamespaces: ['mesh'] })
+        .captured;
+    expect([captured('mesh'), captured('kube-system')]).toEqual([false, true]);
+  });
+
   test('devices of guests are read one by one; what cannot be a device is left out', () => {
     const annotations = {
       'istio.io/reroute-virtual-interfaces': 'k6t-eth0, vnet1,,a/b,sixteencharacter',

@@ -19,6 +19,8 @@ export interface CaptureVerdict {
 export interface CaptureDefaults {
   /** For pods that do not say. */
   readonly dns: boolean;
+  /** Namespaces of which nothing is captured; undefined: EXCLUDED_NAMESPACES. */
+  readonly excludedNamespaces?: readonly string[];
 }
 
 export const DATAPLANE_MODE = 'istio.io/dataplane-mode';
@@ -30,14 +32,14 @@ const GUEST_DEVICES = 'istio.io/reroute-virtual-interfaces';
 const DEVICE_NAME = /^[^\s/:]{1,15}$/;
 const SIDECAR_STATUS = 'sidecar.istio.io/status';
 /** As the cni chart's excludeNamespaces, plus Kubernetes' own. */
-const EXCLUDED_NAMESPACES: readonly string[] = ['istio-system', 'kube-system'];
+export const EXCLUDED_NAMESPACES: readonly string[] = ['istio-system', 'kube-system'];
 
 type Labels = Readonly<Record<string, string>>;
 
 interface Rule {
   readonly captured: boolean;
   readonly reason: string;
-  matches(pod: EligibilityPod, namespaceLabels: Labels): boolean;
+  matches(pod: EligibilityPod, namespaceLabels: Labels, excluded: readonly string[]): boolean;
 }
 
 export const CAPTURE_RULES: readonly Rule[] = [
@@ -49,7 +51,7 @@ export const CAPTURE_RULES: readonly Rule[] = [
   {
     captured: false,
     reason: 'the namespace is excluded',
-    matches: (pod) => EXCLUDED_NAMESPACES.includes(pod.namespace),
+    matches: (pod, _labels, excluded) => excluded.includes(pod.namespace),
   },
   {
     captured: false,
@@ -86,7 +88,8 @@ export function planCapture(
       .map((name) => name.trim())
       .filter((name) => DEVICE_NAME.test(name)),
   };
-  const rule = CAPTURE_RULES.find((each) => each.matches(pod, namespaceLabels));
+  const excluded = defaults.excludedNamespaces ?? EXCLUDED_NAMESPACES;
+  const rule = CAPTURE_RULES.find((each) => each.matches(pod, namespaceLabels, excluded));
   const { captured, reason } = rule ?? {
     captured: false,
     reason: `neither pod nor namespace is labelled ${DATAPLANE_MODE}=ambient`,

@@ -17,6 +17,8 @@ export const RETURN_MARK = 0x111;
 export const MARK_MASK = 0xfff;
 export const ROUTE_TABLE = 100;
 export const RULE_PREFERENCE = 32764;
+/** On a machine, whose administrator may have a table 100 of another meaning. */
+export const MACHINE_ROUTE_TABLE = 211;
 
 /** Probes of the kubelet come from these addresses and are not captured. */
 export const PROBE_SOURCE_IPV4 = '169.254.7.127';

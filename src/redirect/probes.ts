@@ -3,19 +3,14 @@
  * them. As istio-cni does, the node gives what it sends to captured pods a source address that the rules in the
  * pod let pass. The answers come back to the node, which translates them again.
  */
-import { formatIp, isIpv6, parseIp } from '#base/ip.ts';
-import { NETLINK_NETFILTER, NLM_F_CREATE } from '#net/netns/constants.ts';
+import { formatIp } from '#base/ip.ts';
+import { NETLINK_NETFILTER } from '#net/netns/constants.ts';
 import { type NetlinkSocket, openNetlink } from '#net/netns/netlink.ts';
-import {
-  type Attribute,
-  decodeAttributes,
-  listAttributes,
-  network32,
-  textBytes,
-} from '#net/netns/netlink-codec.ts';
+import { decodeAttributes, listAttributes, textBytes } from '#net/netns/netlink-codec.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 import * as abi from './nft/constants.ts';
 import * as nft from './nft/expressions.ts';
+import { addElement, createSets, deleteElement, flushSets, setNamed } from './nft/sets.ts';
 import {
   attributesOf,
   commit,
@@ -23,16 +18,16 @@ import {
   createTable,
   encodeTransaction,
   familyHeader,
+  removeTable,
   type Step,
   type Table,
   type Transaction,
 } from './nft/transaction.ts';
 import { KUBELET_UID, PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6 } from './ports.ts';
 
-const PROBE_TABLE = 'istio-ambient-probes';
+export const PROBE_TABLE = 'istio-ambient-probes';
 const CHAIN = 'postrouting';
-const SET_IPV4 = 'pods4';
-const SET_IPV6 = 'pods6';
+const SETS = { table: PROBE_TABLE, ipv4: 'pods4', ipv6: 'pods6' } as const;
 /** Netfilter's usual priority of source NAT. */
 const PRIORITY = 100;
 
@@ -59,6 +54,11 @@ export class ProbeExemptions {
     this.#change(addresses, 'replace');
   }
 
+  /** Nothing of it stays on the node. */
+  remove(): void {
+    commit(this.#socket, encodeTransaction(removeTable(PROBE_TABLE)), 'remove probe exemptions');
+  }
+
   /** Who is exempt; nobody, when a rule is missing. */
   read(): ReadonlySet<string> {
     return readProbes(this.#socket);
@@ -79,17 +79,13 @@ function probeTransaction(addresses: readonly string[], change: ProbeChange): Tr
   const [makeChain, ...makeRules] = createChains(probeTable());
   return encodeTransaction([
     createTable(PROBE_TABLE),
-    createSet(SET_IPV4, 1),
-    createSet(SET_IPV6, 2),
+    ...createSets(SETS),
     makeChain,
     flushChain(),
     ...makeRules,
-    ...(change === 'replace' ? [SET_IPV4, SET_IPV6].map(flushSet) : []),
+    ...(change === 'replace' ? flushSets(SETS) : []),
     ...addresses.flatMap((address) =>
-      // Created first: deleting an element that is not there is an error.
-      change === 'delete'
-        ? [elementStep(abi.NEW_ELEMENTS, address), elementStep(abi.DELETE_ELEMENTS, address)]
-        : [elementStep(abi.NEW_ELEMENTS, address)],
+      change === 'delete' ? deleteElement(SETS, address) : addElement(SETS, address),
     ),
   ]);
 }
@@ -104,25 +100,11 @@ function probeTable(): Table {
     ...nft.sourceBecomes(source),
   ];
   const rules = [
-    rule(SET_IPV4, 'ipv4', PROBE_SOURCE_IPV4),
-    rule(SET_IPV6, 'ipv6', PROBE_SOURCE_IPV6),
+    rule(SETS.ipv4, 'ipv4', PROBE_SOURCE_IPV4),
+    rule(SETS.ipv6, 'ipv6', PROBE_SOURCE_IPV6),
   ];
   const hook = { type: 'nat', point: 'postrouting', priority: PRIORITY } as const;
   return { name: PROBE_TABLE, chains: [{ name: CHAIN, hook, rules }] };
-}
-
-function createSet(name: string, id: number): Step {
-  const ipv6 = name === SET_IPV6;
-  return {
-    type: abi.NEW_SET,
-    attributes: [
-      [abi.SET.table, textBytes(PROBE_TABLE)],
-      [abi.SET.name, textBytes(name)],
-      [abi.SET.keyType, network32(ipv6 ? abi.KEY_IPV6 : abi.KEY_IPV4)],
-      [abi.SET.keyLength, network32(ipv6 ? 16 : 4)],
-      [abi.SET.id, network32(id)],
-    ],
-  };
 }
 
 function flushChain(): Step {
@@ -136,28 +118,6 @@ function flushChain(): Step {
   };
 }
 
-function flushSet(name: string): Step {
-  return { type: abi.DELETE_ELEMENTS, flags: 0, attributes: setNamed(name) };
-}
-
-function elementStep(type: number, address: string): Step {
-  const bytes = parseIp(address) ?? new Uint8Array();
-  const key: Attribute = [abi.ELEMENT_KEY, [[abi.DATA.value, bytes]]];
-  const list: Attribute = [abi.ELEMENTS.list, [[abi.LIST_ELEMENT, [key]]]];
-  return {
-    type,
-    flags: type === abi.NEW_ELEMENTS ? NLM_F_CREATE : 0,
-    attributes: [...setNamed(isIpv6(address) ? SET_IPV6 : SET_IPV4), list],
-  };
-}
-
-function setNamed(name: string): Attribute[] {
-  return [
-    [abi.ELEMENTS.table, textBytes(PROBE_TABLE)],
-    [abi.ELEMENTS.set, textBytes(name)],
-  ];
-}
-
 function readProbes(socket: NetlinkSocket): ReadonlySet<string> {
   const header = familyHeader(abi.NFPROTO_INET, 0);
   const rules = socket.dump({
@@ -166,9 +126,9 @@ function readProbes(socket: NetlinkSocket): ReadonlySet<string> {
     attributes: [[abi.RULE.table, textBytes(PROBE_TABLE)]],
   });
   if (rules.length !== probeTable().chains[0].rules.length) return new Set();
-  const members = [SET_IPV4, SET_IPV6].flatMap((set) =>
+  const members = [SETS.ipv4, SETS.ipv6].flatMap((set) =>
     socket
-      .dump({ type: abi.GET_ELEMENTS, header, attributes: setNamed(set) })
+      .dump({ type: abi.GET_ELEMENTS, header, attributes: setNamed(PROBE_TABLE, set) })
       .flatMap((message) => listAttributes(attributesOf(message).get(abi.ELEMENTS.list) ?? NOTHING))
       .map(([, element]) => memberOf(element)),
   );

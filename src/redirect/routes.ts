@@ -60,27 +60,42 @@ export interface RoutePresence {
 const numberOf = (family: RouteFamily) => (family === 'ipv4' ? AF_INET : AF_INET6);
 
 /** Idempotent. False when the namespace has no such family. */
-export function addReturnRoute(socket: NetlinkSocket, family: RouteFamily): boolean {
+export function addReturnRoute(
+  socket: NetlinkSocket,
+  family: RouteFamily,
+  table = ROUTE_TABLE,
+): boolean {
   const done =
-    change(socket, { ...ruleRequest(family), type: NEW_RULE, known: EEXIST }) &&
-    change(socket, { ...routeRequest(family), type: NEW_ROUTE, known: EEXIST });
+    change(socket, { ...ruleRequest(family, table), type: NEW_RULE, known: EEXIST }) &&
+    change(socket, { ...routeRequest(family, table), type: NEW_ROUTE, known: EEXIST });
   // A pod may be without IPv6; without IPv4 its namespace is broken.
   if (!done && family === 'ipv4') throw failed('add the return route');
   return done;
 }
 
 /** Idempotent, and takes nothing but its own. */
-export function removeReturnRoute(socket: NetlinkSocket, family: RouteFamily): void {
-  change(socket, { ...ruleRequest(family), type: DELETE_RULE, known: ENOENT });
-  change(socket, { ...routeRequest(family), type: DELETE_ROUTE, known: ESRCH });
+export function removeReturnRoute(
+  socket: NetlinkSocket,
+  family: RouteFamily,
+  table = ROUTE_TABLE,
+): void {
+  change(socket, { ...ruleRequest(family, table), type: DELETE_RULE, known: ENOENT });
+  change(socket, { ...routeRequest(family, table), type: DELETE_ROUTE, known: ESRCH });
 }
 
-export function returnRouteOf(socket: NetlinkSocket, family: RouteFamily): RoutePresence {
+export function returnRouteOf(
+  socket: NetlinkSocket,
+  family: RouteFamily,
+  table = ROUTE_TABLE,
+): RoutePresence {
   const header = new Uint8Array(ROUTE_HEADER_BYTES);
   header[0] = numberOf(family);
   const rules = socket.dump({ type: GET_RULE, header, attributes: [] });
   const routes = socket.dump({ type: GET_ROUTE, header, attributes: [] });
-  return { rule: rules.some(isOurRule), route: routes.some(isOurRoute) };
+  return {
+    rule: rules.some((rule) => isOurRule(rule, table)),
+    route: routes.some((route) => isOurRoute(route, table)),
+  };
 }
 
 /** Of every device, as text; not those of the loopback device's own scope. */
@@ -102,47 +117,47 @@ interface RouteRequest {
   attributes: readonly Attribute[];
 }
 
-function ruleRequest(family: RouteFamily): RouteRequest {
+function ruleRequest(family: RouteFamily, table: number): RouteRequest {
   const header = new Uint8Array(ROUTE_HEADER_BYTES);
   header[0] = numberOf(family);
-  header[4] = ROUTE_TABLE;
+  header[4] = table;
   header[7] = LOOK_UP_TABLE;
   const attributes: Attribute[] = [
     [RULE.priority, host32(RULE_PREFERENCE)],
     [RULE.mark, host32(RETURN_MARK)],
     [RULE.mask, host32(MARK_MASK)],
-    [RULE.table, host32(ROUTE_TABLE)],
+    [RULE.table, host32(table)],
   ];
   return { header, attributes };
 }
 
 /** `local default dev lo`: every address is ours. */
-function routeRequest(family: RouteFamily): RouteRequest {
+function routeRequest(family: RouteFamily, table: number): RouteRequest {
   const header = new Uint8Array(ROUTE_HEADER_BYTES);
-  header.set([numberOf(family), 0, 0, 0, ROUTE_TABLE, PROTOCOL_BOOT, SCOPE_HOST, TYPE_LOCAL]);
+  header.set([numberOf(family), 0, 0, 0, table, PROTOCOL_BOOT, SCOPE_HOST, TYPE_LOCAL]);
   return {
     header,
     attributes: [
-      [ROUTE.table, host32(ROUTE_TABLE)],
+      [ROUTE.table, host32(table)],
       [ROUTE.device, host32(LOOPBACK_INDEX)],
     ],
   };
 }
 
-function isOurRule({ body }: NetlinkMessage): boolean {
+function isOurRule({ body }: NetlinkMessage, table: number): boolean {
   const found = decodeAttributes(body.subarray(ROUTE_HEADER_BYTES));
   return (
     body[7] === LOOK_UP_TABLE &&
-    ruleRequest('ipv4').attributes.every(([type, value]) => equal(found.get(type), value))
+    ruleRequest('ipv4', table).attributes.every(([type, value]) => equal(found.get(type), value))
   );
 }
 
-function isOurRoute({ body }: NetlinkMessage): boolean {
+function isOurRoute({ body }: NetlinkMessage, table: number): boolean {
   const found = decodeAttributes(body.subarray(ROUTE_HEADER_BYTES));
   return (
     body[1] === 0 &&
     body[7] === TYPE_LOCAL &&
-    routeRequest('ipv4').attributes.every(([type, value]) => equal(found.get(type), value))
+    routeRequest('ipv4', table).attributes.every(([type, value]) => equal(found.get(type), value))
   );
 }
 

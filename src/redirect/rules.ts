@@ -4,7 +4,7 @@
  * connections that were there before enrolment live on. Pure; `nft list ruleset` shows them in words.
  */
 import * as nft from './nft/expressions.ts';
-import type { Hook, Table } from './nft/transaction.ts';
+import type { Chain, Hook, Table } from './nft/transaction.ts';
 import {
   DNS_PORT,
   INBOUND_HBONE_PORT,
@@ -36,18 +36,18 @@ export const RAW_TABLE = 'istio-ambient-raw';
 /** Every table that may be there, whatever the options were. */
 export const TABLES = [NAT_TABLE, MANGLE_TABLE, RAW_TABLE];
 
-type Rule = readonly nft.Expression[];
+export type Rule = readonly nft.Expression[];
 
 const PROXY = { mark: PROXY_MARK, mask: MARK_MASK };
-const RETURN = { mark: RETURN_MARK, mask: MARK_MASK };
-const notOurs = nft.mark('packet', '!=', PROXY);
-const LOOPBACK = ['127.0.0.1', '::1'] as const;
+export const RETURN = { mark: RETURN_MARK, mask: MARK_MASK };
+export const notOurs = nft.mark('packet', '!=', PROXY);
+export const LOOPBACK = ['127.0.0.1', '::1'] as const;
 const PROBE_SOURCES = [PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6] as const;
 
 // Netfilter's usual priorities: raw, mangle, and the two of destination NAT.
 const RAW_PRIORITY = -300;
 const MANGLE_PRIORITY = -150;
-const NAT_PRIORITY = -100;
+export const NAT_PRIORITY = -100;
 
 export function captureTables(options: RuleOptions): Table[] {
   return [
@@ -113,7 +113,8 @@ function outboundRules(options: RuleOptions): Rule[] {
   ];
 }
 
-function lookupRules(): Rule[] {
+/** Of whoever shares the proxy's namespace; the proxy's own look-ups pass. */
+export function lookupRules(): Rule[] {
   const toNameServer = nft.port('destination', '==', NAME_SERVER_PORT);
   const captured = [...notOurs, ...nft.redirectTo(DNS_PORT)];
   return [
@@ -142,23 +143,25 @@ function natTable(inbound: readonly Rule[], outbound: readonly Rule[]): Table {
 }
 
 function mangleTable(): Table {
-  return {
-    name: MANGLE_TABLE,
-    chains: [
-      {
-        name: 'prerouting',
-        hook: { type: 'filter', point: 'prerouting', priority: MANGLE_PRIORITY },
-        rules: [[...nft.mark('packet', '==', PROXY), ...nft.markConnection(RETURN)]],
-      },
-      {
-        name: 'output',
-        hook: { type: 'route', point: 'output', priority: MANGLE_PRIORITY },
-        // Only the app's answers need another route: a changed mark costs the kernel a second look-up for each
-        // packet, and what the proxy itself sends is on its way already.
-        rules: [[...notOurs, ...nft.mark('connection', '==', RETURN), ...nft.restoreMark]],
-      },
-    ],
-  };
+  return { name: MANGLE_TABLE, chains: returnChains() };
+}
+
+/** Bring the app's answers to what the proxy opened back to the proxy, together with the return route. */
+export function returnChains(): Chain[] {
+  return [
+    {
+      name: 'prerouting',
+      hook: { type: 'filter', point: 'prerouting', priority: MANGLE_PRIORITY },
+      rules: [[...nft.mark('packet', '==', PROXY), ...nft.markConnection(RETURN)]],
+    },
+    {
+      name: 'output',
+      hook: { type: 'route', point: 'output', priority: MANGLE_PRIORITY },
+      // Only the app's answers need another route: a changed mark costs the kernel a second look-up for each
+      // packet, and what the proxy itself sends is on its way already.
+      rules: [[...notOurs, ...nft.mark('connection', '==', RETURN), ...nft.restoreMark]],
+    },
+  ];
 }
 
 /**
@@ -166,6 +169,10 @@ function mangleTable(): Table {
  * redirected question, which have the same addresses and may have the same port, would be one entry.
  */
 function rawTable(): Table {
+  return { name: RAW_TABLE, chains: lookupZoneChains() };
+}
+
+export function lookupZoneChains(): Chain[] {
   const hook = (point: Hook['point']): Hook => ({ type: 'filter', point, priority: RAW_PRIORITY });
   const answer = [...nft.udp, ...nft.port('source', '==', NAME_SERVER_PORT), ...notOurs];
   const question = [
@@ -174,11 +181,8 @@ function rawTable(): Table {
     ...nft.mark('packet', '==', PROXY),
   ];
   const zone = nft.inZone(PROXY_DNS_ZONE);
-  return {
-    name: RAW_TABLE,
-    chains: [
-      { name: 'prerouting', hook: hook('prerouting'), rules: [[...answer, ...zone]] },
-      { name: 'output', hook: hook('output'), rules: [[...question, ...zone]] },
-    ],
-  };
+  return [
+    { name: 'prerouting', hook: hook('prerouting'), rules: [[...answer, ...zone]] },
+    { name: 'output', hook: hook('output'), rules: [[...question, ...zone]] },
+  ];
 }

@@ -196,7 +196,7 @@ describe('retries', () => {
     expect(mesh.log).toContain('rerouted from canary to stable: connect failure');
   });
 
-  test('connect refused everywhere ends in 503 UF after all retries', async () => {
+  test('connect refused everywhere ends in 503 URX,UF after all retries', async () => {
     const mesh = rig([route('r', [to('canary')])]);
     mesh.scripts.set('c1', () => 'refuse');
     const exchange = await mesh.get();
@@ -205,7 +205,7 @@ describe('retries', () => {
       await mesh.settle();
     }
     expect([exchange.status, mesh.dials.length]).toEqual([503, 3]);
-    expect(mesh.log).toContain('503 UF');
+    expect(mesh.log).toContain('503 URX,UF');
   });
 
   test('500 is not retried by default and is retried on 5xx', async () => {
@@ -296,7 +296,7 @@ describe('timeouts and breaks', () => {
     mesh.scripts.set('s1', () => 'hang');
     const exchange = await mesh.get();
     const { MeshError } = await import('#base/errors.ts');
-    exchange.handler.onAbort(new MeshError('X', 'gone', { side: 'downstream', hint: 'h' }));
+    exchange.handler.onAbort(new MeshError('X', 'gone', { side: 'downstream', hint: 'h' }), 0);
     expect(mesh.seen[0].aborted).toBe(true);
     expect(mesh.log).toContain('" 0 DC downstream_remote_disconnect');
     expect(mesh.engine.active).toBe(0);
@@ -362,6 +362,22 @@ describe('configuration swap', () => {
 });
 
 describe('telemetry', () => {
+  test('who observes gets one record of each request, until it stops', async () => {
+    const mesh = rig();
+    const seen: string[] = [];
+    const stop = mesh.engine.recorder.observe(({ status, flags, attempt, current, entry }) =>
+      seen.push(
+        [status, flags, attempt, current?.endpoint.endpoint.name, entry?.route.route.name].join(
+          ' ',
+        ),
+      ),
+    );
+    await mesh.get('/', { 'x-canary': 'true' });
+    stop();
+    await mesh.get('/', { 'x-canary': 'true' });
+    expect(seen).toEqual(['200 - 1 c1 canary-header']);
+  });
+
   test('requests are counted with Istio’s labels, failures with their flag', async () => {
     const mesh = rig();
     await mesh.get('/', { 'x-canary': 'true' });

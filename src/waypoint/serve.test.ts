@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { connect } from 'node:http2';
 import type { Upstream } from '#model/route/route-table.ts';
+import { TEST_SELF } from '#test/support/tracing.ts';
 import { endpoint, HOST, POLICY, route, table, to, upstream } from '#test/support/waypoint-rig.ts';
 import { buildStatus } from './admin/status.ts';
 import { parseStaticConfig } from './config/static-file.ts';
@@ -52,7 +53,12 @@ function upstreams(h2Upgrade: 'default' | 'upgrade'): Upstream[] {
 function start(h2Upgrade: 'default' | 'upgrade') {
   const base = createBase('error');
   const transport = plainTransport(base.network);
-  const runtime = createRuntime(base, { transport, accessLog: 'off', cluster: 'static' });
+  const runtime = createRuntime(base, {
+    transport,
+    accessLog: 'off',
+    cluster: 'static',
+    self: () => TEST_SELF,
+  });
   const http = table([route('r', [to('stable')])]);
   const tcp = { ...to('stable'), port: 90 };
   const tables = [

@@ -3,7 +3,7 @@ import { Node } from '#wire/protobuf/discovery.ts';
 import { structOf } from '#wire/protobuf/well-known.ts';
 
 export interface XdsNode {
-  readonly type: 'ztunnel' | 'waypoint';
+  readonly type: 'ztunnel' | 'waypoint' | 'router';
   readonly ip: string;
   readonly podName: string;
   readonly podNamespace: string;

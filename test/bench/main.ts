@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { isMeshError } from '#base/errors.ts';
 import { reportOf, UsageError } from '#cli/output/report.ts';
 import { type BenchCase, CASES } from './cases.ts';
 import { makeCertificates } from './certificates.ts';
@@ -14,6 +15,7 @@ import { type BenchReport, type BenchRow, formatReport, medianRows } from './rep
 import { directSubject } from './subjects/direct.ts';
 import { envoySubject } from './subjects/envoy.ts';
 import { haproxySubject } from './subjects/haproxy.ts';
+import { nginxSubject } from './subjects/nginx.ts';
 import { type BenchContext, endAll, type Subject } from './subjects/subject.ts';
 import { tulleSubject } from './subjects/tulle.ts';
 import { runText } from './topology.ts';
@@ -21,6 +23,7 @@ import { runText } from './topology.ts';
 const PEERS: Record<string, Subject> = {
   envoy: envoySubject,
   haproxy: haproxySubject,
+  nginx: nginxSubject,
   direct: directSubject,
 };
 const INSIDE = 'TULLE_BENCH_INSIDE';
@@ -143,7 +146,7 @@ async function runCase(entry: BenchCase, flags: Flags, failed: string[]): Promis
         );
       } catch (error) {
         // The others are still worth their figures.
-        failed.push(subject.name);
+        if (!isMeshError(error, 'BENCH_NO_PART')) failed.push(subject.name);
         process.stderr.write(reportOf(error).text);
       } finally {
         await endAll(context.children);

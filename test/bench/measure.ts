@@ -1,4 +1,5 @@
 /** One load against one subject's processes: CPU around it, memory after it, one row. */
+import { runStreams, type StreamsOptions } from './h2load.ts';
 import { type Usage, usageOf } from './process-usage.ts';
 import type { BenchRow } from './report.ts';
 import { type Direction, runStream } from './stream-load.ts';
@@ -20,6 +21,8 @@ export interface HttpTarget extends Target {
   url: string;
   namespace?: string;
   headers?: Record<string, string>;
+  /** HTTP/2; undefined: HTTP/1.1. */
+  http2?: Pick<StreamsOptions, 'streams' | 'body' | 'directory'>;
 }
 
 /** A row of which only the names are known. */
@@ -34,10 +37,13 @@ export function emptyRow(target: Target, connections: number, load: string): Ben
     megabytesPerSecond: null,
     megabytesPerCpuSecond: null,
     p50Ms: null,
+    p95Ms: null,
     p99Ms: null,
     rssMiB: null,
     privateMiB: null,
     failedRequests: 0,
+    bytesPerPush: null,
+    storedMiB: null,
   };
 }
 
@@ -48,9 +54,9 @@ export async function measureHttp(
   const { pids } = target;
   const { connections, seconds, load: name, warmUpSeconds = WARM_UP_SECONDS } = options;
   const warmUp = Math.min(warmUpSeconds, seconds * WARM_UP_SHARE_MAX);
-  await runLoad({ ...target, connections, seconds: warmUp });
+  await loadOnce(target, connections, warmUp);
   const before = usageOf(pids);
-  const load = await runLoad({ ...target, connections, seconds });
+  const load = await loadOnce(target, connections, seconds);
   const after = usageOf(pids);
   return {
     ...emptyRow(target, connections, name),
@@ -62,6 +68,12 @@ export async function measureHttp(
     ...memoryOf(pids, after),
     failedRequests: load.errors,
   };
+}
+
+function loadOnce(target: HttpTarget, connections: number, seconds: number) {
+  const { url, namespace, headers, http2 } = target;
+  const load = { url, namespace, headers, connections, seconds };
+  return http2 === undefined ? runLoad(load) : runStreams({ ...load, ...http2 });
 }
 
 export async function measureStream(
@@ -85,6 +97,6 @@ export async function measureStream(
   };
 }
 
-function memoryOf(pids: readonly number[], { rssMiB, privateMiB }: Usage) {
+export function memoryOf(pids: readonly number[], { rssMiB, privateMiB }: Usage) {
   return pids.length === 0 ? { rssMiB: null, privateMiB: null } : { rssMiB, privateMiB };
 }

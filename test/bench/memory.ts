@@ -126,7 +126,11 @@ async function waypointAfterLoad(
 ): Promise<BenchRow> {
   if (subject.startL7 === undefined) throw noPart(subject, NAME);
   await startOrigin(context);
-  const pids = await subject.startL7(context, { port: WAYPOINT_PORT, routes: 100 });
+  const pids = await subject.startL7(context, {
+    port: WAYPOINT_PORT,
+    routes: 100,
+    protocol: 'h1',
+  });
   const url = `http://127.0.0.1:${WAYPOINT_PORT}/`;
   await runLoad({ url, connections: CONNECTIONS, seconds });
   return sample({ case: NAME, subject, pids }, 'waypoint after l7-h1', CONNECTIONS);

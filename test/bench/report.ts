@@ -13,11 +13,17 @@ export interface BenchRow {
   megabytesPerSecond: number | null;
   megabytesPerCpuSecond: number | null;
   p50Ms: number | null;
+  /** Where the target is worded so. */
+  p95Ms: number | null;
   p99Ms: number | null;
   /** Sums over the subject's processes after the load; in the memory case of the heavier process. */
   rssMiB: number | null;
   privateMiB: number | null;
   failedRequests: number;
+  /** Of one response of xDS to one proxy. */
+  bytesPerPush: number | null;
+  /** What is on disk after it. */
+  storedMiB: number | null;
 }
 
 export interface BenchReport {
@@ -36,9 +42,12 @@ const FIGURES = [
   'megabytesPerSecond',
   'megabytesPerCpuSecond',
   'p50Ms',
+  'p95Ms',
   'p99Ms',
   'rssMiB',
   'privateMiB',
+  'bytesPerPush',
+  'storedMiB',
 ] as const satisfies readonly (keyof BenchRow)[];
 
 type Figure = (typeof FIGURES)[number];
@@ -105,9 +114,12 @@ export function formatReport(report: BenchReport): string {
     'MB/s',
     'MB/cpu s',
     'p50 ms',
+    'p95 ms',
     'p99 ms',
     'RSS MiB',
     'private',
+    'B/push',
+    'MiB kept',
     'tulle/peer',
   ];
   const cells = rows.map((row) => {

@@ -48,11 +48,36 @@ export async function runStream(
 }
 
 /** `count` connections from the client namespace, each open from end to end, until the returned function is called. */
-export async function holdConnections(
+export function holdConnections(
   context: BenchContext,
   count: number,
 ): Promise<() => Promise<void>> {
-  const child = spawnClient(context, 'hold', count);
+  return heldBy(context, spawnClient(context, 'hold', count), count);
+}
+
+/** `count` keep-alive connections to 127.0.0.1:`port`, each with one answered request. */
+export function holdHttp(
+  context: BenchContext,
+  { port, count }: { port: number; count: number },
+): Promise<() => Promise<void>> {
+  const command = [
+    process.execPath,
+    PEER,
+    'hold',
+    '127.0.0.1',
+    String(port),
+    String(count),
+    'http',
+  ];
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
+  return heldBy(context, child, count);
+}
+
+async function heldBy(
+  context: BenchContext,
+  child: Client,
+  count: number,
+): Promise<() => Promise<void>> {
   context.children.push(child);
   for await (const line of linesOf(child)) {
     if (line.steady !== true) continue;

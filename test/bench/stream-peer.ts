@@ -1,7 +1,8 @@
 /**
- * `bun stream-peer.ts serve PORT | upload HOST PORT SECONDS | download HOST PORT SECONDS | hold HOST PORT COUNT`: both ends
+ * `bun stream-peer.ts serve PORT | upload HOST PORT SECONDS | download HOST PORT SECONDS | hold HOST PORT COUNT [http]`: both ends
  * of the loads that no HTTP client makes. The first byte of a connection says what the server does with it. A client
- * prints one JSON line when its load is steady and one when it is over; `hold` keeps its connections until it is killed.
+ * prints one JSON line when its load is steady and one when it is over; `hold` keeps its connections until it is killed,
+ * with `http` each after one answered request.
  */
 import { systemClock } from '#base/clock.ts';
 
@@ -13,6 +14,8 @@ const WARM_UP_MS = 1_000;
 const CHUNK = Buffer.alloc(512 * 1024, 0x78);
 /** Connections that `hold` dials at once; more would only measure accept queues. */
 const DIALS = 100;
+
+const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: bench\r\n\r\n');
 
 type Peer = Bun.Socket<{ mode: number }>;
 
@@ -90,7 +93,8 @@ async function stream(direction: 'upload' | 'download', host: string, port: numb
 }
 
 /** Each connection counts once its byte came back: it is open from end to end. */
-function hold(host: string, port: number, wanted: number): void {
+function hold(host: string, port: number, options: { wanted: number; hello: Buffer }): void {
+  const { wanted, hello } = options;
   let started = 0;
   let open = 0;
   const kept: Peer[] = [];
@@ -106,10 +110,13 @@ function hold(host: string, port: number, wanted: number): void {
       port,
       socket: {
         open(socket) {
+          socket.data = { mode: 0 };
           kept.push(socket);
-          socket.write(Buffer.from([ECHO]));
+          socket.write(hello);
         },
-        data() {
+        data(socket) {
+          if (socket.data.mode !== 0) return;
+          socket.data.mode = ECHO;
           open++;
           if (open === wanted) say({ steady: true });
           else next();
@@ -124,8 +131,10 @@ function hold(host: string, port: number, wanted: number): void {
 
 const [verb, ...rest] = process.argv.slice(2);
 if (verb === 'serve') serve(Number(rest[0]));
-else if (verb === 'hold') hold(rest[0], Number(rest[1]), Number(rest[2]));
-else if (verb === 'upload' || verb === 'download')
+else if (verb === 'hold') {
+  const hello = rest[3] === 'http' ? REQUEST : Buffer.from([ECHO]);
+  hold(rest[0], Number(rest[1]), { wanted: Number(rest[2]), hello });
+} else if (verb === 'upload' || verb === 'download')
   await stream(verb, rest[0], Number(rest[1]), Number(rest[2]) * 1000);
 else {
   process.stderr.write('usage: stream-peer.ts serve|upload|download|hold …\n');

@@ -71,6 +71,9 @@ export async function rebuildTopology(): Promise<void> {
       ['ip', '-n', end.name, '-b', '-'],
       `addr add ${end.address}/24 dev ${device}\nlink set lo up\nlink set ${device} up\n`,
     );
+    // Else a load of new connections runs out of ports after some seconds and then measures the kernel's search for one.
+    const reuse = 'echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse';
+    await runText(inNamespace(end.name, ['sh', '-c', reuse]));
   }
 }
 
@@ -96,6 +99,28 @@ export async function applyCapture(): Promise<void> {
     redirectOnce(`/run/netns/${name}`, DEFAULT_RULES);
     await runText(inNamespace(name, ['nft', '-f', '-']), exempt);
   }
+}
+
+/** Pods of the `path` case: a client, a server, and one for an L7 proxy between them, and where a service's address leads. */
+export interface Star {
+  client: string;
+  server: string;
+  waypoint: string;
+  serviceAddress: string;
+}
+
+const SERVICE_ADDRESS = '198.19.0.1';
+
+export async function rebuildPath(): Promise<Star> {
+  const [client, server, waypoint] = await rebuildStar([CLIENT.name, SERVER.name, 'waypoint']);
+  // Captured on the way out, but a route must be there before.
+  await runText(['ip', '-n', CLIENT.name, 'route', 'add', SERVICE_ADDRESS, 'dev', 'eth0']);
+  return {
+    client: client.address,
+    server: server.address,
+    waypoint: waypoint.address,
+    serviceAddress: SERVICE_ADDRESS,
+  };
 }
 
 /** Namespaces of these names on one bridge, anew; for many pods of one node. */

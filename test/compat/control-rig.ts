@@ -60,7 +60,7 @@ export async function startControlRig(namespaces: readonly string[]): Promise<Co
   const logs: string[] = [];
   const log = createLogger('control', { clock: systemClock, write: (line) => logs.push(line) });
   const control = await startControl(
-    { client, clock: systemClock, random: systemRandom, log },
+    { client, asReader: () => client, clock: systemClock, random: systemRandom, log },
     options,
   );
   const secret = await call('GET', '/api/v1/namespaces/istio-system/secrets/istio-ca-secret');

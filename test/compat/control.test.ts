@@ -166,11 +166,11 @@ describe('the control plane, seen by a client that is not ours', () => {
     stream.close();
   });
 
-  test('Authorization comes by namespace/name and without a version', async () => {
+  test('Authorization comes by namespace/name, with a version', async () => {
     const stream = client.openAds();
     const response = await first(stream, wire.AUTHORIZATION);
     const policy = named(response, 'shop/no-db');
-    expect(policy.version).toBe('');
+    expect(policy.version).toMatch(/^[0-9a-f]{16}$/);
     expect(wire.textOf(policy.value, 1)).toBe('no-db');
     expect(wire.numberOf(policy.value, 3)).toBe(1); // NAMESPACE
     expect(wire.numberOf(policy.value, 4)).toBe(1); // DENY

@@ -51,7 +51,7 @@ describe.skipIf(missing !== undefined)(
       const { context } = ours;
       agent = new CaptureAgent(
         context,
-        { report: (_, value) => reports.push(value) },
+        { report: (_, value) => reports.push(value), failed: () => undefined },
         {
           node,
           listeners: (pod) => new OutsideListeners(server, pod, context.trustDomain),

@@ -3,6 +3,7 @@
  * two nodes; and what becomes of traffic that a policy is about and nobody can judge. One lab for all of it.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { eventually, missingFor, ROOT, startLab, type TestLab } from '#test/support/lab.ts';
@@ -366,7 +367,7 @@ describe.skipIf(skip !== undefined)('discovery', () => {
     await hasCondition('trial', 'DryRun');
   }, 30_000);
 
-  test('a waypoint refuses what it cannot judge by, names the policy, and lets the rest through', async () => {
+  test('a waypoint judges, refuses what it cannot judge by, names the policy, and lets the rest through', async () => {
     await lab.kubectl('delete', 'authorizationpolicy', '-n', 'shop', '--all');
     expect((await lab.tulle('waypoint', 'apply', '-n', 'shop')).status).toBe(0);
     const label = 'istio.io/use-waypoint=waypoint';
@@ -382,13 +383,62 @@ describe.skipIf(skip !== undefined)('discovery', () => {
     await apply(
       policy('only-get', { targetRefs, rules: [{ to: [{ operation: { methods: ['GET'] } }] }] }),
     );
-    await says('the refusal', '403', 'AuthorizationPolicy shop/only-get');
-    await lab.kubectl('delete', 'authorizationpolicy', 'only-get', '-n', 'shop');
-    await says('the answer, audited', '200', '"version":"far"');
+    const posts = (what: string, want: string) =>
+      eventually(what, async () => {
+        const { answer } = await inClient({ answer: curl('http://guarded/', '-X POST') });
+        return answer.includes(want) || undefined;
+      });
+    await posts(
+      'the refusal',
+      'RBAC: access denied: allow policies exist, but none allowed: shop/only-get',
+    );
+    await says('the answer to a GET', '200', '"version":"far"');
+    await hasCondition('only-get', 'Waypoints');
+    const custom = { targetRefs, action: 'CUSTOM', provider: { name: 'opa' }, rules: [{}] };
+    await apply(policy('ask-opa', custom));
+    await says('the refusal of what nobody can ask', '403', 'AuthorizationPolicy shop/ask-opa');
+    await hasCondition('ask-opa', 'RefusesUnjudged');
+    await lab.kubectl('delete', 'authorizationpolicy', 'only-get', 'ask-opa', '-n', 'shop');
+    await posts('the answer, audited', '"version":"far"');
     const rules = [{ to: [{ operation: { paths: ['/admin'] } }] }];
     const selector = { matchLabels: { only: 'node2' } };
     await apply(policy('no-admin', { selector, action: 'DENY', rules }));
     await says('the refusal of a destination', '403', 'AuthorizationPolicy shop/no-admin');
     await becomes('the denial past the waypoint', 'http://far/', '000/');
+  }, 60_000);
+
+  test('tokens are verified with keys that the control plane fetches from their issuer', async () => {
+    await lab.kubectl('delete', 'authorizationpolicy', '-n', 'shop', '--all');
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const set = JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] });
+    const script = `Bun.serve({ hostname: '0.0.0.0', port: 9001, fetch: () => new Response('${set}') })`;
+    const container = { name: 'app', image: 'host', command: [BUN, '-e', script] };
+    const metadata = { name: 'issuer', namespace: 'shop' };
+    await apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [container] } });
+    const address = await eventually('the issuer', async () => {
+      const { stdout } = await lab.kubectl('get', 'pod', 'issuer', '-n', 'shop', '-o', 'json');
+      return (JSON.parse(stdout) as { status?: { podIP?: string } }).status?.podIP;
+    });
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const signed = `${part({ alg: 'RS256', kid: 'k' })}.${part({ iss: 'me', sub: 'you' })}`;
+    const signature = sign('sha256', Buffer.from(signed), privateKey).toString('base64url');
+    const bearer = (token: string) => `-H 'authorization: Bearer ${token}'`;
+    const says = (what: string, flags: string, status: string, text: string) =>
+      eventually(what, async () => {
+        const { answer } = await inClient({ answer: curl('http://guarded/', flags) });
+        return (answer.endsWith(`${status}/0`) && answer.includes(text)) || undefined;
+      });
+    const targetRefs = [{ group: '', kind: 'Service', name: 'guarded' }];
+    const jwtRules = [{ issuer: 'me', jwksUri: `http://${address}:9001/keys` }];
+    const apiVersion = 'security.istio.io/v1';
+    const jwt = { name: 'jwt', namespace: 'shop' };
+    const spec = { targetRefs, jwtRules };
+    await apply({ apiVersion, kind: 'RequestAuthentication', metadata: jwt, spec });
+    const from = [{ source: { requestPrincipals: ['me/you'] } }];
+    await apply(policy('only-you', { targetRefs, rules: [{ from }] }));
+    await says('a good token', bearer(`${signed}.${signature}`), '200', '"version":"far"');
+    await says('no token', '', '403', 'shop/only-you');
+    const forged = bearer(`${signed}.${signature.replace(/^.{4}/, 'AAAA')}`);
+    await says('a forged one', forged, '401', 'refused by RequestAuthentication shop/jwt');
   }, 60_000);
 });

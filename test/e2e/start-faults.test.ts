@@ -1,6 +1,6 @@
 /** Machines that cannot run the lab: one sentence with its remedy, and exit status 3. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandResult, missingFor, ROOT, run } from '#test/support/lab.ts';
@@ -59,6 +59,25 @@ describe.skipIf(skip)('lab up says what is wrong', () => {
     const result = await withMounts(hide, join(home, 'tool'));
     expectRefusal(result, /the lab needs nft/, 'apt-get install nftables');
   });
+
+  test('a signal while it starts takes it down at once', async () => {
+    const directory = join(home, 'stopped');
+    const child = Bun.spawn([TULLE, 'lab', 'up', '--console-port', '0'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, TULLE_HOME: directory },
+    });
+    // Its state is there: it has begun, and is not ready yet.
+    while (!existsSync(join(directory, 'lab', 'lab.json'))) await Bun.sleep(5);
+    child.kill('SIGTERM');
+    const [status, complaint] = await Promise.all([child.exited, child.stderr.text()]);
+    expect({ status, complaint }).toEqual({
+      status: 3,
+      complaint: expect.stringContaining('stopped before it was ready'),
+    });
+    expect((await run([TULLE, 'lab', 'status'], { env: { TULLE_HOME: directory } })).status).toBe(
+      1,
+    );
+  }, 20_000);
 
   describe('beside a running one', () => {
     const directory = join(home, 'lab');

@@ -28,7 +28,7 @@ interface PodList {
 }
 
 interface Graph {
-  edges: { source: string; destination: string; protocol: string; mtls?: number | null }[];
+  edges: { source: string; target: string; protocol: string; mtls?: number | null }[];
 }
 
 describe.skipIf(skip !== undefined)('STRICT in the demo', () => {
@@ -80,11 +80,9 @@ describe.skipIf(skip !== undefined)('STRICT in the demo', () => {
   }, 60_000);
 
   test('the graph shows neither probes nor refused clients, and everything it shows is mutual TLS', async () => {
-    const answer = await fetch(`${lab.consoleUrl}/api/graph?window=15s`);
+    const answer = await fetch(`${lab.consoleUrl}/api/v1/graph?window=15s`);
     const { edges } = (await answer.json()) as Graph;
-    const incoming = edges.filter(({ destination }) =>
-      destination.includes('/shop/product-service'),
-    );
+    const incoming = edges.filter(({ target }) => target.includes('/shop/product-service'));
     expect(incoming.some(({ protocol }) => protocol === 'http')).toBe(true);
     const sources = incoming.map(({ source }) => source);
     expect(

@@ -42,7 +42,7 @@ describe.skipIf(skip)('lab up --demo as an ordinary user', () => {
   });
 
   test('the console answers on loopback through the relay', async () => {
-    const response = await fetch(`${lab.consoleUrl}/api/status`);
+    const response = await fetch(`${lab.consoleUrl}/api/v1/status`);
     expect(response.status).toBe(200);
   });
 });

@@ -88,6 +88,8 @@ export class CaptureRig implements AsyncDisposable {
   agent: CaptureAgent;
   readonly assembly: Assembly;
   readonly repairs: string[] = [];
+  /** Names of pods that could not be captured several times in a row. */
+  readonly failures: string[] = [];
   logs = '';
   readonly #pods: RigPod[] = [];
   readonly #identity: TlsIdentity;
@@ -210,7 +212,10 @@ export class CaptureRig implements AsyncDisposable {
     const namespaces = new NamespaceFinder(context.clock, { netnsDir: '/run/netns' });
     return new CaptureAgent(
       context,
-      { report: (request, value) => this.#reported(request, value) },
+      {
+        report: (request, value) => this.#reported(request, value),
+        failed: ({ name }) => this.failures.push(name),
+      },
       {
         times: this.#times,
         node: this.node.handle,

@@ -1,6 +1,8 @@
 /** Builders for the tables of the compile tests. */
 
-import type { DestinationRuleSpec, VirtualServiceSpec } from '#config/compile/istio-kinds.ts';
+import type { DestinationRuleSpec } from '#config/compile/destination-rule-kinds.ts';
+import type { IstioGatewaySpec, SidecarSpec } from '#config/compile/gateway-kinds.ts';
+import type { VirtualServiceSpec } from '#config/compile/virtual-service-kinds.ts';
 import type { AppProtocol, Service } from '#model/service/service.ts';
 
 export function service(
@@ -31,10 +33,16 @@ export interface MetaOptions {
   name?: string;
   namespace?: string;
   created?: string;
+  annotations?: Record<string, string>;
 }
 
-function metadata({ name = 'product-service', namespace = 'shop', created }: MetaOptions) {
-  return { name, namespace, creationTimestamp: created ?? '2026-01-01T00:00:00Z' };
+function metadata({
+  name = 'product-service',
+  namespace = 'shop',
+  created,
+  annotations,
+}: MetaOptions) {
+  return { name, namespace, creationTimestamp: created ?? '2026-01-01T00:00:00Z', annotations };
 }
 
 export function virtualService(spec: VirtualServiceSpec, meta: MetaOptions = {}) {
@@ -42,5 +50,13 @@ export function virtualService(spec: VirtualServiceSpec, meta: MetaOptions = {})
 }
 
 export function destinationRule(spec: DestinationRuleSpec, meta: MetaOptions = {}) {
+  return { metadata: metadata(meta), spec };
+}
+
+export function istioGateway(spec: IstioGatewaySpec, meta: MetaOptions = {}) {
+  return { metadata: metadata(meta), spec };
+}
+
+export function sidecarObject(spec: SidecarSpec, meta: MetaOptions = {}) {
   return { metadata: metadata(meta), spec };
 }

@@ -7,6 +7,7 @@ import { MeshError } from '#base/errors.ts';
 import type {
   KubeClient,
   KubeObject,
+  ListOptions,
   ResourceRef,
   Selection,
   WatchEvent,
@@ -21,9 +22,16 @@ interface Change {
 }
 interface Watcher {
   resource: string;
+  /** Later ones are told, as in Kubernetes: from a version of the future none is until then. */
+  from: number;
   selection: Selection;
   onEvent: (event: WatchEvent<KubeObject>) => void;
   onEnd: (error?: unknown) => void;
+}
+/** What a backup of the server's data holds. */
+interface ServerData {
+  readonly objects: ReadonlyMap<string, KubeObject>;
+  readonly version: number;
 }
 type Key = { namespace?: string; name: string };
 
@@ -35,6 +43,15 @@ export class FakeKubeClient implements KubeClient {
   #uid = 1;
   /** Calls to fail as unavailable, counted down. */
   failures = 0;
+  /** Every call fails until it is back. */
+  away = false;
+  /** Plurals of kinds that the API has not. */
+  readonly unserved = new Set<string>();
+  /** Plurals of kinds that we may not read. */
+  readonly forbidden = new Set<string>();
+  /** Whole lists, and calls of any kind, so far. */
+  lists = 0;
+  calls = 0;
 
   get watching(): number {
     return this.#watchers.size;
@@ -45,12 +62,20 @@ export class FakeKubeClient implements KubeClient {
     return structuredClone(this.#existing(ref, key)) as T;
   }
 
-  async list<T extends KubeObject>(ref: ResourceRef, selection: Selection = {}) {
+  async list<T extends KubeObject>(
+    ref: ResourceRef,
+    selection: Selection = {},
+    { keep = (object) => object, limit = Number.POSITIVE_INFINITY }: ListOptions<T> = {},
+  ) {
     this.#mayFail();
+    this.lists += limit === Number.POSITIVE_INFINITY ? 1 : 0;
+    if (this.unserved.has(ref.resource)) throw failure('KUBE_NOT_FOUND', `no ${ref.resource} here`);
+    if (this.forbidden.has(ref.resource))
+      throw failure('KUBE_FORBIDDEN', `403 ${ref.resource} is forbidden`);
     const items: T[] = [];
     for (const [id, object] of this.objects)
-      if (id.startsWith(`${ref.resource}|`) && selects(selection, object))
-        items.push(structuredClone(object) as T);
+      if (id.startsWith(`${ref.resource}|`) && selects(selection, object) && items.length < limit)
+        items.push(keep(structuredClone(object) as T));
     return { items, resourceVersion: String(this.#version) };
   }
 
@@ -108,6 +133,7 @@ export class FakeKubeClient implements KubeClient {
     const from = Number(options.resourceVersion ?? this.#version);
     const watcher: Watcher = {
       resource: ref.resource,
+      from,
       selection: options,
       onEvent: onEvent as Watcher['onEvent'],
       onEnd,
@@ -117,8 +143,16 @@ export class FakeKubeClient implements KubeClient {
       queueMicrotask(() => onEnd(failure('KUBE_GONE', 'too old resource version')));
       return () => undefined;
     }
+    if (this.away || this.forbidden.has(ref.resource)) {
+      const code = this.away ? 'KUBE_UNAVAILABLE' : 'KUBE_FORBIDDEN';
+      queueMicrotask(() => onEnd(failure(code, `watch of ${ref.resource} refused`)));
+      return () => undefined;
+    }
     this.#watchers.add(watcher);
-    for (const change of this.#history) if (change.version > from) deliver(watcher, change);
+    queueMicrotask(() => {
+      if (this.#watchers.has(watcher)) options.onOpen?.();
+    });
+    for (const change of this.#history) deliver(watcher, change);
     return () => void this.#watchers.delete(watcher);
   }
 
@@ -139,6 +173,20 @@ export class FakeKubeClient implements KubeClient {
     this.#history = [];
   }
 
+  backup(): ServerData {
+    const objects = new Map([...this.objects].map(([id, object]) => [id, structuredClone(object)]));
+    return { objects, version: this.#version };
+  }
+
+  /** An older state of the server's data, with its versions: they are given a second time. Watches break. */
+  restore({ objects, version }: ServerData): void {
+    this.objects.clear();
+    for (const [id, object] of objects) this.objects.set(id, structuredClone(object));
+    this.#version = version;
+    this.#history = [];
+    this.cutWatches();
+  }
+
   /** As the server's expiry inside a running watch: an ERROR event with code 410. */
   expireWatches(): void {
     const object = { code: 410, message: 'too old resource version' };
@@ -151,7 +199,8 @@ export class FakeKubeClient implements KubeClient {
   bookmark(): void {
     const metadata = { name: '', resourceVersion: String(this.#version) };
     for (const watcher of this.#watchers)
-      watcher.onEvent({ type: 'BOOKMARK', object: { apiVersion: 'v1', kind: '', metadata } });
+      if (this.#version >= watcher.from)
+        watcher.onEvent({ type: 'BOOKMARK', object: { apiVersion: 'v1', kind: '', metadata } });
   }
 
   #existing(ref: ResourceRef, key: Key): KubeObject {
@@ -177,6 +226,8 @@ export class FakeKubeClient implements KubeClient {
   }
 
   #mayFail(): void {
+    this.calls++;
+    if (this.away) throw failure('KUBE_UNAVAILABLE', 'connection refused');
     if (this.failures === 0) return;
     this.failures--;
     throw failure('KUBE_UNAVAILABLE', 'connection refused');
@@ -185,17 +236,19 @@ export class FakeKubeClient implements KubeClient {
 
 function deliver(watcher: Watcher, change: Change): void {
   if (watcher.resource !== change.resource || change.event.type === 'ERROR') return;
+  if (change.version <= watcher.from) return;
   if (selects(watcher.selection, change.event.object)) watcher.onEvent(change.event);
 }
 
-/** Namespace only, and `key=value` label terms. */
+/** Namespace only, and label terms `key=value` and `key`. */
 function selects(selection: Selection, object: KubeObject): boolean {
   const { namespace, labelSelector } = selection;
   if (namespace !== undefined && object.metadata.namespace !== namespace) return false;
   if (labelSelector === undefined) return true;
   return labelSelector.split(',').every((term) => {
     const [key, value] = term.split('=');
-    return object.metadata.labels?.[key] === value;
+    const found = object.metadata.labels?.[key];
+    return value === undefined ? found !== undefined : found === value;
   });
 }
 

@@ -3,8 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './lab.ts';
 
+export function casesFolder(): string {
+  return process.env.TULLE_CASES ?? join(ROOT, '../shared/cases');
+}
+
 export function foreignCases<T>(file: string): readonly T[] | undefined {
-  const folder = process.env.TULLE_CASES ?? join(ROOT, '../shared/cases');
+  const folder = casesFolder();
   const path = join(folder, file);
   if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as T[];
   process.stderr.write(`SKIPPED: ${file} is not at ${folder}; set TULLE_CASES to run its cases\n`);

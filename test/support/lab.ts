@@ -49,6 +49,8 @@ export interface TestLab {
   processes(words: string, environment?: string): number[];
   /** Runs a command in a node's network namespace, seen from the host. */
   onNode(node: string, command: readonly string[]): string[];
+  /** Runs a command in the network that the nodes hang on, with this process's own files. */
+  onFabric(command: readonly string[]): string[];
   /** Path of a pod's network namespace, as this process reaches it; root only. */
   podNamespace(uid: string): string;
   down(): Promise<CommandResult>;
@@ -109,6 +111,7 @@ export async function startLab(
           (environment === undefined || procText(pid, 'environ').includes(environment)),
       ),
     podNamespace: (uid) => `/proc/${record.inner.pid}/root/run/netns/${uid}`,
+    onFabric: (command) => ['nsenter', '-t', String(record.inner.pid), '--net', ...command],
     onNode: (node, command) => [
       'nsenter',
       '-t',
@@ -150,11 +153,14 @@ function tailOf(path: string): string {
   }
 }
 
-/** Polls until `probe` gives something other than undefined; the error names what was awaited and last seen. */
+/** Far more than anything takes on a quiet machine: one that is busy fails no test, and who waits in vain is told for what. */
+const PATIENCE_MS = 60_000;
+
+/** Polls until `probe` gives something other than undefined; the error names what was awaited. */
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined>,
-  timeoutMs = 20_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const deadline = systemClock.now() + timeoutMs;
   for (;;) {

@@ -1,4 +1,5 @@
-/** Network namespaces of a test's own: made, joined, looked at, and gone with the test. Needs root. */
+/** Network namespaces of a test's own: made, joined, looked at, and gone with the test, or with the next one when it was killed. Needs root. */
+import { existsSync, readdirSync } from 'node:fs';
 import { openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
 
@@ -9,6 +10,7 @@ export class TestNamespace implements Disposable {
   readonly handle: NetworkNamespace;
 
   constructor(label: string) {
+    if (count === 0) sweep();
     count += 1;
     this.name = `tulle-${process.pid}-${count}-${label}`;
     command('ip', 'netns', 'add', this.name);
@@ -72,6 +74,16 @@ export function join(
       namespace.ip('address', 'add', address, 'dev', device, ...nodad);
     }
     namespace.ip('link', 'set', device, 'up');
+  }
+}
+
+/** Takes away what processes left that are no more. Another one may do so at the same time. */
+function sweep(): void {
+  const names = existsSync('/run/netns') ? readdirSync('/run/netns') : [];
+  for (const name of names) {
+    const owner = /^tulle-(\d+)-\d+-/.exec(name)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`))
+      Bun.spawnSync(['ip', 'netns', 'del', name]);
   }
 }
 

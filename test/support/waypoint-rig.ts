@@ -23,23 +23,30 @@ import type {
 } from '#model/route/route-table.ts';
 import { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
+import type { ProxyTelemetry } from '#waypoint/config/telemetry.ts';
 import { Engine } from '#waypoint/engine.ts';
 import { Recorder } from '#waypoint/record/recorder.ts';
 import { SourceRegistry } from '#waypoint/source.ts';
 import type { Tunnel } from '#waypoint/tunnel.ts';
 import { FakeClock } from './fake-clock.ts';
+import { ScriptedNames } from './scripted-names.ts';
+import { testTracing } from './tracing.ts';
 
 export const HOST = 'p.shop.svc.cluster.local';
 export const VIP = '198.19.0.7';
 
+type Fields = Readonly<Record<string, string>>;
+
 /** What an endpoint does with a request. `hang` answers nothing; `break` resets after the request; `close-idle` as a stale connection. */
 export type Behaviour =
-  | { answer: number; headers?: Record<string, string>; body?: string }
+  | { answer: number; headers?: Fields; body?: string; trailers?: Fields }
   | 'hang'
   | 'refuse'
   | 'break'
   | 'stale'
-  | 'half';
+  | 'half'
+  /** Breaks after the request with this code. */
+  | { error: string };
 
 export type Script = (request: MessageHead, count: number) => Behaviour;
 
@@ -257,26 +264,33 @@ export class WaypointRig {
   readonly seen: Seen[] = [];
   readonly scripts = new Map<string, Script>();
   readonly dials: string[] = [];
+  readonly names = new ScriptedNames();
+  /** In force with the next `configure`. */
+  telemetry: ProxyTelemetry | undefined = undefined;
+  /** Spans as they were made. */
+  readonly traced = testTracing(this.clock, { REGION: 'north' });
+  /** Dials come to nothing, neither good nor bad. */
+  holdDials = false;
   readonly engine: Engine;
-  readonly #sources = new SourceRegistry();
+  readonly sources = new SourceRegistry();
   readonly #counts = new Map<string, number>();
   readonly #log: LogWriter;
   #lines = '';
 
-  constructor(seed = 1) {
+  constructor(seed = 1, options: { streamLifeMs?: number } = {}) {
     const output = {
-      write: (text: string) => {
-        this.#lines += text;
+      write: (lines: Uint8Array) => {
+        this.#lines += Buffer.from(lines).toString();
         return true;
       },
       onDrain: () => undefined,
     };
-    this.#log = new LogWriter(output);
+    this.#log = new LogWriter(output, undefined, { batchMs: 0 });
     const { clock, registry } = this;
     const recorder = new Recorder({
       clock,
       registry,
-      sources: this.#sources,
+      sources: this.sources,
       accessLog: this.#log,
       format: 'text',
       cluster: 'Kubernetes',
@@ -286,9 +300,14 @@ export class WaypointRig {
       random: seededRandom(seed),
       log: silentLogger,
       recorder,
+      tracing: this.traced.tracing,
+      dialTrace: this.traced.dialTrace,
+      streamLifeMs: options.streamLifeMs,
+      names: this.names,
       dial: (state, _group, _protocol, outcome) => {
         const { name } = state.endpoint;
         this.dials.push(name);
+        if (this.holdDials) return;
         if (this.scripts.get(name)?.(MessageHead.request('', '', ''), -1) === 'refuse') {
           const hint = 'is it up?';
           outcome.onFail(
@@ -310,12 +329,13 @@ export class WaypointRig {
     this.engine.configure({
       tables: [[`shop/${HOST}`, { ...table(routes), ...part }]],
       upstream: (key) => found.get(key),
+      telemetry: this.telemetry,
     });
   }
 
   tunnel(part: Partial<Tunnel> = {}): Tunnel {
     const principal = 'spiffe://cluster.local/ns/shop/sa/web';
-    const source = this.#sources.resolve({ address: '198.18.1.5', principal, workload: undefined });
+    const source = this.sources.resolve({ address: '198.18.1.5', principal, workload: undefined });
     const remote = '198.18.1.5:41000';
     return {
       source,
@@ -349,6 +369,20 @@ export class WaypointRig {
     return exchange;
   }
 
+  /** A request without body, through another tunnel than usual. */
+  beginFrom(
+    tunnel: Partial<Tunnel>,
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+  ): ScriptedExchange {
+    const head = MessageHead.request(method, 'product-service', path);
+    for (const name in headers) head.add(name, headers[name]);
+    const exchange = new ScriptedExchange(head, true);
+    this.engine.serve(this.tunnel(tunnel), exchange);
+    return exchange;
+  }
+
   async settle(): Promise<void> {
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   }
@@ -374,19 +408,24 @@ export class WaypointRig {
       );
     };
     if (what === 'hang' || what === 'refuse') return;
-    if (what === 'break') fail('H1_UNEXPECTED_CLOSE', 'never');
+    if (typeof what === 'object' && 'error' in what) fail(what.error, 'never');
+    else if (what === 'break') fail('H1_UNEXPECTED_CLOSE', 'never');
     else if (what === 'stale') fail('H1_REUSED_CONNECTION_CLOSED', 'reused-connection-only');
     else if (what === 'half') {
       handler.onHead(MessageHead.response(200), false);
       handler.onBody(Buffer.from('half'));
       fail('H1_UNEXPECTED_CLOSE', 'never');
     } else {
-      const head = MessageHead.response(what.answer);
-      for (const name in what.headers) head.add(name, what.headers[name]);
+      const headOf = (fields: Fields = {}) => {
+        const head = MessageHead.response(what.answer);
+        for (const name in fields) head.add(name, fields[name]);
+        return head;
+      };
+      const head = headOf(what.headers);
       const body = what.body ?? seen.endpoint;
       handler.onHead(head, false);
       handler.onBody(Buffer.from(body));
-      handler.onEnd(undefined);
+      handler.onEnd(what.trailers && headOf(what.trailers));
       connection.finish(false);
     }
   }

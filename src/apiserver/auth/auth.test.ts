@@ -92,6 +92,14 @@ test('a token is for its audiences only, and the review says which matched', asy
   });
 });
 
+test('the admin is reviewed as whom requests are made by, for the API server alone', async () => {
+  expect(await review(server.adminToken)).toMatchObject({
+    authenticated: true,
+    user: { groups: expect.arrayContaining(['system:masters']) },
+  });
+  expect((await review(server.adminToken, ['istio-ca'])).authenticated).toBeUndefined();
+});
+
 test('a bound token says its pod, and ends with it', async () => {
   const spec = { containers: [{ name: 'c', image: 'host' }] };
   const { body: pod } = await server.call('POST', `${CORE}/pods`, {

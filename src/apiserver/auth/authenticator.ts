@@ -1,7 +1,7 @@
 /** Bearer tokens to identities: the admin's fixed token, or a service account's. */
 import { timingSafeEqual } from 'node:crypto';
 import { ADMIN, ANONYMOUS, type Identity } from './identity.ts';
-import type { ServiceAccountTokens } from './service-account-tokens.ts';
+import { DEFAULT_AUDIENCE, type ServiceAccountTokens } from './service-account-tokens.ts';
 
 export class Authenticator {
   readonly #admin: Buffer;
@@ -28,9 +28,19 @@ export class Authenticator {
     if (authorization === null) return ANONYMOUS;
     const match = /^Bearer +(\S+)$/i.exec(authorization);
     if (match === null) return undefined;
+    return (await this.review(match[1], [DEFAULT_AUDIENCE]))?.identity;
+  }
+
+  /** Whose token it is, and for which of the audiences; undefined for nobody's. The admin's is meant for the API server alone. */
+  async review(
+    token: string,
+    audiences: readonly string[],
+  ): Promise<{ identity: Identity; audiences: string[] } | undefined> {
     // Compared by digest: equal lengths, and the time tells nothing.
-    if (timingSafeEqual(digest(match[1]), this.#admin)) return ADMIN;
-    return (await this.#tokens.identify(match[1]))?.identity;
+    if (!timingSafeEqual(digest(token), this.#admin))
+      return this.#tokens.identify(token, audiences);
+    const isMeant = audiences.includes(DEFAULT_AUDIENCE);
+    return isMeant ? { identity: ADMIN, audiences: [DEFAULT_AUDIENCE] } : undefined;
   }
 }
 

@@ -84,8 +84,7 @@ async function createKeys(
   names: readonly string[],
   { clock, random }: { clock: Clock; random: Random },
 ): Promise<ServerKeys> {
-  await import('reflect-metadata'); // The X.509 library's container needs it at load.
-  const x509 = await import('@peculiar/x509');
+  const x509 = await import('#identity/ca/x509.ts');
   const [ca, serving, token] = await Promise.all([newKeyPair(), newKeyPair(), newKeyPair()]);
   const notBefore = new Date(clock.wallTime() - DAY_MS);
   const notAfter = new Date(clock.wallTime() + CERTIFICATE_DAYS * DAY_MS);

@@ -1,9 +1,9 @@
 /** The schemas of served CRDs by group, version and kind; a CRD is checked here before it is served. */
 import type { Schema } from '#config/schema/schema.ts';
 import { checkStructural } from '#config/schema/structural.ts';
+import type { CrdSpec } from '#crds/builtin-crds.ts';
 import { type ApiObject, cloneJson } from '#kube/meta/object.ts';
 import type { SchemaFinding } from '../schema-provider.ts';
-import type { CrdSpec } from './builtin-crds.ts';
 
 export interface CustomSchema {
   schema: Schema;

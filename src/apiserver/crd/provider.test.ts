@@ -31,6 +31,42 @@ function istio(kind: string, spec: JsonObject, apiVersion = 'networking.istio.io
 
 const rows: { title: string; object: ApiObject; want: string[] }[] = [
   {
+    title: 'a LocalRateLimit and its defaults',
+    object: istio(
+      'LocalRateLimit',
+      {
+        targetRefs: [{ kind: 'Service', name: 'p' }],
+        limits: [{ requests: 1, unit: 'Second' }],
+      },
+      'tulle.dev/v1',
+    ),
+    want: [],
+  },
+  {
+    title: 'a LocalRateLimit with a key Header without header, and a route of a Service',
+    object: istio(
+      'LocalRateLimit',
+      {
+        targetRefs: [{ kind: 'Service', name: 'p', sectionName: 'r' }],
+        limits: [{ requests: 0, unit: 'Week', key: 'Header' }],
+      },
+      'tulle.dev/v1',
+    ),
+    want: [
+      'spec.limits[0].requests: Invalid value: 0: spec.limits[0].requests in body should be greater than or equal to 1',
+      'spec.limits[0].unit: Unsupported value: "Week": supported values: "Second", "Minute", "Hour", "Day"',
+      'spec.targetRefs[0]: Invalid value: "object": sectionName names a route: only VirtualService, HTTPRoute and GRPCRoute have some',
+      'spec.limits[0]: Invalid value: "object": header goes with key Header, and key Header with it',
+    ],
+  },
+  {
+    title: 'a LoadShedding that sheds nothing',
+    object: istio('LoadShedding', { targetRefs: [{ kind: 'Service', name: 'p' }] }, 'tulle.dev/v1'),
+    want: [
+      'spec: Invalid value: "object": one of maxRequests, adaptive and eventLoopLag is needed',
+    ],
+  },
+  {
     title: 'a VirtualService of every version',
     object: istio(
       'VirtualService',

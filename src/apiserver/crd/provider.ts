@@ -9,6 +9,8 @@ import { dropNulls } from '#config/schema/nulls.ts';
 import { unknownMembers } from '#config/schema/prune.ts';
 import type { Schema } from '#config/schema/schema.ts';
 import { validateValue } from '#config/schema/validate.ts';
+import type { CustomResourceDefinition } from '#crds/builtin-crds.ts';
+import { loadCrds } from '#crds/crd-cache.ts';
 import type { ApiObject } from '#kube/meta/object.ts';
 import { applyObject } from '../apply/apply.ts';
 import { trackUpdate } from '../apply/track.ts';
@@ -16,11 +18,7 @@ import { createBuiltinSchemas, OBJECT_META } from '../openapi/builtin-schemas.ts
 import { openApiV2 } from '../openapi/v2.ts';
 import { openApiV3Group, openApiV3Index } from '../openapi/v3.ts';
 import type { SchemaFinding, SchemaKind, SchemaProvider } from '../schema-provider.ts';
-import { builtinCrds, type CustomResourceDefinition } from './builtin-crds.ts';
-import { cachedCrds } from './crd-cache.ts';
 import { CrdRegistry } from './crd-registry.ts';
-import { modelNames } from './models/model-names.ts';
-import { createModelSource } from './models/model-source.ts';
 
 export function createSchemaProvider(): SchemaProvider {
   const builtins = createBuiltinSchemas();
@@ -38,7 +36,7 @@ export function createSchemaProvider(): SchemaProvider {
 
   return {
     builtinCrds() {
-      crds ??= cachedCrds(() => builtinCrds(createModelSource(modelNames)));
+      crds ??= loadCrds();
       for (const crd of crds) own.set(crd.metadata.name, JSON.stringify(crd.spec.versions));
       return crds;
     },

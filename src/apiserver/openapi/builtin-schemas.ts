@@ -1,7 +1,7 @@
 /** Schemas of the built-in kinds from the kubernetes-models packages, completed with Kubernetes' merge semantics. */
 import type { Schema } from '#config/schema/schema.ts';
-import { kubernetesModel, modelNames } from '../crd/models/model-names.ts';
-import { createModelSource, type ModelSource } from '../crd/models/model-source.ts';
+import { kubernetesModel, modelNames } from '#crds/models/model-names.ts';
+import { createModelSource, type ModelSource } from '#crds/models/model-source.ts';
 import type { SchemaKind } from '../schema-provider.ts';
 import { addMergeSemantics } from './list-semantics.ts';
 

@@ -3,8 +3,9 @@
 import type { Clock } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
 import { isJsonObject, type JsonObject } from '#kube/meta/object.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
 import { type Attributes, authorize, type Identity } from '../auth/identity.ts';
-import { DEFAULT_AUDIENCE, type ServiceAccountTokens } from '../auth/service-account-tokens.ts';
+import { DEFAULT_AUDIENCE } from '../auth/service-account-tokens.ts';
 import { apiVersionOf } from '../kinds/served-kind.ts';
 import { type ResourceRequest, readObject } from './request.ts';
 import { jsonResponse } from './resource-handler.ts';
@@ -12,7 +13,7 @@ import * as status from './status-error.ts';
 
 export async function handleReview(
   request: ResourceRequest,
-  deps: { tokens: ServiceAccountTokens; clock: Clock },
+  deps: { authenticator: Authenticator; clock: Clock },
 ): Promise<Response> {
   const { kind, method, http, identity } = request;
   if (method !== 'POST') throw status.methodNotAllowed();
@@ -23,7 +24,7 @@ export async function handleReview(
     apiVersion: apiVersionOf(kind),
     metadata: { creationTimestamp: rfc3339(deps.clock, 's') },
     spec: body.spec,
-    status: await statusOf(kind.kind, { spec, identity, tokens: deps.tokens }),
+    status: await statusOf(kind.kind, { spec, identity, authenticator: deps.authenticator }),
   });
 }
 
@@ -32,12 +33,12 @@ async function statusOf(
   {
     spec,
     identity,
-    tokens,
-  }: { spec: JsonObject; identity: Identity; tokens: ServiceAccountTokens },
+    authenticator,
+  }: { spec: JsonObject; identity: Identity; authenticator: Authenticator },
 ): Promise<JsonObject> {
   switch (kind) {
     case 'TokenReview':
-      return reviewToken(tokens, spec);
+      return reviewToken(authenticator, spec);
     case 'SelfSubjectReview':
       return { userInfo: userInfo(identity) };
     case 'SubjectAccessReview':
@@ -47,12 +48,12 @@ async function statusOf(
   }
 }
 
-async function reviewToken(tokens: ServiceAccountTokens, spec: JsonObject): Promise<JsonObject> {
+async function reviewToken(authenticator: Authenticator, spec: JsonObject): Promise<JsonObject> {
   const audiences =
     Array.isArray(spec.audiences) && spec.audiences.length > 0
       ? spec.audiences.map(String)
       : [DEFAULT_AUDIENCE];
-  const found = await tokens.identify(String(spec.token ?? ''), audiences);
+  const found = await authenticator.review(String(spec.token ?? ''), audiences);
   if (found === undefined)
     return { user: {}, error: '[invalid bearer token, token lookup failed]' };
   return { authenticated: true, user: userInfo(found.identity), audiences: found.audiences };

@@ -2,14 +2,18 @@ import { describe, expect, test } from 'bun:test';
 import type { Workload } from '#model/workload/workload.ts';
 import { destinationRule, service } from '#test/support/compile-fixtures.ts';
 import { compileDestinationRule, DEFAULT_POLICY, destinationPolicies } from './destination-rule.ts';
-import type { DestinationRuleSpec, TrafficPolicySpec } from './istio-kinds.ts';
+import type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule-kinds.ts';
 import { buildUpstream } from './upstream.ts';
 
 const DOMAIN = { domain: 'cluster.local' };
 const PRODUCT = service('product-service');
 
 function policies(...rules: [DestinationRuleSpec, object?][]) {
-  const compiled = rules.map(([spec, meta], index) => {
+  return destinationPolicies(PRODUCT, compiledRules(rules), { rootNamespace: 'istio-system' });
+}
+
+function compiledRules(rules: readonly [DestinationRuleSpec, object?][]) {
+  return rules.map(([spec, meta], index) => {
     const defaults = { name: `dr${index}`, created: `2026-01-0${index + 1}T00:00:00Z` };
     const { value, findings } = compileDestinationRule(
       destinationRule(spec, { ...defaults, ...meta }),
@@ -18,7 +22,6 @@ function policies(...rules: [DestinationRuleSpec, object?][]) {
     if (value === undefined) throw new Error(JSON.stringify(findings));
     return value;
   });
-  return destinationPolicies(PRODUCT, compiled, 'istio-system');
 }
 
 const rule = (
@@ -35,6 +38,8 @@ describe('destinationPolicies', () => {
     expect(policies([rule({ outlierDetection: {}, connectionPool: { http: {} } })]).policy).toEqual(
       {
         loadBalancer: 'least-request',
+        // Failover between localities comes with outlier detection (Istio: LocalityLBSettings).
+        locality: {},
         connectionPool: DEFAULT_POLICY.connectionPool,
         outlier: {
           consecutive5xx: 5,
@@ -183,7 +188,11 @@ describe('destinationPolicies', () => {
       ],
       'random',
     ],
-    ['not a rule for some clients', [[rule(random, { workloadSelector: {} })]], 'least-request'],
+    [
+      'not a rule for some proxies',
+      [[rule(random, { workloadSelector: { matchLabels: { app: 'x' } } })]],
+      'least-request',
+    ],
     [
       'not what the root keeps to itself',
       [[rule(random, { host: FQDN, exportTo: ['.'] }), { namespace: 'istio-system' }]],
@@ -192,6 +201,57 @@ describe('destinationPolicies', () => {
   ];
   test.each(SCOPES)('takes %s', (_title, rules, want) => {
     expect(policies(...rules).policy.loadBalancer).toBe(want as 'random');
+  });
+});
+
+describe('rules for one proxy', () => {
+  const FQDN = 'product-service.shop.svc.cluster.local';
+  const policyFor = (
+    rules: [DestinationRuleSpec, object?][],
+    client?: { namespace: string; labels?: Record<string, string> },
+    service: Parameters<typeof destinationPolicies>[0] = PRODUCT,
+  ) =>
+    destinationPolicies(service, compiledRules(rules), { rootNamespace: 'istio-system', client })
+      .policy.loadBalancer;
+  const by = (simple: string, more: DestinationRuleSpec = {}): DestinationRuleSpec =>
+    rule({ loadBalancer: { simple } }, { host: FQDN, ...more });
+
+  test("come from the client's namespace first", () => {
+    const rules: [DestinationRuleSpec, object?][] = [
+      [by('RANDOM')],
+      [by('ROUND_ROBIN'), { namespace: 'ingress' }],
+    ];
+    expect(policyFor(rules, { namespace: 'ingress' })).toBe('round-robin');
+    expect(policyFor(rules, { namespace: 'other' })).toBe('random');
+    expect(policyFor(rules)).toBe('random');
+  });
+
+  test("of the service's namespace count only where they are exported to", () => {
+    const rules: [DestinationRuleSpec, object?][] = [
+      [by('RANDOM', { exportTo: ['.'] })],
+      [by('ROUND_ROBIN'), { namespace: 'istio-system' }],
+    ];
+    expect(policyFor(rules)).toBe('random');
+    expect(policyFor(rules, { namespace: 'ingress' })).toBe('round-robin');
+  });
+
+  test("for the root namespace's proxies: its private rules, else the service's, else its own", () => {
+    const root = { namespace: 'istio-system' };
+    const own: [DestinationRuleSpec, object?] = [by('ROUND_ROBIN'), root];
+    expect(policyFor([own, [by('RANDOM')]], root)).toBe('random');
+    expect(policyFor([own], root)).toBe('round-robin');
+    const secret: [DestinationRuleSpec, object?] = [by('ROUND_ROBIN', { exportTo: ['.'] }), root];
+    expect(policyFor([secret, [by('RANDOM')]], root)).toBe('round-robin');
+  });
+
+  test('a selector chooses gateways by label, and no waypoint', () => {
+    const selected = by('ROUND_ROBIN', { workloadSelector: { matchLabels: { istio: 'edge' } } });
+    const rules: [DestinationRuleSpec, object?][] = [[by('RANDOM')], [selected]];
+    const edge = { namespace: 'shop', labels: { istio: 'edge', app: 'gw' } };
+    expect(policyFor(rules, edge)).toBe('round-robin');
+    expect(policyFor(rules, { namespace: 'shop', labels: { app: 'gw' } })).toBe('random');
+    expect(policyFor(rules, { namespace: 'shop' })).toBe('random');
+    expect(policyFor([[selected]], { namespace: 'shop' })).toBe('least-request');
   });
 });
 

@@ -10,6 +10,11 @@ export const FINDING = {
   missing: 'IST0101',
   /** Two VirtualServices for one host: the older one is in force. */
   conflict: 'IST0109',
+  /** A rule that nothing reaches, and a match that an earlier one takes all of. */
+  unreachable: 'IST0130',
+  shadowed: 'IST0131',
+  /** In force, and to be written in another way. */
+  deprecated: 'IST0002',
   /** Accepted by the API, but nothing acts on it. */
   ineffective: 'TULLE0001',
 } as const;
@@ -23,6 +28,13 @@ export interface Finding {
   readonly path: string;
   readonly message: string;
   readonly hint: string;
+}
+
+/** What became of one object. */
+export interface Compiled<T> {
+  /** Undefined when there is an error among the findings. */
+  readonly value: T | undefined;
+  readonly findings: readonly Finding[];
 }
 
 /** Collects the findings of one object. */
@@ -42,6 +54,26 @@ export class Findings {
     this.#add('invalid', 'error', { path, message, hint });
   }
 
+  /** `problem` as `invalid` says it; nothing when there is none. */
+  check(path: string, problem: string | undefined): void {
+    if (problem !== undefined) this.invalid(path, problem);
+  }
+
+  deprecated(path: string, instead: string): void {
+    const message = `${path.slice(path.lastIndexOf('.') + 1)} is deprecated`;
+    this.#add('deprecated', 'warning', { path, message, hint: `use ${instead}` });
+  }
+
+  unreachable(path: string, message: string): void {
+    const hint = 'put it before the rule that takes everything, or delete it';
+    this.#add('unreachable', 'warning', { path, message, hint });
+  }
+
+  shadowed(path: string, message: string): void {
+    const hint = 'put the narrower match first, or delete it';
+    this.#add('shadowed', 'info', { path, message, hint });
+  }
+
   missing(path: string, message: string, hint: string): void {
     this.#add('missing', 'warning', { path, message, hint });
   }
@@ -53,9 +85,11 @@ export class Findings {
   ineffective(
     path: string,
     message: string,
-    level: 'error' | 'warning' | 'info' = 'warning',
+    {
+      level = 'warning',
+      hint = 'remove the field, or do not rely on it',
+    }: { level?: Finding['level']; hint?: string } = {},
   ): void {
-    const hint = 'remove the field, or do not rely on it';
     this.#add('ineffective', level, { path, message, hint });
   }
 

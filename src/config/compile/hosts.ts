@@ -33,3 +33,18 @@ export function isExportedTo(
       target === '*' || target === namespace || (target === '.' && object.namespace === namespace),
   );
 }
+
+/** Every host that `part` stands for is one that `whole` stands for (Istio: host.Name SubsetOf). */
+export function coversHost(whole: string, part: string): boolean {
+  if (whole === part) return true;
+  if (!whole.startsWith('*')) return false;
+  return part.startsWith('*')
+    ? part.length >= whole.length && part.endsWith(whole.slice(1))
+    : part.endsWith(whole.slice(1));
+}
+
+/** Two hosts, wildcards or not, have a name in common; the narrower one is what they share. */
+export function narrowerHost(left: string, right: string): string | undefined {
+  if (coversHost(left, right)) return right;
+  return coversHost(right, left) ? left : undefined;
+}

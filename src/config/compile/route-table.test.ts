@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import type { Service } from '#model/service/service.ts';
 import { service, virtualService } from '#test/support/compile-fixtures.ts';
-import { DEFAULT_RETRIES } from './http-route.ts';
-import type { HttpRouteSpec, VirtualServiceSpec } from './istio-kinds.ts';
-import { buildRouteTable } from './route-table.ts';
+import { DEFAULT_RETRIES } from './http-features.ts';
+import type { RouteTableInput } from './route-table.ts';
+import { buildRouteTable, defaultRoute } from './route-table.ts';
+import { waypointProxy } from './source-condition.ts';
 import { compileVirtualService } from './virtual-service.ts';
+import type { HttpRouteSpec, VirtualServiceSpec } from './virtual-service-kinds.ts';
 
 const DOMAIN = { domain: 'cluster.local' };
 const PRODUCT = service('product-service');
@@ -19,7 +21,7 @@ function compile(spec: VirtualServiceSpec, meta = {}) {
   return compileVirtualService(virtualService(spec, meta), DOMAIN);
 }
 
-function build(specs: VirtualServiceSpec[], target = PRODUCT) {
+function build(specs: VirtualServiceSpec[], target = PRODUCT, more: Partial<RouteTableInput> = {}) {
   const virtualServices = specs.map((spec, index) => {
     const meta = { name: `vs${index}`, created: `2026-01-0${index + 1}T00:00:00Z` };
     const { value, findings } = compile(spec, meta);
@@ -31,7 +33,8 @@ function build(specs: VirtualServiceSpec[], target = PRODUCT) {
     virtualServices,
     resolve: (hostname) => SERVICES.find((each) => each.hostname === hostname),
     subsets: (each) => new Set(each.name === 'product-service' ? ['stable', 'canary'] : []),
-    proxyNamespace: 'shop',
+    proxy: waypointProxy('shop'),
+    ...more,
   });
 }
 
@@ -116,12 +119,6 @@ describe('buildRouteTable', () => {
       { route: [to('product-service', undefined, undefined, 99)] },
       `service ${HOST} has no port 99`,
     ],
-    [
-      'weights of 0',
-      { route: [to('product-service', 'stable', 0), to('product-service', 'canary', 0)] },
-      'the weights of all destinations are 0',
-    ],
-    ['delegate', { delegate: { name: 'x' } }, 'delegation is not supported'],
   ];
   test.each(BROKEN)('answers 503 NC for %s and names the rule', (_title, rule, reason) => {
     const { action } = build([rules(rule)]).table.ports[0].routes[0];
@@ -195,13 +192,18 @@ describe('buildRouteTable', () => {
     [{ uri: '/new' }, { status: 301, path: '/new' }],
     [
       { redirectCode: 308, scheme: 'https', derivePort: 'FROM_PROTOCOL_DEFAULT' },
-      { status: 308, port: 443 },
+      { status: 308, scheme: 'https', port: undefined },
+    ],
+    [
+      { scheme: 'https', derivePort: 'FROM_REQUEST_PORT' },
+      { scheme: 'https', port: 80 },
     ],
     [
       { authority: 'b', derivePort: 'FROM_REQUEST_PORT' },
-      { authority: 'b', port: 80 },
+      { authority: 'b', port: undefined },
     ],
     [{ port: 8443 }, { port: 8443 }],
+    [{ prefixRewrite: '/new/' }, { prefix: '/new/', path: undefined }],
   ];
   test.each(REDIRECTS)('compiles the redirect %p', (redirect, want) => {
     expect(build([rules({ redirect })]).table.ports[0].routes[0].action).toMatchObject({
@@ -227,8 +229,8 @@ describe('buildRouteTable', () => {
         },
       ),
     ]).table.ports[0];
-    expect(routes[0].action).toEqual({ kind: 'respond', status: 418, body: 'tea' });
-    expect(routes[1].rewrite).toEqual({ path: '/v2', authority: 'b.example', regex: undefined });
+    expect(routes[0].action).toEqual({ kind: 'respond', status: 418, bodyBytes: btoa('tea') });
+    expect(routes[1].rewrite).toEqual({ path: '/v2', authority: 'b.example' });
     expect(routes[1].headers).toEqual({
       request: { set: { 'x-a': '1' }, add: {}, remove: ['x-b'] },
       response: { set: {}, add: { 'x-c': '2' }, remove: [] },
@@ -254,6 +256,43 @@ describe('buildRouteTable', () => {
   });
 });
 
+describe('buildRouteTable with routes of the Gateway API', () => {
+  const attached = { ...defaultRoute(PRODUCT, 80), name: 'from-http-route' };
+
+  test('takes them instead of the VirtualService, and says so', () => {
+    const { table, findings } = build(
+      [rules({ route: [to('product-service', 'stable')] })],
+      PRODUCT,
+      {
+        attached: (port) => (port === 80 ? [attached] : undefined),
+      },
+    );
+    expect(table.ports[0].routes).toEqual([attached]);
+    expect(findings).toMatchObject([
+      { code: 'TULLE0001', resource: 'VirtualService shop/vs0', path: 'spec.hosts' },
+    ]);
+  });
+
+  test('leaves ports without any to the VirtualService', () => {
+    const target = SERVICES[1];
+    const { table } = build(
+      [{ hosts: ['two-ports'], http: [{ directResponse: { status: 204 } }] }],
+      target,
+      {
+        attached: (port) => (port === 80 ? [attached] : undefined),
+      },
+    );
+    expect(table.ports.map(({ port, routes }) => [port, routes[0].name])).toEqual([
+      [80, 'from-http-route'],
+      [81, 'vs0.0'],
+    ]);
+  });
+
+  test('says nothing where no VirtualService is hidden', () => {
+    expect(build([], PRODUCT, { attached: () => [attached] }).findings).toEqual([]);
+  });
+});
+
 describe('compileVirtualService', () => {
   const route = [to('product-service')];
   const INVALID: [string, VirtualServiceSpec, string][] = [
@@ -275,10 +314,10 @@ describe('compileVirtualService', () => {
     ],
     ['no destination', rules({ route: [] }), 'spec.http[0].route'],
     ['no action', rules({}), 'spec.http[0]'],
-    ['two actions', rules({ route, redirect: {} }), 'spec.http[0]'],
+    ['two actions', rules({ route, redirect: { uri: '/' } }), 'spec.http[0].route'],
     [
       'a destination without host',
-      rules({ route: [{}] }),
+      rules({ route: [{ destination: {} }] }),
       'spec.http[0].route[0].destination.host',
     ],
     [
@@ -297,13 +336,8 @@ describe('compileVirtualService', () => {
       'spec.http[0].match[0].uri',
     ],
     [
-      'method as a header',
-      rules({ route, match: [{ headers: { method: { exact: 'GET' } } }] }),
-      'spec.http[0].match[0].headers[method]',
-    ],
-    [
       'a bad redirect code',
-      rules({ redirect: { redirectCode: 404 } }),
+      rules({ redirect: { uri: '/', redirectCode: 404 } }),
       'spec.http[0].redirect.redirectCode',
     ],
     [
@@ -316,7 +350,7 @@ describe('compileVirtualService', () => {
       rules({ route, rewrite: { uriRegexRewrite: { match: '[' } } }),
       'spec.http[0].rewrite.uriRegexRewrite.match',
     ],
-    ['* without gateways', { hosts: ['*'], http: [{ route }] }, 'spec.hosts'],
+    ['* without gateways', { hosts: ['*'], http: [{ route }] }, 'spec.hosts[0]'],
   ];
   test.each(INVALID)('refuses %s and says where', (_title, spec, path) => {
     const { value, findings } = compile(spec);
@@ -328,28 +362,17 @@ describe('compileVirtualService', () => {
 
   test('lists every error of an object at once', () => {
     const { findings } = compile(rules({ route, timeout: 'x' }, { route, timeout: 'y' }));
-    expect(findings.map((finding) => finding.path)).toEqual([
+    const errors = findings.filter(({ level }) => level === 'error');
+    expect(errors.map((finding) => finding.path)).toEqual([
       'spec.http[0].timeout',
       'spec.http[1].timeout',
     ]);
   });
 
-  test('says which accepted fields have no effect', () => {
-    const { value, findings } = compile({
-      ...rules({ route, fault: {}, corsPolicy: {} }),
-      tcp: [{}],
-    });
-    expect(value).toBeDefined();
-    expect(findings.map(({ level, path }) => `${level} ${path}`).sort()).toEqual([
-      'warning spec.http[0].corsPolicy',
-      'warning spec.http[0].fault',
-      'warning spec.tcp',
-    ]);
-  });
-
   test('takes the empty match and the regex * as presence', () => {
-    const match = [{ headers: { a: {}, b: { regex: '*' } } }];
-    const headers = compile(rules({ route, match })).value?.http[0].matches[0].match.headers;
-    expect(headers?.map((each) => each.match.kind)).toEqual(['present', 'present']);
+    const match = [{ headers: { a: {} }, withoutHeaders: { b: { regex: '*' } } }];
+    const compiled = compile(rules({ route, match })).value?.http[0].matches[0].match;
+    expect(compiled?.headers).toEqual([{ name: 'a', match: { kind: 'present' } }]);
+    expect(compiled?.withoutHeaders).toEqual([{ name: 'b', match: { kind: 'present' } }]);
   });
 });

@@ -2,25 +2,33 @@
  * The `RouteTable` of one service: the VirtualService in force bound to the services and subsets that exist now,
  * or one default route a port. Pure; the caller hands in the look-ups.
  */
-import type { Route, RouteDestination, RouteMatch, RouteTable } from '#model/route/route-table.ts';
+import type { L4Route, RetryPolicy, Route, RouteTable } from '#model/route/route-table.ts';
 import type { Service, ServicePort } from '#model/service/service.ts';
 import { serviceKey } from '#model/service/service.ts';
+import type { RouteBinding } from './bind-route.ts';
+import { bindHttpRules, bindL4Rules } from './bind-route.ts';
 import type { Finding } from './finding.ts';
 import { Findings } from './finding.ts';
-import type { PendingAction, PendingDestination, PendingRoute } from './http-route.ts';
-import { DEFAULT_RETRIES } from './http-route.ts';
+import { DEFAULT_RETRIES } from './http-features.ts';
+import type { RouteProxy } from './source-condition.ts';
+import type { TargetLookup } from './target.ts';
 import type { CompiledVirtualService } from './virtual-service.ts';
-import { selectVirtualService } from './virtual-service.ts';
+import { selectVirtualService, visibleVirtualServices } from './virtual-service.ts';
 
-export interface RouteTableInput {
+export interface RouteTableInput extends TargetLookup {
   readonly service: Service;
+  /** Delegates merged. */
   readonly virtualServices: Iterable<CompiledVirtualService>;
-  /** The service behind a full host name, as seen from a namespace. */
-  readonly resolve: (hostname: string, namespace: string) => Service | undefined;
-  /** Names of the subsets that DestinationRules define for it. */
-  readonly subsets: (service: Service) => ReadonlySet<string>;
-  /** Namespace of the waypoint that enforces the table: what sourceNamespace is compared to, as Istio does. */
-  readonly proxyNamespace: string;
+  readonly proxy: RouteProxy;
+  /** meshConfig.defaultHttpRetryPolicy; undefined = Istio's own. */
+  readonly defaultRetries?: RetryPolicy;
+  /**
+   * Routes of the Gateway API attached to a service port. Where there are some, VirtualServices have no say for that
+   * port: the two are never mixed (Istio: a converted HTTPRoute hides VirtualServices of the same host).
+   */
+  readonly attached?: (port: number) => readonly Route[] | undefined;
+  /** The same for bytes: TCPRoutes and TLSRoutes. */
+  readonly attachedL4?: (port: number) => readonly L4Route[] | undefined;
 }
 
 export interface RouteTableResult {
@@ -28,171 +36,145 @@ export interface RouteTableResult {
   readonly findings: readonly Finding[];
 }
 
-interface Binding {
-  readonly input: RouteTableInput;
-  readonly virtualService: CompiledVirtualService;
-  readonly port: number;
-  readonly findings: Findings;
-}
+type PortRoutes = RouteTable['ports'][0];
 
 export function buildRouteTable(input: RouteTableInput): RouteTableResult {
-  const { service } = input;
-  const { selected, others } = selectVirtualService(service, input.virtualServices);
+  const { service, proxy } = input;
   const findings: Finding[] = [];
-  for (const other of others) {
-    const conflict = new Findings('VirtualService', other);
-    const older = `${selected?.namespace}/${selected?.name}`;
-    const hint = `merge its rules into VirtualService ${older}, or delete one of them`;
-    conflict.conflict('spec.hosts', `${service.hostname} belongs to the older ${older}`, hint);
-    findings.push(...conflict.list);
-  }
+  const visible = visibleVirtualServices(input.virtualServices, proxy);
+  const { selected, others } = selectVirtualService(
+    service.hostname,
+    visible.filter((each) => mayRoute(each, input)),
+  );
+  for (const other of others) findings.push(...conflictWith(selected, other, service.hostname));
+  for (const each of visible)
+    if (!mayRoute(each, input) && selectVirtualService(service.hostname, [each]).selected)
+      findings.push(...foreign(each, input));
   const own = selected && new Findings('VirtualService', selected);
-  const ports = service.ports.map(({ servicePort, appProtocol }) => {
-    const routes =
-      selected === undefined ||
-      own === undefined ||
-      !isHttp(appProtocol) ||
-      selected.http.length === 0
-        ? [defaultRoute(service, servicePort)]
-        : bindRoutes({ input, virtualService: selected, port: servicePort, findings: own });
-    return { port: servicePort, protocol: appProtocol, routes };
+  const hidden: number[] = [];
+  const ports = service.ports.map((port): PortRoutes => {
+    const attached = input.attached?.(port.servicePort);
+    const l4Routes = input.attachedL4?.(port.servicePort);
+    if (attached === undefined && l4Routes === undefined)
+      return portRoutes(port, input, selected, own);
+    hidden.push(port.servicePort);
+    const routes = attached ?? [defaultRoute(service, port.servicePort, input.defaultRetries)];
+    return {
+      port: port.servicePort,
+      protocol: port.appProtocol,
+      routes,
+      ...(l4Routes && { l4Routes }),
+    };
   });
+  if (hidden.length > 0)
+    own?.ineffective(
+      'spec.hosts',
+      `routes of the Gateway API are attached to ${service.hostname} port ${hidden.join(', ')} and take its place`,
+      { hint: 'move its rules into the HTTPRoute, or delete one of the two' },
+    );
   findings.push(...distinct(own?.list ?? []));
   const { namespace, hostname } = service;
-  const addresses = service.addresses.map(({ address }) => address);
+  const addresses = service.addresses.map(({ address, length }) =>
+    length === undefined ? address : `${address}/${length}`,
+  );
   return { table: { namespace, hostname, addresses, ports }, findings };
 }
 
-/** Undeclared ports are sniffed: their HTTP requests follow the same routes. */
-function isHttp(protocol: ServicePort['appProtocol']): boolean {
-  return protocol !== 'tcp' && protocol !== 'tls';
+/** A waypoint takes rules from the service's namespace and its own only: nobody else's may steer the traffic. */
+function mayRoute(each: CompiledVirtualService, { service, proxy }: RouteTableInput): boolean {
+  // As Istio (listener_waypoint.go getVirtualServiceForWaypoint).
+  const isWaypoint = proxy.labels === undefined;
+  return !isWaypoint || each.namespace === service.namespace || each.namespace === proxy.namespace;
 }
 
-export function defaultRoute(service: Service, port: number): Route {
-  const { namespace, name, hostname } = service;
-  const upstream = serviceKey(service);
+function conflictWith(
+  selected: CompiledVirtualService | undefined,
+  other: CompiledVirtualService,
+  hostname: string,
+): readonly Finding[] {
+  const conflict = new Findings('VirtualService', other);
+  const older = `${selected?.namespace}/${selected?.name}`;
+  const hint = `merge its rules into VirtualService ${older}, or delete one of them`;
+  conflict.conflict('spec.hosts', `${hostname} belongs to the older ${older}`, hint);
+  return conflict.list;
+}
+
+function foreign(
+  each: CompiledVirtualService,
+  { service, proxy }: RouteTableInput,
+): readonly Finding[] {
+  const findings = new Findings('VirtualService', each);
+  const message = `the waypoint of ${service.hostname} takes routes from namespaces ${[...new Set([service.namespace, proxy.namespace])].join(' and ')} only`;
+  findings.ineffective('spec.hosts', message, {
+    hint: `move it to namespace ${service.namespace}`,
+  });
+  return findings.list;
+}
+
+function portRoutes(
+  { servicePort: port, appProtocol: protocol }: ServicePort,
+  input: RouteTableInput,
+  selected: CompiledVirtualService | undefined,
+  findings: Findings | undefined,
+): PortRoutes {
+  const { service, proxy, defaultRetries } = input;
+  const fallback = [defaultRoute(service, port, defaultRetries)];
+  if (selected === undefined || findings === undefined) return { port, protocol, routes: fallback };
+  const to = { virtualService: selected, proxy, port, isTls: false };
+  const binding: RouteBinding = { ...to, lookup: input, defaultRetries, findings };
+  // Undeclared ports are sniffed: their HTTP requests follow the same routes.
+  const isHttp = protocol !== 'tcp' && protocol !== 'tls';
+  const routes = isHttp && selected.http.length > 0 ? bindHttpRules(binding) : fallback;
+  const l4Routes = bindBytes(binding, protocol, service);
+  return { port, protocol, routes, ...(l4Routes && { l4Routes }) };
+}
+
+/** What becomes of bytes: undefined where no rule is about them. */
+function bindBytes(
+  binding: RouteBinding,
+  protocol: ServicePort['appProtocol'],
+  service: Service,
+): L4Route[] | undefined {
+  const { tls, tcp } = binding.virtualService;
+  if (protocol === 'tls') {
+    const routes = bindL4Rules(tls, binding);
+    return routes.length === 0 ? undefined : routes;
+  }
+  if (protocol !== 'tcp' && protocol !== 'unknown') return undefined;
+  const rules = protocol === 'unknown' ? [...tls, ...tcp] : tcp;
+  const routes = bindL4Rules(rules, binding);
+  if (routes.length === 0) return undefined;
+  // As Istio: what no TCP rule takes goes to the service itself (tls.go buildSidecarOutboundTCPFilterChainOpts).
+  return [...routes, defaultL4Route(service, binding.port)];
+}
+
+export function defaultRoute(
+  service: Service,
+  port: number,
+  retries: RetryPolicy = DEFAULT_RETRIES,
+): Route {
+  const { namespace, name } = service;
   return {
     name: 'default',
     provenance: { kind: 'Service', namespace, name },
     matches: [],
-    action: { kind: 'forward', destinations: [{ upstream, host: hostname, port, weight: 1 }] },
-    retries: DEFAULT_RETRIES,
+    action: { kind: 'forward', destinations: [itself(service, port)] },
+    retries,
   };
 }
 
-function bindRoutes(binding: Binding): Route[] {
-  const routes: Route[] = [];
-  for (const pending of binding.virtualService.http) {
-    const matches = bindMatches(pending, binding);
-    if (matches === undefined) continue;
-    routes.push(bindRoute(pending, matches, binding));
-    // Nothing behind a rule for every request can be reached.
-    if (matches.length === 0) break;
-  }
-  return routes;
-}
-
-/** Undefined: no condition of the rule can hold on this port. */
-function bindMatches(pending: PendingRoute, binding: Binding): RouteMatch[] | undefined {
-  if (pending.unreachable) return undefined;
-  if (pending.matches.length === 0) return [];
-  const matches = pending.matches.filter(
-    ({ port, sourceNamespace }) =>
-      (port === undefined || port === binding.port) &&
-      (sourceNamespace === undefined || sourceNamespace === binding.input.proxyNamespace),
-  );
-  return matches.length === 0 ? undefined : matches.map(({ match }) => match);
-}
-
-function bindRoute(pending: PendingRoute, matches: RouteMatch[], binding: Binding): Route {
-  const { namespace, name } = binding.virtualService;
-  const rule = pending.name ?? pending.index;
+function defaultL4Route(service: Service, port: number): L4Route {
+  const { namespace, name } = service;
   return {
-    name: pending.name ?? `${name}.${pending.index}`,
-    provenance: { kind: 'VirtualService', namespace, name, rule },
-    matches,
-    action: bindAction(pending.action, pending, binding),
-    rewrite: pending.rewrite,
-    headers: pending.headers,
-    timeoutMs: pending.timeoutMs,
-    retries: pending.retries,
+    name: 'default',
+    provenance: { kind: 'Service', namespace, name },
+    matches: [],
+    destinations: [itself(service, port)],
   };
 }
 
-function bindAction(action: PendingAction, route: PendingRoute, binding: Binding): Route['action'] {
-  if (action.kind === 'respond') return action;
-  if (action.kind === 'redirect') {
-    const { redirect, status } = action;
-    return {
-      kind: 'redirect',
-      status,
-      path: redirect.uri || undefined,
-      authority: redirect.authority || undefined,
-      scheme: redirect.scheme || undefined,
-      port: redirectPort(redirect, binding.port),
-    };
-  }
-  if (action.kind === 'forward') {
-    const destinations = action.destinations.map((each) => bindDestination(each, route, binding));
-    return { kind: 'forward', destinations };
-  }
-  const { service } = binding.input;
-  const broken = unserved(`${where(route, binding)}: ${action.reason}`);
-  const upstream = serviceKey(service);
-  const destination = { upstream, host: service.hostname, port: binding.port, weight: 1, broken };
-  return { kind: 'forward', destinations: [destination] };
-}
-
-function redirectPort(
-  redirect: { port?: number; derivePort?: string; scheme?: string },
-  requestPort: number,
-): number | undefined {
-  if (redirect.port) return redirect.port;
-  if (redirect.derivePort === 'FROM_REQUEST_PORT') return requestPort;
-  if (redirect.derivePort === 'FROM_PROTOCOL_DEFAULT')
-    return redirect.scheme === 'https' ? 443 : 80;
-  return undefined;
-}
-
-function bindDestination(
-  pending: PendingDestination,
-  route: PendingRoute,
-  binding: Binding,
-): RouteDestination {
-  const { input, virtualService, findings } = binding;
-  const { host, subset, weight, headers } = pending;
-  const path = `spec.http[${route.index}].route`;
-  const target = input.resolve(host, virtualService.namespace);
-  // Istio: without a port, a service's only port, else the port of the request (GetDestinationCluster).
-  const only = target?.ports.length === 1 ? target.ports[0].servicePort : undefined;
-  const port = pending.port ?? only ?? binding.port;
-  const upstream =
-    target === undefined ? `${virtualService.namespace}/${host}` : serviceKey(target);
-  const destination = { upstream, host, port, subset, weight, headers };
-  const fail = (message: string, hint: string): RouteDestination => {
-    findings.missing(path, `${message}: requests get 503`, hint);
-    return { ...destination, broken: unserved(`${where(route, binding)}: ${message}`) };
-  };
-  if (target === undefined)
-    return fail(`host ${host} does not exist`, `create the service ${host}`);
-  if (!target.ports.some(({ servicePort }) => servicePort === port))
-    return fail(`service ${host} has no port ${port}`, 'name one of its ports in destination.port');
-  if (subset !== undefined && !input.subsets(target).has(subset))
-    return fail(
-      `no DestinationRule defines subset ${subset} of ${host}`,
-      `add the subset to the DestinationRule of ${host}`,
-    );
-  return destination;
-}
-
-function where(route: PendingRoute, binding: Binding): string {
-  const { namespace, name } = binding.virtualService;
-  return `VirtualService ${namespace}/${name} rule ${route.name ?? route.index}`;
-}
-
-/** Istio has no cluster for such a destination: Envoy answers 503 with the flag NC (cluster not found). */
-function unserved(reason: string): RouteDestination['broken'] {
-  return { status: 503, flag: 'NC', reason };
+function itself(service: Service, port: number) {
+  return { upstream: serviceKey(service), host: service.hostname, port, weight: 1 };
 }
 
 /** Every port binds the same rules: say each thing once. */

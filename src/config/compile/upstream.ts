@@ -1,7 +1,7 @@
 /** The `Upstream` of one service: its policies and its endpoints, as the waypoint picks among them. */
 
 import { formatPrincipal } from '#model/identity/spiffe.ts';
-import type { Endpoint, Upstream } from '#model/route/route-table.ts';
+import type { Endpoint, TrafficPolicy, Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
 import { serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
@@ -13,12 +13,17 @@ export interface LabeledWorkload {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+export interface UpstreamOptions {
+  /** The workload that takes tunnels at an address: an entry may list it as if it were outside. */
+  readonly capturedAt?: (address: string) => LabeledWorkload | undefined;
+  readonly resolution?: Upstream['resolution'];
+}
+
 export function buildUpstream(
   service: Service,
   policies: DestinationPolicies,
   members: readonly LabeledWorkload[],
-  /** The workload that takes tunnels at an address: an entry may list it as if it were outside. */
-  capturedAt: (address: string) => LabeledWorkload | undefined = () => undefined,
+  { capturedAt = () => undefined, resolution }: UpstreamOptions = {},
 ): Upstream {
   const { namespace, hostname } = service;
   const endpoints: Endpoint[] = [];
@@ -30,7 +35,56 @@ export function buildUpstream(
     port: servicePort,
     protocol: appProtocol,
   }));
-  return { namespace, hostname, ports, ...policies, endpoints };
+  return {
+    namespace,
+    hostname,
+    ports,
+    ...policies,
+    ...(resolution && { resolution }),
+    endpoints,
+  };
+}
+
+/** A ServiceEntry's subjectAltNames count where TLS settings have none (Istio: constructUpstreamTLS). */
+export function withServiceNames<T extends DestinationPolicies>(
+  policies: T,
+  subjectAltNames: readonly string[],
+): T {
+  if (subjectAltNames.length === 0) return policies;
+  const named = (policy: TrafficPolicy): TrafficPolicy =>
+    policy.tls === undefined || policy.tls.subjectAltNames.length > 0
+      ? policy
+      : { ...policy, tls: { ...policy.tls, subjectAltNames } };
+  const portsOf = (ports: DestinationPolicies['portPolicies'] = {}) =>
+    Object.fromEntries(Object.entries(ports).map(([port, policy]) => [port, named(policy)]));
+  return {
+    ...policies,
+    policy: named(policies.policy),
+    ...(policies.portPolicies && { portPolicies: portsOf(policies.portPolicies) }),
+    subsets: policies.subsets.map((subset) => ({
+      ...subset,
+      policy: named(subset.policy),
+      ...(subset.portPolicies && { portPolicies: portsOf(subset.portPolicies) }),
+    })),
+  };
+}
+
+/** The waypoint of a service as the endpoints of its gateways. */
+export function buildWaypointEndpoints(
+  service: Service,
+  waypoint: { service: Service; members: readonly LabeledWorkload[] },
+): Endpoint[] {
+  // What the waypoint serves goes by its address; a headless service by its name.
+  const via = service.addresses[0]?.address ?? service.hostname;
+  const ports = Object.fromEntries(
+    service.ports.map(({ servicePort }) => [servicePort, servicePort]),
+  );
+  return waypoint.members.flatMap((member): Endpoint[] => {
+    const endpoint = endpointOf(waypoint.service, member, () => undefined);
+    if (endpoint === undefined) return [];
+    const { uid } = endpoint;
+    return [{ ...endpoint, uid: `${uid} for ${via}`, ports, via, protocol: 'hbone' }];
+  });
 }
 
 /** Undefined when the workload serves no port of the service, or has no address to dial. */

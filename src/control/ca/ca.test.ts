@@ -9,7 +9,7 @@ import { FakeClock } from '#test/support/fake-clock.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import type { Caller } from '../push/caller.ts';
 import { impersonationProblem, type PodFacts } from './impersonation.ts';
-import { authorityFromSecret, PLUGGED_SECRET, ROOT_SECRET } from './root-secret.ts';
+import { PLUGGED_SECRET, ROOT_SECRET, rootFromSecret } from './root-secret.ts';
 import { callerOfReview } from './token-review.ts';
 
 const pod = (some: Partial<PodFacts>): PodFacts => ({
@@ -122,7 +122,7 @@ describe('callerOfReview', () => {
     {
       title: 'an expired token',
       status: { authenticated: false, error: 'expired' },
-      want: 'token refused: expired',
+      want: 'token refused: expired (the clocks of the API server and of who made or renews the token may differ: compare `date -u` on both)',
     },
     {
       title: 'another audience',
@@ -144,7 +144,7 @@ describe('callerOfReview', () => {
   }
 });
 
-describe('authorityFromSecret', () => {
+describe('rootFromSecret', () => {
   const options = { namespace: 'istio-system', trustDomain: 'cluster.local' };
   const deps = (kube: FakeKubeClient) => ({
     kube,
@@ -155,15 +155,17 @@ describe('authorityFromSecret', () => {
 
   test('makes a root once and loads it ever after', async () => {
     const kube = new FakeKubeClient();
-    const first = await authorityFromSecret(deps(kube), options);
-    const second = await authorityFromSecret(deps(kube), options);
+    const { authority: first } = await rootFromSecret(deps(kube), options);
+    const { authority: second } = await rootFromSecret(deps(kube), options);
     expect(second.root).toBe(first.root);
     expect(new X509Certificate(first.root).ca).toBe(true);
   });
 
   test('two that start at once agree on one root', async () => {
     const kube = new FakeKubeClient();
-    const all = await Promise.all([1, 2].map(() => authorityFromSecret(deps(kube), options)));
+    const all = await Promise.all(
+      [1, 2].map(async () => (await rootFromSecret(deps(kube), options)).authority),
+    );
     expect(all[0].root).toBe(all[1].root);
   });
 
@@ -171,7 +173,7 @@ describe('authorityFromSecret', () => {
     const kube = new FakeKubeClient();
     const metadata = { namespace: options.namespace, name: ROOT_SECRET };
     await kube.create(RESOURCES.secrets, { apiVersion: 'v1', kind: 'Secret', metadata });
-    await expect(authorityFromSecret(deps(kube), options)).rejects.toMatchObject({
+    await expect(rootFromSecret(deps(kube), options)).rejects.toMatchObject({
       code: 'CA_ROOT_INVALID',
       message: expect.stringContaining(ROOT_SECRET),
     });
@@ -183,11 +185,11 @@ describe('authorityFromSecret', () => {
     const [certificate, key] = [base64(material.certificate), base64(material.privateKey)];
     const load = async (data: Record<string, string>) => {
       const kube = new FakeKubeClient();
-      await authorityFromSecret(deps(kube), options);
+      await rootFromSecret(deps(kube), options);
       const metadata = { namespace: options.namespace, name: PLUGGED_SECRET };
       const secret = { apiVersion: 'v1', kind: 'Secret', metadata, data };
       await kube.create(RESOURCES.secrets, secret as KubeObject);
-      return (await authorityFromSecret(deps(kube), options)).root;
+      return (await rootFromSecret(deps(kube), options)).authority.root;
     };
     expect(
       await load({ 'ca-cert.pem': certificate, 'ca-key.pem': key, 'root-cert.pem': certificate }),

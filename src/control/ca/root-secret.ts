@@ -16,7 +16,7 @@ import { RESOURCES } from '#kube/client/resources.ts';
 
 export const ROOT_SECRET = 'istio-ca-secret';
 export const PLUGGED_SECRET = 'cacerts';
-const CERTIFICATE_KEY = 'ca-cert.pem';
+export const CERTIFICATE_KEY = 'ca-cert.pem';
 const PRIVATE_KEY_KEY = 'ca-key.pem';
 
 interface RootSecret extends KubeObject {
@@ -29,38 +29,52 @@ export interface RootSecretDeps extends AuthorityDeps {
   readonly log: Logger;
 }
 
+export interface LoadedRoot {
+  readonly authority: CertificateAuthority;
+  /** Undefined for a root that was plugged in: its Secret is its owner's. */
+  readonly own: RootMaterial | undefined;
+}
+
 /** Loads the root, or makes it when there is none. Two replicas that start at once end up with one root. */
-export async function authorityFromSecret(
+export async function rootFromSecret(
   deps: RootSecretDeps,
   options: { namespace: string; trustDomain: string },
-): Promise<CertificateAuthority> {
+): Promise<LoadedRoot> {
   const plugged = await readSecret(deps.kube, { ...options, name: PLUGGED_SECRET });
   if (plugged !== undefined) {
     deps.log.info('signing with the CA that was plugged in', { secret: PLUGGED_SECRET });
-    return loadAuthority(deps, pluggedMaterial(plugged));
+    return { authority: await loadAuthority(deps, pluggedMaterial(plugged)), own: undefined };
   }
   const key = { namespace: options.namespace, name: ROOT_SECRET };
   const existing = await readSecret(deps.kube, key);
-  if (existing !== undefined) return loadAuthority(deps, materialOf(existing));
+  if (existing !== undefined) return loaded(deps, materialOf(existing));
   const material = await createRoot(deps, options.trustDomain);
   try {
-    await deps.kube.create<RootSecret>(RESOURCES.secrets, {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: key,
-      type: 'istio.io/ca-root',
-      data: {
-        [CERTIFICATE_KEY]: Buffer.from(material.certificate).toString('base64'),
-        [PRIVATE_KEY_KEY]: Buffer.from(material.privateKey).toString('base64'),
-      },
-    });
+    await deps.kube.create<RootSecret>(RESOURCES.secrets, rootSecret(options.namespace, material));
   } catch (error) {
     if (!isMeshError(error, 'KUBE_ALREADY_EXISTS')) throw error;
     const winner = await deps.kube.get<RootSecret>(RESOURCES.secrets, key);
-    return loadAuthority(deps, materialOf(winner));
+    return loaded(deps, materialOf(winner));
   }
   deps.log.info('made a new root certificate', { secret: `${key.namespace}/${key.name}` });
-  return loadAuthority(deps, material);
+  return loaded(deps, material);
+}
+
+async function loaded(deps: RootSecretDeps, own: RootMaterial): Promise<LoadedRoot> {
+  return { authority: await loadAuthority(deps, own), own };
+}
+
+export function rootSecret(namespace: string, material: RootMaterial): RootSecret {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { namespace, name: ROOT_SECRET },
+    type: 'istio.io/ca-root',
+    data: {
+      [CERTIFICATE_KEY]: Buffer.from(material.certificate).toString('base64'),
+      [PRIVATE_KEY_KEY]: Buffer.from(material.privateKey).toString('base64'),
+    },
+  };
 }
 
 async function readSecret(

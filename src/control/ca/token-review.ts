@@ -6,6 +6,11 @@ import type { Authenticate, Caller } from '../push/caller.ts';
 /** Audience of the token that proxies present (TOKEN_AUDIENCES). */
 export const TOKEN_AUDIENCE = 'istio-ca';
 
+/** What an API server says of a token whose time it is not (k8s.io/kubernetes pkg/serviceaccount, go-jose). */
+const CLOCK_WORDS = /expired|not valid yet|issued in the future/;
+const CLOCK_ADVICE =
+  ' (the clocks of the API server and of who made or renews the token may differ: compare `date -u` on both)';
+
 const USER_PREFIX = 'system:serviceaccount:';
 const POD_NAME = 'authentication.kubernetes.io/pod-name';
 const POD_UID = 'authentication.kubernetes.io/pod-uid';
@@ -33,8 +38,10 @@ export function tokenReviewer(kube: KubeClient): Authenticate {
 }
 
 export function callerOfReview(status: TokenReview['status']): Caller | string {
-  if (status?.authenticated !== true)
-    return `token refused: ${status?.error ?? 'not authenticated'}`;
+  if (status?.authenticated !== true) {
+    const reason = status?.error ?? 'not authenticated';
+    return `token refused: ${reason}${CLOCK_WORDS.test(reason) ? CLOCK_ADVICE : ''}`;
+  }
   if (status.audiences !== undefined && !status.audiences.includes(TOKEN_AUDIENCE)) {
     return `token is for ${status.audiences.join(', ')}, not for ${TOKEN_AUDIENCE}`;
   }

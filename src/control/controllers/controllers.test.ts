@@ -3,10 +3,12 @@ import { silentLogger } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import type { Deployment, Gateway, Service } from '#kube/client/kinds.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
+import type { EventRecorder } from '#kube/events/event-recorder.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import { startGatewayController } from './gateway.ts';
 import { startLeaderElection } from './leader.ts';
+import { OWNS_EVERYTHING } from './ownership.ts';
 import { ROOT_CERT_NAME, startRootCertController } from './root-cert.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -16,6 +18,7 @@ const OPTIONS = {
   clusterId: 'Kubernetes',
   trustDomain: 'cluster.local',
   domain: 'cluster.local',
+  revision: 'default',
 };
 const KEY = { namespace: 'shop', name: 'waypoint' };
 const GATEWAY: Gateway = {
@@ -31,11 +34,19 @@ const GATEWAY: Gateway = {
 function setup() {
   const client = new FakeKubeClient();
   const clock = new FakeClock();
-  return { client, clock, deps: { client, clock, random: seededRandom(1), log: silentLogger } };
+  const noted: string[] = [];
+  const events: EventRecorder = {
+    record: ({ kind, name }, { type, reason, message }) =>
+      void noted.push(`${kind} ${name}: ${type} ${reason}: ${message}`),
+    stop: () => undefined,
+  };
+  const ownership = OWNS_EVERYTHING;
+  const deps = { client, clock, random: seededRandom(1), log: silentLogger, events, ownership };
+  return { client, clock, deps, noted };
 }
 
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 60; turn++) await Promise.resolve();
+  for (let turn = 0; turn < 300; turn++) await Promise.resolve();
 }
 
 describe('startGatewayController', () => {
@@ -179,6 +190,45 @@ describe('startLeaderElection', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('steps down when the API server takes requests and never answers, and leads again after it', async () => {
+    const { client, clock, deps } = setup();
+    let leading = 0;
+    let hangs = false;
+    const never = () => new Promise<never>(() => undefined);
+    const through = Object.create(client) as FakeKubeClient;
+    through.get = (ref, key) => (hangs ? never() : client.get(ref, key));
+    through.create = (ref, object) => client.create(ref, object);
+    through.update = (ref, object, given) => client.update(ref, object, given);
+    const stop = startLeaderElection(
+      { ...deps, client: through },
+      { ...lease, identity: 'a' },
+      () => {
+        leading += 1;
+        return () => {
+          leading -= 1;
+        };
+      },
+    );
+    await settle();
+    expect(leading).toBe(1);
+    hangs = true;
+    const pass = async (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        clock.advance(1_000);
+        await settle();
+      }
+    };
+    await pass(9);
+    expect(leading).toBe(1);
+    await pass(3);
+    expect(leading).toBe(0);
+    hangs = false;
+    await pass(8);
+    expect(leading).toBe(1);
+    await stop();
+    expect(clock.pending).toBe(0);
+  });
+
   test('steps down before others may take over when it cannot renew', async () => {
     const { client, clock, deps } = setup();
     let leading = false;
@@ -213,5 +263,104 @@ describe('WorkQueue', () => {
     queue.add('b');
     await settle();
     expect(runs).toEqual(['a', 'a', 'b']);
+  });
+});
+
+describe('startGatewayController, gateways', () => {
+  const EDGE_KEY = { namespace: 'shop', name: 'edge' };
+  const OWN = { namespace: 'shop', name: 'edge-istio' };
+  const edge = (spec: object = {}, annotations: Record<string, string> = {}): Gateway => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: { ...EDGE_KEY, annotations },
+    spec: {
+      gatewayClassName: 'istio',
+      listeners: [
+        { name: 'http', port: 80, protocol: 'HTTP' },
+        { name: 'https.web', port: 443, protocol: 'HTTPS' },
+        { name: 'again', port: 443, protocol: 'HTTPS' },
+      ],
+      ...spec,
+    },
+  });
+
+  test('makes what a gateway needs, named as Istio does, and reports its address', async () => {
+    const { client, deps } = setup();
+    const stop = startGatewayController(deps, OPTIONS);
+    const infrastructure = { labels: { team: 'a' }, annotations: { note: 'b' } };
+    await client.create(RESOURCES.gateways, edge({ infrastructure }));
+    await settle();
+    const service = await client.get<Service>(RESOURCES.services, OWN);
+    const deployment = await client.get<Deployment>(RESOURCES.deployments, OWN);
+    await client.get(RESOURCES.serviceAccounts, OWN);
+    await client.get(RESOURCES.gatewayClasses, { name: 'istio' });
+    expect(service.spec.type).toBe('LoadBalancer');
+    expect(service.spec.ports?.map(({ name, port }) => [name, port])).toEqual([
+      ['status-port', 15021],
+      ['http', 80],
+      ['again', 443],
+    ]);
+    expect(service.metadata.labels).toMatchObject({ team: 'a' });
+    expect(service.metadata.annotations).toMatchObject({ note: 'b' });
+    expect(deployment.spec.replicas).toBeUndefined();
+    const [container] = deployment.spec.template.spec?.containers ?? [];
+    expect(container.args).toEqual(['role', 'gateway']);
+    expect(deployment.spec.template.metadata?.labels).toMatchObject({
+      team: 'a',
+      'gateway.networking.k8s.io/gateway-name': 'edge',
+    });
+    const reason = async () => {
+      const { status } = await client.get<Gateway>(RESOURCES.gateways, EDGE_KEY);
+      return status?.conditions?.find(({ type }) => type === 'Programmed')?.reason;
+    };
+    expect(await reason()).toBe('AddressNotAssigned');
+    const ingress = [{ ip: '127.18.0.1' }];
+    await client.patch(RESOURCES.services, OWN, {
+      type: 'merge',
+      body: { status: { loadBalancer: { ingress } } },
+    });
+    await settle();
+    expect(await reason()).toBe('Pending');
+    await client.patch(RESOURCES.deployments, OWN, {
+      type: 'merge',
+      body: { status: { readyReplicas: 1 } },
+    });
+    await settle();
+    expect(await reason()).toBe('Programmed');
+    const { status } = await client.get<Gateway>(RESOURCES.gateways, EDGE_KEY);
+    expect(status?.addresses).toEqual([{ type: 'IPAddress', value: '127.18.0.1' }]);
+    stop();
+    expect(client.watching).toBe(0);
+  });
+
+  test('a Gateway says how many pods it wants, and what kind of Service', async () => {
+    const { client, deps } = setup();
+    const stop = startGatewayController(deps, OPTIONS);
+    const annotations = {
+      'tulle.dev/replicas': '2',
+      'networking.istio.io/service-type': 'ClusterIP',
+    };
+    await client.create(RESOURCES.gateways, edge({}, annotations));
+    await settle();
+    const { spec } = await client.get<Deployment>(RESOURCES.deployments, OWN);
+    expect(spec.replicas).toBe(2);
+    const { status } = await client.get<Gateway>(RESOURCES.gateways, EDGE_KEY);
+    expect(status?.addresses).toEqual([
+      { type: 'Hostname', value: 'edge-istio.shop.svc.cluster.local' },
+    ]);
+    stop();
+  });
+
+  test('a Gateway that names a Service of its own is served there, and nothing is made', async () => {
+    const { client, deps } = setup();
+    const stop = startGatewayController(deps, OPTIONS);
+    const addresses = [{ type: 'Hostname', value: 'mine.edges.svc.cluster.local' }];
+    await client.create(RESOURCES.gateways, edge({ addresses }));
+    await settle();
+    expect([...client.objects.keys()].filter((id) => id.includes('edge-istio'))).toEqual([]);
+    const { status } = await client.get<Gateway>(RESOURCES.gateways, EDGE_KEY);
+    const programmed = status?.conditions?.find(({ type }) => type === 'Programmed');
+    expect(programmed?.message).toBe('Service edges/mine does not exist');
+    stop();
   });
 });

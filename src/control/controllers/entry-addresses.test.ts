@@ -11,6 +11,7 @@ import type { ServiceEntryObject } from '../derive/service-entry.ts';
 import { startIngest } from '../ingest/ingest.ts';
 import { createMeshGraph } from '../ingest/mesh-graph.ts';
 import { startEntryAddressController } from './entry-addresses.ts';
+import { OWNS_EVERYTHING } from './ownership.ts';
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await Promise.resolve();
@@ -28,7 +29,13 @@ function entry(name: string, addresses: string[] = [], created = '2026-01-01T00:
 
 async function setup(entries: readonly KubeObject[]) {
   const client = new FakeKubeClient();
-  const deps = { client, clock: new FakeClock(), random: seededRandom(1), log: silentLogger };
+  const deps = {
+    client,
+    clock: new FakeClock(),
+    random: seededRandom(1),
+    log: silentLogger,
+    ownership: OWNS_EVERYTHING,
+  };
   const graph = new Graph();
   const mesh = createMeshGraph(graph, DEFAULT_MESH);
   for (const each of entries) await client.create(RESOURCES.serviceEntries, each);

@@ -12,7 +12,8 @@ import { allocateAddresses } from '../derive/allocate-addresses.ts';
 import { keyOf, namespaceOf } from '../derive/mesh.ts';
 import type { ServiceEntryObject } from '../derive/service-entry.ts';
 import { allocatingHosts } from '../derive/service-entry.ts';
-import { FIELD_MANAGER } from './gateway.ts';
+import { FIELD_MANAGER } from './field-manager.ts';
+import type { ControllerDeps } from './ownership.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface EntryAddresses {
@@ -21,19 +22,23 @@ export interface EntryAddresses {
   readonly byAddress: Index<ServiceEntryObject>;
 }
 
-export function startEntryAddressController(deps: InformerDeps, from: EntryAddresses): Disposer {
+export function startEntryAddressController(deps: ControllerDeps, from: EntryAddresses): Disposer {
   const scope = new Scope();
   /** What was written and may not have come back yet, by address. */
   const written = new Map<string, string>();
   const queue = new WorkQueue({ ...deps, log: deps.log.child('entry-addresses') }, async (key) => {
     const entry = from.entries.get(key);
     forget(written, key);
-    if (entry === undefined) return;
+    if (entry === undefined || !deps.ownership.owns(entry)) return;
     const addresses = wanted(entry, from, written);
     for (const { value } of addresses) written.set(value, key);
     await write(deps, entry, addresses);
   });
-  for (const [key] of from.entries.entries()) queue.add(key);
+  const addAll = () => {
+    for (const [key] of from.entries.entries()) queue.add(key);
+  };
+  addAll();
+  scope.add(deps.ownership.onChange(addAll));
   scope.add(
     from.entries.subscribe((events) => {
       for (const { key } of events) queue.add(key);

@@ -1,6 +1,11 @@
 /**
  * Leader election by a Lease, for work that only one replica may do. Time is measured by this process's own clock
  * from when a renewal was seen (as client-go), so replicas need not agree on the time of day.
+ *
+ *   renewal ──────────────► steps down ─────► others may take over
+ *   sent at 0               10 s               15 s after they saw it
+ *
+ * Whoever leads has stopped before another one begins, also when the API server takes a request and never answers it.
  */
 import type { Clock, Timer } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
@@ -10,7 +15,12 @@ import type { Logger } from '#base/log.ts';
 import type { Lease } from '#kube/client/kinds.ts';
 import type { KubeClient } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
-import { LEASE_DURATION_SECONDS, LEASE_RENEW_MS } from '../limits.ts';
+import {
+  LEASE_DURATION_SECONDS,
+  LEASE_RENEW_MS,
+  LEASE_ROUND_MS,
+  LEASE_STEP_DOWN_MS,
+} from '../limits.ts';
 
 export interface LeaderOptions {
   readonly namespace: string;
@@ -42,7 +52,8 @@ class Election {
   #stopped = false;
   /** The last foreign renewal and when we first saw it. */
   #seen = { renewal: '', at: 0 };
-  #renewedAt = 0;
+  /** Ends leadership when no renewal came in time, whatever the round is waiting for. */
+  #deadline: Timer | undefined;
 
   constructor(
     deps: { client: KubeClient; clock: Clock; log: Logger },
@@ -62,6 +73,7 @@ class Election {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#deadline?.cancel();
     const held = this.#resign !== undefined;
     this.#lose('stopping');
     if (!held) return;
@@ -85,28 +97,51 @@ class Election {
     const startedAt = clock.now();
     let holding = false;
     try {
-      holding = await this.#acquire();
+      holding = await this.#inTime(this.#acquire());
       if (!holding) this.#lose('another replica holds the lease');
     } catch (error) {
       log.warn('lease not renewed', { reason: messageOf(error) });
     }
     if (this.#stopped) return;
     if (holding) {
-      this.#renewedAt = startedAt;
+      this.#stepDownAt(startedAt + LEASE_STEP_DOWN_MS);
       if (this.#resign === undefined) {
         log.info('leading', { lease: this.#options.name });
         this.#resign = this.#lead();
       }
-    } else if (clock.now() - this.#renewedAt > (LEASE_DURATION_SECONDS * 1000 * 2) / 3)
-      this.#lose('the lease could not be renewed in time');
+    }
     this.#timer = clock.after(LEASE_RENEW_MS, () => void this.#round());
+  }
+
+  /** A request that never ends must not end the rounds. */
+  async #inTime(acquiring: Promise<boolean>): Promise<boolean> {
+    const { clock } = this.#deps;
+    const late = Promise.withResolvers<never>();
+    const timer = clock.after(LEASE_ROUND_MS, () =>
+      late.reject(new Error(`the API server has not answered within ${LEASE_ROUND_MS} ms`)),
+    );
+    try {
+      return await Promise.race([acquiring, late.promise]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #stepDownAt(at: number): void {
+    const { clock } = this.#deps;
+    this.#deadline?.cancel();
+    this.#deadline = clock.after(Math.max(0, at - clock.now()), () =>
+      this.#lose('the lease could not be renewed in time'),
+    );
   }
 
   #lose(reason: string): void {
     if (this.#resign === undefined) return;
     this.#deps.log.info('no longer leading', { reason });
-    this.#resign();
+    this.#deadline?.cancel();
+    const resign = this.#resign;
     this.#resign = undefined;
+    resign();
   }
 
   async #acquire(): Promise<boolean> {

@@ -11,6 +11,7 @@ import { DEFAULT_MESH } from '../derive/mesh.ts';
 import { startIngest } from '../ingest/ingest.ts';
 import { createMeshGraph } from '../ingest/mesh-graph.ts';
 import { ENFORCED_CHECK_MS, ENFORCED_CHECKS_MAX } from '../limits.ts';
+import { OWNS_EVERYTHING } from './ownership.ts';
 import { startPolicyStatusController } from './policy-status.ts';
 
 const KEY = { namespace: 'shop', name: 'p' };
@@ -28,7 +29,13 @@ async function settle(): Promise<void> {
 async function setup(sync: { synced: number; total: number }) {
   const client = new FakeKubeClient();
   const clock = new FakeClock();
-  const deps = { client, clock, random: seededRandom(1), log: silentLogger };
+  const deps = {
+    client,
+    clock,
+    random: seededRandom(1),
+    log: silentLogger,
+    ownership: OWNS_EVERYTHING,
+  };
   const graph = new Graph();
   const mesh = createMeshGraph(graph, DEFAULT_MESH);
   await client.create(RESOURCES.authorizationPolicies, POLICY);
@@ -41,7 +48,7 @@ async function setup(sync: { synced: number; total: number }) {
     startPolicyStatusController(
       deps,
       { statuses: mesh.policyStatuses, sources: mesh.sources },
-      () => sync,
+      async () => ({ silent: [], ...sync }),
     );
   let stop = start();
   const conditions = async () => {

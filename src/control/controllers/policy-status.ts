@@ -16,11 +16,19 @@ import type { InformerDeps } from '#kube/informer/list-watch.ts';
 import { ENFORCED } from '../derive/policy-status.ts';
 import type { PolicyStatus } from '../ingest/policy-status.ts';
 import { ENFORCED_CHECK_MS, ENFORCED_CHECKS_MAX } from '../limits.ts';
-import { FIELD_MANAGER } from './gateway.ts';
+import { FIELD_MANAGER } from './field-manager.ts';
+import type { ControllerDeps } from './ownership.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** How many node proxies are connected, and how many of them hold all policies. */
-export type PolicySync = () => { readonly synced: number; readonly total: number };
+export type PolicySync = () => Promise<SyncCount>;
+
+export interface SyncCount {
+  readonly synced: number;
+  readonly total: number;
+  /** Replicas of the control plane that did not say which proxies they have. */
+  readonly silent: readonly string[];
+}
 
 type Policy = KubeObject & { status?: { conditions?: Condition[] } };
 
@@ -31,7 +39,7 @@ export interface PolicyStatuses {
 }
 
 export function startPolicyStatusController(
-  deps: InformerDeps,
+  deps: ControllerDeps,
   { statuses, sources }: PolicyStatuses,
   sync: PolicySync,
 ): Disposer {
@@ -39,22 +47,34 @@ export function startPolicyStatusController(
   const pending = new Set<string>();
   let timer: Timer | undefined;
   let checks = 0;
+  let additions = 0;
+  let counted: SyncCount = { synced: 0, total: 0, silent: [] };
+  let isStopped = false;
   const queue = new WorkQueue({ ...deps, log: deps.log.child('policy-status') }, async (key) => {
     const status = statuses.get(key);
     if (status === undefined) return;
-    const wanted = { policy: status, sync: sync(), now: rfc3339(deps.clock, 's') };
+    const wanted = { policy: status, sync: counted, now: rfc3339(deps.clock, 's') };
     const known: Policy | undefined = sources[status.source].get(keyOf(status));
-    if (known !== undefined && conditionsFor(known, wanted) === undefined) return;
+    if (known === undefined || !deps.ownership.owns(known)) return;
+    if (conditionsFor(known, wanted) === undefined) return;
     await writeStatus(deps, wanted);
   });
-  const check = () => {
-    timer = undefined;
+  const check = async () => {
     checks += 1;
-    const { synced, total } = sync();
+    const asked = additions;
+    counted = await sync();
+    timer = undefined;
+    if (isStopped) return;
+    if (asked !== additions) {
+      // What came meanwhile is not in the count: its push may not even have begun.
+      timer = deps.clock.after(ENFORCED_CHECK_MS, () => void check());
+      return;
+    }
+    const { synced, total } = counted;
     // None at all: they are still to connect, after a restart of ours.
     const isWaiting = total === 0 || synced < total;
     if (isWaiting && checks < ENFORCED_CHECKS_MAX) {
-      timer = deps.clock.after(ENFORCED_CHECK_MS, check);
+      timer = deps.clock.after(ENFORCED_CHECK_MS, () => void check());
       return;
     }
     for (const key of pending) queue.add(key);
@@ -62,23 +82,31 @@ export function startPolicyStatusController(
   };
   const add = (key: string) => {
     pending.add(key);
+    additions += 1;
     checks = 0;
-    timer ??= deps.clock.after(ENFORCED_CHECK_MS, check);
+    timer ??= deps.clock.after(ENFORCED_CHECK_MS, () => void check());
   };
-  for (const [key] of statuses.entries()) add(key);
+  const addAll = () => {
+    for (const [key] of statuses.entries()) add(key);
+  };
+  addAll();
+  scope.add(deps.ownership.onChange(addAll));
   scope.add(
     statuses.subscribe((events) => {
       for (const { key, value } of events) if (value !== undefined) add(key);
     }),
   );
-  scope.add(() => timer?.cancel());
+  scope.add(() => {
+    isStopped = true;
+    timer?.cancel();
+  });
   scope.add(() => queue.stop());
   return () => scope.dispose();
 }
 
 interface Wanted {
   readonly policy: PolicyStatus;
-  readonly sync: ReturnType<PolicySync>;
+  readonly sync: SyncCount;
   readonly now: string;
 }
 
@@ -109,7 +137,9 @@ async function writeStatus({ client }: InformerDeps, wanted: Wanted): Promise<vo
 function conditionsFor(object: Policy, wanted: Wanted): Condition[] | undefined {
   const { policy, sync, now } = wanted;
   const before = object.status?.conditions ?? [];
-  const counted = `in force at ${sync.synced} of ${sync.total} node proxies`;
+  const unknown =
+    sync.silent.length === 0 ? '' : `, not counting those of ${sync.silent.join(', ')} (no answer)`;
+  const counted = `in force at ${sync.synced} of ${sync.total} node proxies${unknown}`;
   const observed = policy.generation === undefined ? {} : { observedGeneration: policy.generation };
   const ours = policy.conditions.map((each): Condition => {
     const { type, status, reason } = each;

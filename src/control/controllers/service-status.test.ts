@@ -10,6 +10,7 @@ import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import { DEFAULT_MESH } from '../derive/mesh.ts';
 import { startIngest } from '../ingest/ingest.ts';
 import { createMeshGraph } from '../ingest/mesh-graph.ts';
+import { OWNS_EVERYTHING } from './ownership.ts';
 import { startServiceStatusController } from './service-status.ts';
 
 async function settle(): Promise<void> {
@@ -33,7 +34,13 @@ const ENTRY = {
 
 test('startServiceStatusController writes what Services and ServiceEntries are to say, and takes it back', async () => {
   const client = new FakeKubeClient();
-  const deps = { client, clock: new FakeClock(), random: seededRandom(1), log: silentLogger };
+  const deps = {
+    client,
+    clock: new FakeClock(),
+    random: seededRandom(1),
+    log: silentLogger,
+    ownership: OWNS_EVERYTHING,
+  };
   const graph = new Graph();
   const mesh = createMeshGraph(graph, DEFAULT_MESH);
   await client.create(RESOURCES.services, SERVICE);

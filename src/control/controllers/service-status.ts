@@ -6,19 +6,20 @@ import { isDeepStrictEqual } from 'node:util';
 import { rfc3339 } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { Scope } from '#base/disposer.ts';
+import { isMeshError } from '#base/errors.ts';
 import type { Collection } from '#collections/collection.ts';
 import type * as Kinds from '#kube/client/kinds.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
-import type { InformerDeps } from '#kube/informer/list-watch.ts';
 import type { BoundService } from '../derive/service.ts';
-import { FIELD_MANAGER } from './gateway.ts';
+import { FIELD_MANAGER } from './field-manager.ts';
+import type { ControllerDeps } from './ownership.ts';
 import { WorkQueue } from './work-queue.ts';
 
 const WAYPOINT_BOUND = 'istio.io/WaypointBound';
 const VISIBILITY_APPLIED = 'istio.io/VisibilityApplied';
 
 export function startServiceStatusController(
-  deps: InformerDeps,
+  deps: ControllerDeps,
   bound: Collection<BoundService>,
 ): Disposer {
   const scope = new Scope();
@@ -26,7 +27,11 @@ export function startServiceStatusController(
     const service = bound.get(key);
     if (service !== undefined) await writeConditions(deps, service);
   });
-  for (const [key] of bound.entries()) queue.add(key);
+  const addAll = () => {
+    for (const [key] of bound.entries()) queue.add(key);
+  };
+  addAll();
+  scope.add(deps.ownership.onChange(addAll));
   scope.add(
     bound.subscribe((events) => {
       for (const { key, value, previous } of events)
@@ -54,18 +59,31 @@ function wanted({ condition, visibilityApplied }: BoundService): Kinds.Condition
 }
 
 async function writeConditions(
-  { client, clock }: InformerDeps,
+  { client, clock, ownership }: ControllerDeps,
   bound: BoundService,
 ): Promise<void> {
   const { kind, service } = bound;
   const ref = kind === 'Service' ? RESOURCES.services : RESOURCES.serviceEntries;
   const key = { namespace: service.namespace, name: service.name };
-  const object = await client.get<Kinds.Service>(ref, key);
+  let object: Kinds.Service;
+  try {
+    object = await client.get<Kinds.Service>(ref, key);
+  } catch (error) {
+    if (isMeshError(error, 'KUBE_NOT_FOUND')) return;
+    throw error;
+  }
+  if (!ownership.owns(object)) return;
+  const { generation } = object.metadata;
   const before = object.status?.conditions ?? [];
   const ours = wanted(bound).map((condition) => {
     const previous = before.find(({ type }) => type === condition.type);
-    const isSame = previous?.status === condition.status && previous.reason === condition.reason;
-    return isSame ? previous : { ...condition, lastTransitionTime: rfc3339(clock, 's') };
+    // Services have no generation, entries do.
+    const observed = generation === undefined ? {} : { observedGeneration: generation };
+    const lastTransitionTime =
+      previous?.status === condition.status
+        ? (previous.lastTransitionTime ?? rfc3339(clock, 's'))
+        : rfc3339(clock, 's');
+    return { ...condition, lastTransitionTime, ...observed };
   });
   const others = before.filter(
     ({ type }) => type !== WAYPOINT_BOUND && type !== VISIBILITY_APPLIED,

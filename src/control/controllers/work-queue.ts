@@ -4,7 +4,7 @@
  */
 import { Backoff } from '#base/backoff.ts';
 import type { Clock, Timer } from '#base/clock.ts';
-import { messageOf } from '#base/errors.ts';
+import { isMeshError, messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { RECONCILE_RETRY_CAP_MS, RECONCILE_RETRY_INITIAL_MS } from '../limits.ts';
@@ -65,7 +65,9 @@ export class WorkQueue {
       timer: undefined,
     };
     const delayMs = retry.backoff.nextDelayMs();
-    log.warn('reconcile failed, trying again', {
+    // Somebody wrote between our reading and our writing: no fault, and the next reading sees it.
+    const level = isMeshError(error, 'KUBE_CONFLICT') ? 'debug' : 'warn';
+    log[level]('reconcile failed, trying again', {
       key,
       reason: messageOf(error),
       delayMs: Math.round(delayMs),

@@ -9,6 +9,7 @@ import type { ConfigObject } from '#config/compile/istio-kinds.ts';
 import { identityOf } from '#config/compile/istio-kinds.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import { NEEDS_WAYPOINT_PREFIX, NO_MATCH } from '#model/authorization/authorization.ts';
+import type { HttpPolicy } from '#model/authorization/http-policies.ts';
 import type { AuthorizationRuleSpec, ConvertedRule } from './convert-rule.ts';
 import { convertRule } from './convert-rule.ts';
 import { ANNOTATION } from './mesh.ts';
@@ -21,6 +22,7 @@ export interface AuthorizationPolicySpec {
   targetRefs?: TargetRefSpec[];
   action?: string;
   rules?: AuthorizationRuleSpec[];
+  provider?: { name?: string };
 }
 export type AuthorizationPolicyObject = ConfigObject<AuthorizationPolicySpec>;
 
@@ -42,6 +44,10 @@ export interface DerivedPolicy {
   readonly targets: readonly string[];
   /** A waypoint that it is bound to must do something about it. */
   readonly demanding: boolean;
+  /** As waypoints and gateways judge by it. */
+  readonly judged: HttpPolicy;
+  /** It has values that nobody can read, and no good form of it is known. */
+  readonly unreadable: boolean;
   readonly unenforced: UnenforcedPolicy;
   /** Attributes that need HTTP, sorted. */
   readonly http: readonly string[];
@@ -82,6 +88,8 @@ export function deriveAuthorization(
       (action === 'ALLOW' || rules.length > 0) &&
       object.metadata.annotations?.[ANNOTATION.dryRun] !== 'true',
     unenforced: unenforcedOf(object, options.unenforcedPolicy),
+    judged: judgedOf(object, action),
+    unreadable: false,
     http: [...new Set(rules.flatMap(({ http }) => http))].sort(),
   };
   const derived =
@@ -89,8 +97,24 @@ export function deriveAuthorization(
       ? policy
       : { ...policy, ...atL4(policy, rules, options) };
   // A range or port that cannot be read must not turn into "matches more": the last good policy stays.
-  if (findings.failed) return { value: undefined, fallback: derived, findings: findings.list };
+  if (findings.failed) {
+    const fallback = { ...derived, unreadable: true };
+    return { value: undefined, fallback, findings: findings.list };
+  }
   return { value: derived, findings: findings.list };
+}
+
+function judgedOf(object: AuthorizationPolicyObject, action: HttpPolicy['action']): HttpPolicy {
+  const { namespace, name } = identityOf(object);
+  const { rules = [], provider } = object.spec ?? {};
+  return {
+    namespace,
+    name,
+    action,
+    dryRun: object.metadata.annotations?.[ANNOTATION.dryRun] === 'true',
+    rules: rules as HttpPolicy['rules'],
+    ...(provider?.name !== undefined && { provider: provider.name }),
+  };
 }
 
 /** Splits the rules by who can judge them. */
@@ -136,7 +160,10 @@ export function exceptFrom(policy: Authorization, principals: readonly string[])
   return { ...policy, rules };
 }
 
-function selectorOf(spec: AuthorizationPolicySpec): DerivedPolicy['selector'] {
+/** Undefined: all proxies. */
+export function selectorOf(
+  spec: Pick<AuthorizationPolicySpec, 'selector'>,
+): DerivedPolicy['selector'] {
   const labels = spec.selector?.matchLabels;
   return labels !== undefined && Object.keys(labels).length > 0 ? labels : undefined;
 }

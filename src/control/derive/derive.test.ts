@@ -237,6 +237,7 @@ describe('bindWaypoint', () => {
       ),
       namespaceLabels: input.inherited as Record<string, string>,
       for: input.for ?? 'service',
+      unready: 'refuse',
       waypoint: (key) => (key === 'shop/waypoint' ? gateway(input.gateway ?? {}) : undefined),
     });
     expect(binding.condition?.reason).toBe(reason as string);
@@ -248,6 +249,19 @@ describe('bindWaypoint', () => {
     const host = reason === 'WaypointAccepted' ? 'w.shop.svc' : hosts[title];
     expect(binding.waypoint?.service?.hostname).toBe(host as string);
     expect(binding.key !== undefined).toBe(host !== undefined);
+  });
+
+  test('one that is not ready is passed by where that is chosen, and the condition says so', () => {
+    const binding = bindWaypoint({
+      object: service({}, { namespace: 'shop', labels: {} }),
+      namespaceLabels: { 'istio.io/use-waypoint': 'waypoint' },
+      for: 'service',
+      unready: 'bypass',
+      waypoint: () => undefined,
+    });
+    expect([binding.waypoint, binding.key]).toEqual([undefined, undefined]);
+    expect(binding.condition).toMatchObject({ status: 'False', reason: 'WaypointIsNotReady' });
+    expect(binding.condition?.message).toContain('passes it by until it is ready');
   });
 
   test('knows only its own classes', () => {
@@ -462,5 +476,24 @@ describe('ServiceEntry and WorkloadEntry', () => {
     const status = { conditions: [{ type: 'Healthy', status: 'False' as const }] };
     const sick = deriveWorkloadEntry({ ...object, status }, CONTEXT);
     expect(sick?.workload.healthy).toBe(false);
+  });
+
+  const CHECKED = { 'proxy.istio.io/health-checks-enabled': 'true' };
+  const CAPTURED = { 'ambient.istio.io/redirection': 'enabled' };
+  test.each<[string, Record<string, string>, 'True' | 'False' | undefined, object]>([
+    ['nothing said', {}, undefined, { healthy: true, protocol: 'none' }],
+    ['captured', CAPTURED, undefined, { healthy: true, protocol: 'hbone', nativeTunnel: false }],
+    ['health checks announced, none passed yet', CHECKED, undefined, { healthy: false }],
+    ['announced and passed', CHECKED, 'True', { healthy: true }],
+    ['announced and failed', CHECKED, 'False', { healthy: false }],
+  ])('a WorkloadEntry with %s', (_title, annotations, health, want) => {
+    const object = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'WorkloadEntry',
+      metadata: { name: 'vm', namespace: 'shop', annotations },
+      spec: { address: '198.18.7.2' },
+      status: { conditions: health && [{ type: 'Healthy', status: health }] },
+    };
+    expect(deriveWorkloadEntry(object, CONTEXT)?.workload).toMatchObject(want);
   });
 });

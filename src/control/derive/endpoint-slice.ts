@@ -1,6 +1,7 @@
 /**
- * Endpoints that somebody wrote by hand for a Service without a selector: what is behind them is no pod, so each is a
- * workload of its own, outside the mesh (Istio: ambient/workloads.go). Those of pods come from the pods themselves.
+ * Endpoints that somebody wrote by hand for a Service without a selector (Istio: ambient/workloads.go). Those that name a pod make the
+ * pod a member of the Service; every other is a workload of its own, outside the mesh. Slices that Kubernetes keeps say nothing
+ * that selectors do not.
  */
 import type { LabeledWorkload } from '#config/compile/upstream.ts';
 import type { EndpointSlice } from '#kube/client/kinds.ts';
@@ -11,6 +12,42 @@ import { namespaceOf } from './mesh.ts';
 import type { BoundService } from './service.ts';
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
+const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
+/** By the selector of a Service. */
+const KUBERNETES = 'endpointslice-controller.k8s.io';
+
+export function isByHand({ metadata }: EndpointSlice): boolean {
+  return metadata.labels?.[MANAGED_BY] !== KUBERNETES;
+}
+
+/** `namespace/name` of the pods that a slice written by hand names; of its own namespace only. */
+export function podsOfSlice(slice: EndpointSlice): string[] {
+  if (!isByHand(slice)) return [];
+  const namespace = namespaceOf(slice);
+  const names = (slice.endpoints ?? []).flatMap(({ targetRef }) =>
+    targetRef?.kind === 'Pod' && (targetRef.namespace ?? namespace) === namespace
+      ? [`${namespace}/${targetRef.name ?? ''}`]
+      : [],
+  );
+  return [...new Set(names)];
+}
+
+/** What a pod at `addresses` is to the Service of a slice that names it. */
+export function membershipBySlice(
+  slice: EndpointSlice,
+  addresses: readonly string[],
+  service: BoundService,
+): readonly PortMapping[] | undefined {
+  const { selector = {} } = service.membership;
+  if (service.kind !== 'Service' || Object.keys(selector).length > 0) return undefined;
+  const isNamed = (slice.endpoints ?? []).some(
+    (endpoint) =>
+      endpoint.targetRef?.kind === 'Pod' &&
+      endpoint.conditions?.ready !== false &&
+      endpoint.addresses.some((each) => addresses.includes(each)),
+  );
+  return isNamed ? portsOf(slice, service) : undefined;
+}
 
 /** `namespace/host name` of the Service that the slice is for. */
 export function serviceOfSlice(slice: EndpointSlice, mesh: MeshSettings): string | undefined {

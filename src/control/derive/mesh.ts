@@ -8,8 +8,12 @@ export interface MeshSettings {
   readonly trustDomain: string;
   readonly rootNamespace: string;
   readonly network: string;
+  /** Which of several control planes this is (revision.ts). */
+  readonly revision: string;
   /** Fate of traffic that a policy is about and no proxy on its way can judge; `ignore` is Istio's. */
   readonly unenforcedPolicy: 'deny' | 'ignore';
+  /** Traffic for a waypoint that was never ready or does not exist: refused, or passed by it as Istio does. */
+  readonly unreadyWaypoint: 'refuse' | 'bypass';
 }
 
 export const DEFAULT_MESH: MeshSettings = {
@@ -18,10 +22,14 @@ export const DEFAULT_MESH: MeshSettings = {
   trustDomain: 'cluster.local',
   rootNamespace: 'istio-system',
   network: '',
+  revision: 'default',
   unenforcedPolicy: 'deny',
+  unreadyWaypoint: 'refuse',
 };
 
 export const LABEL = {
+  revision: 'istio.io/rev',
+  tag: 'istio.io/tag',
   useWaypoint: 'istio.io/use-waypoint',
   useWaypointNamespace: 'istio.io/use-waypoint-namespace',
   useCanary: 'istio.io/use-waypoint-canary',
@@ -31,13 +39,21 @@ export const LABEL = {
   gatewayName: 'gateway.networking.k8s.io/gateway-name',
   gatewayClassName: 'gateway.networking.k8s.io/gateway-class-name',
   gatewayManaged: 'gateway.istio.io/managed',
+  classDefaults: 'gateway.istio.io/defaults-for-class',
   dataplaneMode: 'istio.io/dataplane-mode',
   tunnel: 'networking.istio.io/tunnel',
   autoAllocate: 'networking.istio.io/enable-autoallocate-ip',
 } as const;
 
 export const ANNOTATION = {
+  /** Of what is made of a Gateway: another name than its own, and an account that exists already. */
+  nameOverride: 'gateway.istio.io/name-override',
+  serviceAccount: 'gateway.istio.io/service-account',
+  /** ClusterIP, NodePort or LoadBalancer. */
+  serviceType: 'networking.istio.io/service-type',
   redirection: 'ambient.istio.io/redirection',
+  /** Of a WorkloadEntry: somebody probes it and will say when it is healthy. */
+  healthChecks: 'proxy.istio.io/health-checks-enabled',
   canaryWeight: 'istio.io/use-waypoint-canary-weight',
   trafficDistribution: 'networking.istio.io/traffic-distribution',
   dryRun: 'istio.io/dry-run',

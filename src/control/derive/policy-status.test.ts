@@ -6,7 +6,9 @@ import {
   authorizationConditions,
   peerAuthenticationConditions,
   requestAuthenticationConditions,
+  withMissingKeys,
 } from './policy-status.ts';
+import { bindRequestAuthentication } from './request-authentication.ts';
 
 const brief = (conditions: readonly PolicyCondition[]) =>
   conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
@@ -91,6 +93,13 @@ describe('authorizationConditions', () => {
       bound,
       [at('served')],
       {},
+      ['WaypointAccepted=True Accepted', 'tulle.dev/Enforced=True Waypoints'],
+    ],
+    [
+      'bound to a service behind a waypoint that cannot ask its provider',
+      { ...bound, action: 'CUSTOM', rules: [{}] },
+      [at('served')],
+      {},
       ['WaypointAccepted=False UnsupportedValue', 'tulle.dev/Enforced=True RefusesUnjudged'],
     ],
     [
@@ -155,11 +164,16 @@ describe('peerAuthenticationConditions', () => {
 
 test('requestAuthenticationConditions: with a selector nobody enforces it, with targetRefs the waypoint must', () => {
   const object = { metadata: { name: 'jwt', namespace: 'shop' }, spec: { jwtRules: [{}] } };
-  expect(brief(requestAuthenticationConditions(object, []))).toEqual([
+  const bound = bindRequestAuthentication(object, 'deny', () => undefined);
+  expect(brief(requestAuthenticationConditions(bound, []))).toEqual([
     'ZtunnelAccepted=False UnsupportedValue',
     'tulle.dev/Enforced=False NeedsWaypoint',
   ]);
-  expect(brief(requestAuthenticationConditions(object, [at('served')]))[1]).toBe(
-    'tulle.dev/Enforced=True RefusesUnjudged',
+  expect(brief(requestAuthenticationConditions(bound, [at('served')]))[1]).toBe(
+    'tulle.dev/Enforced=True Waypoints',
   );
+  const conditions = requestAuthenticationConditions(bound, [at('served')]);
+  const [, told] = withMissingKeys(conditions, bound?.keysMissing);
+  expect(told).toMatchObject({ status: 'True', reason: 'KeysMissing' });
+  expect(told.message).toContain('there is neither jwks nor jwksUri');
 });

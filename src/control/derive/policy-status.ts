@@ -6,7 +6,8 @@ import type { Finding } from '#config/compile/finding.ts';
 import { FINDING } from '#config/compile/finding.ts';
 import type { DerivedPolicy } from './authorization.ts';
 import type { PeerAuthenticationObject } from './peer-authentication.ts';
-import type { RequestAuthenticationObject } from './request-authentication.ts';
+import type { BoundPolicy } from './request-authentication.ts';
+import { bindAuthorization } from './request-authentication.ts';
 
 export interface PolicyCondition {
   readonly type: string;
@@ -36,7 +37,8 @@ export interface TargetState {
 }
 
 const IGNORED = `is ignored, as tulle.dev/unenforced-policy or the mesh says`;
-const REFUSED = `waypoints cannot judge by it in this version and refuse its traffic (403)`;
+const REFUSED = 'waypoints and gateways cannot judge by it and refuse its traffic (403)';
+const AT_GATEWAYS = 'enforced by gateways';
 
 /** `policy` is what is in force; undefined when nothing is. */
 export function authorizationConditions(
@@ -46,7 +48,7 @@ export function authorizationConditions(
 ): PolicyCondition[] {
   const broken = findings.filter(({ level }) => level === 'error');
   if (policy === undefined || broken.length > 0) return unreadable(broken);
-  if (policy.targets.length > 0) return [...bindings(policy.demanding, targets)];
+  if (policy.targets.length > 0) return bindings(bindAuthorization(policy), targets);
   const { action, http } = policy;
   if (action === 'AUDIT' || action === 'CUSTOM')
     return [
@@ -101,7 +103,11 @@ function unreadable(findings: readonly Finding[]): PolicyCondition[] {
   return [atNodes('False', 'Invalid', what), enforced('False', 'Invalid', message)];
 }
 
-function bindings(demanding: boolean, targets: readonly TargetState[]): PolicyCondition[] {
+function bindings(
+  bound: BoundPolicy | undefined,
+  targets: readonly TargetState[],
+): PolicyCondition[] {
+  const demanding = bound?.demanding === true;
   const named = (state: TargetState['state']) =>
     targets.filter((each) => each.state === state).map(({ target }) => target);
   const missing = named('missing');
@@ -127,9 +133,15 @@ function bindings(demanding: boolean, targets: readonly TargetState[]): PolicyCo
       atWaypoints('True', 'Accepted', message),
       enforced('False', 'DecidesNothing', 'it has no rule, only audits, or is a dry run'),
     ];
+  if (bound?.unjudgeable === undefined)
+    return [
+      atWaypoints('True', 'Accepted', message),
+      enforced('True', 'Waypoints', 'enforced by waypoints and gateways'),
+    ];
+  const refused = `${REFUSED}: ${bound.unjudgeable}`;
   return [
-    atWaypoints('False', 'UnsupportedValue', `${message}; ${REFUSED}`),
-    enforced('True', 'RefusesUnjudged', REFUSED),
+    atWaypoints('False', 'UnsupportedValue', `${message}; ${refused}`),
+    enforced('True', 'RefusesUnjudged', refused),
   ];
 }
 
@@ -157,11 +169,12 @@ export function peerAuthenticationConditions(
   ];
 }
 
+/** `bound`: undefined when it has no rule. */
 export function requestAuthenticationConditions(
-  object: RequestAuthenticationObject,
+  bound: BoundPolicy | undefined,
   targets: readonly TargetState[],
 ): PolicyCondition[] {
-  if (targets.length > 0) return bindings((object.spec?.jwtRules ?? []).length > 0, targets);
+  if (targets.length > 0) return bindings(bound, targets);
   const message = 'node proxies see no tokens: bind it to a waypoint with targetRefs';
   return [
     atNodes('False', 'UnsupportedValue', message),
@@ -169,13 +182,63 @@ export function requestAuthenticationConditions(
   ];
 }
 
+/** Of tokens that fail because their keys are not here. */
+export function withMissingKeys(
+  conditions: readonly PolicyCondition[],
+  keysMissing: string | undefined,
+): PolicyCondition[] {
+  return conditions.map((each) => {
+    const isEnforced = each.type === ENFORCED && each.status === 'True';
+    if (keysMissing === undefined || !isEnforced) return each;
+    return enforced('True', 'KeysMissing', `${each.message}; ${keysMissing}`);
+  });
+}
+
+/** Pods of gateways, as `namespace/name`. */
+export interface GatewaysOf {
+  /** They cannot judge by the policy. */
+  readonly refusing: readonly string[];
+  readonly judging: readonly string[];
+}
+
+/** Of a policy without targets that selects pods of gateways as well. */
+export function withGateways(
+  conditions: readonly PolicyCondition[],
+  { refusing, judging }: GatewaysOf,
+): PolicyCondition[] {
+  if (refusing.length + judging.length === 0) return [...conditions];
+  const own = conditions.find(({ type }) => type === ENFORCED);
+  const others = conditions.filter(({ type }) => type !== ENFORCED && type !== AT_WAYPOINTS);
+  const saying = (text: string) => (own === undefined ? text : `${own.message}; ${text}`);
+  if (refusing.length > 0) {
+    const refused = `${REFUSED}: ${refusing.join(', ')}`;
+    return [
+      ...others,
+      atWaypoints('False', 'UnsupportedValue', refused),
+      enforced('True', 'RefusesUnjudged', saying(refused)),
+    ];
+  }
+  const judged = `${AT_GATEWAYS}: ${judging.join(', ')}`;
+  // Tokens are seen by gateways alone.
+  const reason = own === undefined || own.reason === 'NeedsWaypoint' ? 'Gateways' : own.reason;
+  const status = reason === 'Gateways' ? 'True' : (own?.status ?? 'True');
+  return [
+    ...others,
+    atWaypoints('True', 'Accepted', judged),
+    enforced(status, reason, saying(judged)),
+  ];
+}
+
+/** Reasons that need no finding; unreadable values have one of their own. */
+const WHOLLY_ENFORCED = ['NodeProxies', 'Waypoints', 'Invalid'];
+
 /** What `tulle status` lists: policies that are enforced otherwise than they are written, or not at all. */
 export function policyFindings(
   resource: string,
   conditions: readonly PolicyCondition[],
 ): Finding[] {
   return conditions
-    .filter(({ type, reason }) => type === ENFORCED && !['NodeProxies', 'Invalid'].includes(reason))
+    .filter(({ type, reason }) => type === ENFORCED && !WHOLLY_ENFORCED.includes(reason))
     .map(({ reason, message }) => ({
       code: FINDING.ineffective,
       level: reason === 'DryRun' || reason === 'DecidesNothing' ? 'info' : 'warning',

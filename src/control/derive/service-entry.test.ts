@@ -1,9 +1,16 @@
 import { describe, expect, test } from 'bun:test';
+import type { ServiceEntrySpec } from '#config/compile/service-entry-kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import { malformed } from '#test/support/malformed.ts';
 import { DEFAULT_MESH } from './mesh.ts';
 import { entryVisibility, readMeshConfig } from './mesh-config.ts';
-import type { ServiceEntryObject, ServiceEntrySpec } from './service-entry.ts';
-import { allocates, allocatingHosts, deriveServiceEntry } from './service-entry.ts';
+import type { ServiceEntryObject } from './service-entry.ts';
+import {
+  allocates,
+  allocatingHosts,
+  checkedServiceEntry,
+  deriveServiceEntry,
+} from './service-entry.ts';
 
 const UNBOUND = { waypoint: undefined, key: undefined, condition: undefined };
 
@@ -15,6 +22,38 @@ function entry(spec: ServiceEntrySpec, metadata: object = {}): ServiceEntryObjec
     spec: { hosts: ['a.example'], ...spec },
   };
 }
+
+test('checkedServiceEntry takes whatever comes: what is no ServiceEntry is a finding', () => {
+  const spec = {
+    hosts: ['a.b'],
+    addresses: ['1.2.3.4/8'],
+    ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: 1 }],
+    location: 'MESH_INTERNAL',
+    resolution: 'STATIC',
+    endpoints: [
+      {
+        address: '1.2.3.4',
+        ports: { http: 1 },
+        labels: { a: 'b' },
+        network: 'a',
+        locality: 'a/b',
+        weight: 1,
+        serviceAccount: 'a',
+      },
+    ],
+    subjectAltNames: ['a'],
+    exportTo: ['*'],
+    workloadSelector: { labels: { a: 'b' } },
+  };
+  for (const wrong of malformed(spec)) {
+    const { value, findings } = checkedServiceEntry({ ...entry({}), spec: wrong as object });
+    if (value === undefined) expect(findings).not.toEqual([]);
+  }
+  const number = { ...entry({}), spec: { hosts: ['a.b'], ports: 80 as never } };
+  expect(checkedServiceEntry(number).findings).toMatchObject([
+    { path: 'spec.ports', message: '80 is not a list' },
+  ]);
+});
 
 describe('deriveServiceEntry', () => {
   const balancing = (spec: ServiceEntrySpec, own?: string, inherited?: string) => {

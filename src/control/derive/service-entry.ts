@@ -1,8 +1,16 @@
 /** Istio ServiceEntries as the model's `Service`: one for each host (Istio: ambient/services.go). */
+
+import { SERVICE_ENTRY } from '#config/compile/destination-rule-shape.ts';
+import type { Compiled } from '#config/compile/finding.ts';
+import { Findings } from '#config/compile/finding.ts';
 import type { ConfigObject } from '#config/compile/istio-kinds.ts';
-import { byAge } from '#config/compile/istio-kinds.ts';
+import { byAge, identityOf } from '#config/compile/istio-kinds.ts';
+import type { ServiceEntrySpec } from '#config/compile/service-entry-kinds.ts';
+import { readShape } from '#config/compile/shape.ts';
+import { checkServiceEntry } from '#config/compile/validate-service-entry.ts';
 import type * as Kinds from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import type { Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
 import { serviceKey } from '#model/service/service.ts';
 import { declaredProtocol } from './app-protocol.ts';
@@ -13,28 +21,24 @@ import type { EntryVisibility } from './mesh-config.ts';
 import type { BoundService } from './service.ts';
 import type { WaypointBinding } from './waypoint.ts';
 
-export interface WorkloadEntrySpec {
-  address?: string;
-  ports?: Record<string, number>;
-  labels?: Record<string, string>;
-  network?: string;
-  locality?: string;
-  weight?: number;
-  serviceAccount?: string;
-}
-export interface ServiceEntrySpec {
-  hosts?: string[];
-  addresses?: string[];
-  ports?: { number: number; protocol?: string; name?: string; targetPort?: number }[];
-  resolution?: string;
-  endpoints?: WorkloadEntrySpec[];
-  subjectAltNames?: string[];
-  workloadSelector?: { labels?: Record<string, string> };
-}
 export type ServiceEntryObject = KubeObject &
   ConfigObject<ServiceEntrySpec> & {
     status?: { addresses?: { value?: string; host?: string }[] };
   };
+
+/** The object, with what its kind has, when nothing is wrong with it. */
+export function checkedServiceEntry(object: ServiceEntryObject): Compiled<ServiceEntryObject> {
+  const findings = new Findings('ServiceEntry', identityOf(object));
+  const { labels } = object.metadata;
+  const spec = (readShape(object.spec ?? {}, SERVICE_ENTRY, 'spec', findings) ??
+    {}) as ServiceEntrySpec;
+  if (!findings.failed)
+    checkServiceEntry(spec, { findings, namespace: namespaceOf(object), labels });
+  return {
+    value: findings.failed ? undefined : { ...object, spec },
+    findings: findings.list,
+  };
+}
 
 export interface ServiceEntryContext {
   readonly mesh: MeshSettings;
@@ -44,6 +48,13 @@ export interface ServiceEntryContext {
   /** MeshConfig says something about visibility. */
   readonly isVisibilitySet?: boolean;
 }
+
+const RESOLUTIONS: Readonly<Record<string, Upstream['resolution']>> = {
+  NONE: 'passthrough',
+  DNS: 'dns',
+  DNS_ROUND_ROBIN: 'dns-round-robin',
+  DYNAMIC_DNS: 'dynamic-dns',
+};
 
 /** Empty when the mesh hides it from everybody. */
 export function deriveServiceEntry(
@@ -103,7 +114,9 @@ function boundEntry(
     },
     waypointKey: binding.key,
     canaryKey: binding.canaryKey,
+    ...(binding.bypassed && { bypassed: true }),
     condition: binding.condition,
+    resolution: RESOLUTIONS[object.spec?.resolution ?? 'NONE'],
     ...(isVisibilitySet && { visibilityApplied }),
     createdAt: object.metadata.creationTimestamp ?? '',
   };

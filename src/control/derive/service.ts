@@ -1,5 +1,6 @@
 /** Kubernetes Services as the model's `Service` (facts of Istio: ambient/services.go). */
 import type * as Kinds from '#kube/client/kinds.ts';
+import type { Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
 import { appProtocolOf } from './app-protocol.ts';
 import { distributionOf, loadBalancing } from './load-balancing.ts';
@@ -26,7 +27,11 @@ export interface BoundService {
   readonly waypointKey: string | undefined;
   /** Of the one that takes a share of the connections. */
   readonly canaryKey: string | undefined;
+  /** Gateways send straight to its endpoints, whatever waypoint it has. */
+  readonly bypassed?: boolean;
   readonly condition: WaypointBinding['condition'];
+  /** How the endpoints' addresses are found; undefined = they are addresses. */
+  readonly resolution?: Upstream['resolution'];
   /** Who sees a ServiceEntry, where MeshConfig says anything about it. */
   readonly visibilityApplied?: 'Public' | 'Namespace';
   readonly createdAt: string;
@@ -82,6 +87,7 @@ export function deriveService(
     },
     waypointKey: binding.key,
     canaryKey: binding.canaryKey,
+    ...(binding.bypassed && { bypassed: true }),
     condition: binding.condition,
     createdAt: object.metadata.creationTimestamp ?? '',
   };

@@ -32,8 +32,10 @@ export interface WaypointBinding {
   /** Another that takes a share of the connections, and both with their shares. */
   readonly canaryKey?: string;
   readonly weighted?: readonly WeightedWaypoint[];
-  /** Gateways send their traffic through the waypoint as well. */
+  /** Said to be so: gateways send their traffic through the waypoint as well. */
   readonly ingress?: boolean;
+  /** Gateways pass the waypoint by: its owner said so. */
+  readonly bypassed?: boolean;
   /** Undefined when no waypoint is asked for. */
   readonly condition:
     | { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string }
@@ -66,6 +68,8 @@ export interface BindingInput {
   readonly namespaceAnnotations?: Readonly<Record<string, string>>;
   /** Traffic and configuration stay within the namespace: a waypoint elsewhere is refused. */
   readonly confined?: boolean;
+  /** What becomes of traffic while the waypoint is not ready. */
+  readonly unready: 'refuse' | 'bypass';
   /** What kind of destination asks. */
   readonly for: 'service' | 'workload';
   readonly waypoint: (key: string) => Waypoint | undefined;
@@ -85,25 +89,33 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
   const waypoint = input.waypoint(key);
   const ingressLabel =
     labels[LABEL.ingressUseWaypoint] ?? namespaceLabels?.[LABEL.ingressUseWaypoint];
-  const ingress = input.for === 'service' && ingressLabel === 'true' ? { ingress: true } : {};
+  const ingress =
+    input.for !== 'service'
+      ? {}
+      : {
+          ...(ingressLabel === 'true' && { ingress: true }),
+          ...(ingressLabel === 'false' && { bypassed: true }),
+        };
   const refuse = (reason: string, message: string): WaypointBinding => ({
     ...UNBOUND,
     condition: { status: 'False', reason, message },
   });
-  const wait = (message: string): WaypointBinding => ({
-    ...ingress,
-    waypoint: expectedAddress(key),
-    key,
-    condition: { status: 'False', reason: 'WaypointIsNotReady', message },
-  });
+  const wait = (what: string): WaypointBinding => {
+    const isRefused = input.unready === 'refuse';
+    const message = `${what}; traffic ${isRefused ? 'is refused' : 'passes it by'} until it is ready`;
+    return {
+      ...(isRefused ? { ...ingress, waypoint: expectedAddress(key), key } : UNBOUND),
+      condition: { status: 'False', reason: 'WaypointIsNotReady', message },
+    };
+  };
   if (input.confined === true && !key.startsWith(`${namespaceOf(object)}/`)) {
     const message = `an entry that only its namespace sees cannot use waypoint ${key}`;
     return refuse('CrossNamespaceWaypointForbidden', message);
   }
   if (waypoint === undefined) {
     // What a missing waypoint would serve is unknown; by default that is services.
-    const message = `waypoint ${key} does not exist; traffic is refused until it does`;
-    return own || input.for === 'service' ? wait(message) : UNBOUND;
+    const missing = `waypoint ${key} does not exist`;
+    return own || input.for === 'service' ? wait(missing) : UNBOUND;
   }
   if (waypoint.trafficType !== 'all' && waypoint.trafficType !== input.for) {
     // Namespace labels reach pods too: that a service waypoint does not serve them is no mistake.
@@ -116,8 +128,7 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
       'AttachmentDenied',
       `waypoint ${key} does not allow namespace ${namespaceOf(object)}`,
     );
-  if (waypoint.address === undefined)
-    return wait(`waypoint ${key} has no address yet; traffic is refused until it has`);
+  if (waypoint.address === undefined) return wait(`waypoint ${key} has no address yet`);
   const message = `Successfully attached to waypoint ${key}`;
   const condition = { status: 'True', reason: 'WaypointAccepted', message } as const;
   const bound = { ...ingress, waypoint: waypoint.address, key, condition };

@@ -1,6 +1,11 @@
 /** Pods, WorkloadEntries and a ServiceEntry's inline endpoints as the model's `Workload` (Istio: ambient/workloads.go). */
+import type { Compiled } from '#config/compile/finding.ts';
+import { Findings } from '#config/compile/finding.ts';
 import type { ConfigObject } from '#config/compile/istio-kinds.ts';
+import { identityOf } from '#config/compile/istio-kinds.ts';
+import type { WorkloadEntrySpec } from '#config/compile/service-entry-kinds.ts';
 import type { LabeledWorkload } from '#config/compile/upstream.ts';
+import { checkWorkloadEntry } from '#config/compile/validate-workload-entry.ts';
 import type * as Kinds from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import type { GatewayAddress } from '#model/service/service.ts';
@@ -9,12 +14,14 @@ import type { Locality, PortMapping, Workload } from '#model/workload/workload.t
 import type { MeshSettings } from './mesh.ts';
 import { ANNOTATION, LABEL, namespaceOf, selectsAll } from './mesh.ts';
 import type { BoundService } from './service.ts';
-import type { ServiceEntryObject, WorkloadEntrySpec } from './service-entry.ts';
+import type { ServiceEntryObject } from './service-entry.ts';
 
 export interface WorkloadContext {
   readonly mesh: MeshSettings;
   /** Candidates: the services of the workload's namespace. */
   readonly services: readonly BoundService[];
+  /** By `namespace/host name`: of Services without selector, whose endpoints name a pod at these addresses. */
+  readonly named?: (addresses: readonly string[]) => ReadonlyMap<string, readonly PortMapping[]>;
   readonly node?: Kinds.Node;
   readonly waypoint: GatewayAddress | undefined;
   /** Names of the selector policies in force, given the workload's labels; sorted. */
@@ -64,7 +71,10 @@ export function derivePod(pod: Kinds.Pod, context: WorkloadContext): LabeledWork
     hostname: '',
     capacity: 1,
     waypoint: context.waypoint,
-    services: memberships(context.services, labels, (target) => containerPort(pod, target)),
+    services: new Map([
+      ...memberships(context.services, labels, (target) => containerPort(pod, target)),
+      ...(context.named?.(addresses) ?? []),
+    ]),
     authorizationPolicies: context.policies,
   };
   return { workload, labels };
@@ -147,6 +157,13 @@ function localityOf(node: Kinds.Node | undefined): Locality {
 export type WorkloadEntryObject = KubeObject &
   ConfigObject<WorkloadEntrySpec> & { status?: { conditions?: Kinds.Condition[] } };
 
+/** The object itself when nothing is wrong with it. */
+export function checkedWorkloadEntry(object: WorkloadEntryObject): Compiled<WorkloadEntryObject> {
+  const findings = new Findings('WorkloadEntry', identityOf(object));
+  checkWorkloadEntry(object.spec ?? {}, 'spec', { findings, names: true });
+  return { value: findings.failed ? undefined : object, findings: findings.list };
+}
+
 export function deriveWorkloadEntry(
   object: WorkloadEntryObject,
   context: WorkloadContext,
@@ -160,12 +177,21 @@ export function deriveWorkloadEntry(
   const services = memberships(context.services, labels, (target, port) =>
     entryPort(spec, target, port.name),
   );
-  const workload = entryWorkload(spec, { uid, name, namespace, labels, services }, context);
-  // Istio's health checks of such workloads write it; without any it counts as healthy.
-  const isSick = object.status?.conditions?.some(
-    ({ type, status }) => type === 'Healthy' && status === 'False',
-  );
-  return { workload: isSick ? { ...workload, healthy: false } : workload, labels };
+  const { annotations = {} } = object.metadata;
+  const captured = annotations[ANNOTATION.redirection] === 'enabled';
+  const identity = { uid, name, namespace, labels, services, captured };
+  const workload = entryWorkload(spec, identity, context);
+  return { workload: { ...workload, healthy: isHealthyEntry(object) }, labels };
+}
+
+/**
+ * Health checks of such workloads write the condition; without any it counts as healthy, unless somebody announced that they will
+ * come (pilot/pkg/model/status/helper.go, autoregistration).
+ */
+function isHealthyEntry({ metadata, status }: WorkloadEntryObject): boolean {
+  const condition = status?.conditions?.find(({ type }) => type === 'Healthy');
+  if (condition !== undefined) return condition.status !== 'False';
+  return metadata.annotations?.[ANNOTATION.healthChecks] !== 'true';
 }
 
 /** The endpoints that a ServiceEntry lists itself; for a DNS entry without any, its host. */
@@ -214,11 +240,12 @@ function entryWorkload(
     namespace: string;
     labels: Readonly<Record<string, string>>;
     services: Workload['services'];
+    captured?: boolean;
   },
   context: WorkloadContext,
 ): Workload {
   const { mesh } = context;
-  const { labels, ...named } = identity;
+  const { labels, captured = false, ...named } = identity;
   const address = spec.address ?? '';
   const isAddress = /^[\d.]+$/.test(address) || address.includes(':');
   const [region = '', zone = '', subzone = ''] = (spec.locality ?? '').split('/');
@@ -229,7 +256,7 @@ function entryWorkload(
     serviceAccount: spec.serviceAccount || 'default',
     addresses: isAddress ? [address] : [],
     network: spec.network ?? mesh.network,
-    protocol: nativeTunnel ? 'hbone' : 'none',
+    protocol: captured || nativeTunnel ? 'hbone' : 'none',
     node: '',
     workloadName: named.name,
     workloadType: 'pod',

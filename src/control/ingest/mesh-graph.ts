@@ -8,46 +8,62 @@
  */
 import type { Collection, Index, Reads, SourceCollection } from '#collections/collection.ts';
 import type { Graph } from '#collections/graph.ts';
-import type {
-  CompiledDestinationRule,
-  DestinationPolicies,
-} from '#config/compile/destination-rule.ts';
-import { compileDestinationRule, destinationPolicies } from '#config/compile/destination-rule.ts';
+import type { DestinationRuleObject } from '#config/compile/destination-rule-kinds.ts';
 import type { Finding } from '#config/compile/finding.ts';
-import type { DestinationRuleObject, VirtualServiceObject } from '#config/compile/istio-kinds.ts';
-import { buildRouteTable } from '#config/compile/route-table.ts';
+import type { GatewayObject } from '#config/compile/gateway-api/kinds.ts';
 import type { LabeledWorkload } from '#config/compile/upstream.ts';
-import { buildUpstream } from '#config/compile/upstream.ts';
-import { compileVirtualService } from '#config/compile/virtual-service.ts';
+import type { VirtualServiceObject } from '#config/compile/virtual-service-kinds.ts';
 import type * as Kinds from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
-import type { RouteTable, Upstream } from '#model/route/route-table.ts';
-import type { Service } from '#model/service/service.ts';
-import { serviceKey } from '#model/service/service.ts';
+import type { TlsMaterial } from '#model/route/gateway-config.ts';
+import type { Upstream } from '#model/route/route-table.ts';
+import { type Service, serviceKey } from '#model/service/service.ts';
+import type { PortMapping } from '#model/workload/workload.ts';
 import type { AuthorizationPolicyObject } from '../derive/authorization.ts';
-import { deriveEndpointSlice, serviceOfSlice } from '../derive/endpoint-slice.ts';
+import {
+  deriveEndpointSlice,
+  membershipBySlice,
+  podsOfSlice,
+  serviceOfSlice,
+} from '../derive/endpoint-slice.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
 import { namespaceOf } from '../derive/mesh.ts';
 import type { MeshConfigObject } from '../derive/mesh-config.ts';
 import type { PeerAuthenticationObject } from '../derive/peer-authentication.ts';
-import { targetKeysOf } from '../derive/policy-target.ts';
 import type { RequestAuthenticationObject } from '../derive/request-authentication.ts';
 import type { BoundService } from '../derive/service.ts';
-import { waypointKeysOf } from '../derive/service.ts';
 import type { ServiceEntryObject } from '../derive/service-entry.ts';
 import type { WorkloadEntryObject } from '../derive/workload.ts';
 import { deriveInlineEndpoints, derivePod, deriveWorkloadEntry } from '../derive/workload.ts';
 import type { AddressValue } from '../push/resource-source.ts';
-import { keepLastGood } from './last-good.ts';
-import type { PolicyCollections } from './policy-graph.ts';
-import { authorizationCollections, denialBy, policyCollections } from './policy-graph.ts';
+import { backendTlsCollections } from './backend-tls-graph.ts';
+import { defaultRetries } from './default-retries.ts';
+import type { BoundGateway, GatewayApiCollections } from './gateway-api-graph.ts';
+import { gatewayApiCollections } from './gateway-api-graph.ts';
+import type { GatewayApiSources } from './gateway-api-sources.ts';
+import { gatewayApiSources } from './gateway-api-sources.ts';
+import type { GatewayApiStatus } from './gateway-api-status.ts';
+import { gatewayApiStatusCollection } from './gateway-api-status.ts';
+import type { GatewayProxy } from './gateway-proxy-graph.ts';
+import { gatewayProxyCollection } from './gateway-proxy-graph.ts';
+import type { BoundIstioGateways, IstioGatewaySources } from './istio-gateway-graph.ts';
+import { istioGatewayCollections, istioGatewaySources } from './istio-gateway-graph.ts';
+import { type LimitSources, limitCollections, limitSources } from './limit-graph.ts';
+import type { AuthorizationCollections, PolicyCollections } from './policy-graph.ts';
+import { authorizationCollections, policyCollections } from './policy-graph.ts';
 import type { PolicyStatus } from './policy-status.ts';
 import { policyStatusCollection, statusFindings } from './policy-status.ts';
+import type { BoundTable, RouteCollections } from './route-graph.ts';
+import { routeCollections } from './route-graph.ts';
 import type { ServiceCollections } from './service-graph.ts';
 import { serviceCollections } from './service-graph.ts';
+import { type BoundTelemetry, telemetryCollections } from './telemetry-graph.ts';
+import { tlsMaterialCollection } from './tls-materials.ts';
+import type { DestinationCollections } from './upstream-graph.ts';
+import { destinationCollections, upstreamCollection } from './upstream-graph.ts';
 
-export interface MeshSources {
+export interface MeshSources extends GatewayApiSources, IstioGatewaySources, LimitSources {
   readonly namespaces: SourceCollection<Kinds.Namespace>;
   readonly nodes: SourceCollection<Kinds.Node>;
   readonly pods: SourceCollection<Kinds.Pod>;
@@ -58,21 +74,12 @@ export interface MeshSources {
   readonly peerAuthentications: SourceCollection<KubeObject & PeerAuthenticationObject>;
   readonly requestAuthentications: SourceCollection<KubeObject & RequestAuthenticationObject>;
   readonly gatewayClasses: SourceCollection<KubeObject>;
-  readonly gateways: SourceCollection<Kinds.Gateway>;
+  readonly gateways: SourceCollection<Kinds.Gateway & GatewayObject>;
   readonly endpointSlices: SourceCollection<Kinds.EndpointSlice>;
   /** One object at most. */
   readonly meshConfig: SourceCollection<MeshConfigObject>;
   readonly virtualServices: SourceCollection<KubeObject & VirtualServiceObject>;
   readonly destinationRules: SourceCollection<KubeObject & DestinationRuleObject>;
-}
-
-export interface BoundTable {
-  readonly table: RouteTable;
-  /** The waypoints that serve it. */
-  readonly waypointKeys: readonly string[];
-  /** Upstreams that its routes name; sorted. */
-  readonly upstreams: readonly string[];
-  readonly findings: readonly Finding[];
 }
 
 export interface MeshGraph {
@@ -82,16 +89,33 @@ export interface MeshGraph {
   readonly addresses: Collection<AddressValue>;
   readonly authorizations: Collection<Authorization>;
   readonly routeTables: Collection<BoundTable>;
+  /** By `namespace/name` of the pod: what each gateway proxy serves, of both kinds of Gateways. */
+  readonly gatewayProxies: Collection<GatewayProxy>;
+  readonly tlsMaterials: Collection<TlsMaterial>;
+  /** By `namespace/name` of the Gateway (Gateway API). */
+  readonly gatewayConfigs: Collection<BoundGateway>;
+  /** By `namespace/name` of the pod: what Istio Gateways have it serve. */
+  readonly istioGatewayConfigs: Collection<BoundIstioGateways>;
   readonly upstreams: Collection<Upstream>;
+  /** By scope: what is measured, logged and traced there. */
+  readonly telemetry: Collection<BoundTelemetry>;
+  /** What the above is made of: for what another proxy than ours would decide (a client's sidecar, in `why`). */
+  readonly parts: MeshParts;
   readonly policyStatuses: Collection<PolicyStatus>;
+  readonly gatewayApiStatuses: Collection<GatewayApiStatus>;
   /** ServiceEntries by every address that they have, given or allocated. */
   readonly entriesByAddress: Index<ServiceEntryObject>;
   /** Everything that is wrong with the configuration now. */
   findings(): Finding[];
 }
 
-/** Key under which every wildcard host is indexed. */
-const WILDCARD = '*';
+export interface MeshParts {
+  readonly services: ServiceCollections;
+  readonly policies: PolicyCollections;
+  readonly destinations: DestinationCollections;
+  readonly gatewayApi: GatewayApiCollections;
+  readonly routes: RouteCollections;
+}
 
 export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
   const sources = createSources(graph);
@@ -101,12 +125,61 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
   const { served } = services;
   const security = authorizationCollections(graph, mesh, { sources, derived, served });
   const workloads = workloadCollections(graph, mesh, { sources, services, security });
-  const l7 = routeCollections(graph, mesh, { sources, policies, services, security, workloads });
+  const destinations = destinationCollections(graph, mesh, { sources, services });
+  const retries = defaultRetries(graph, mesh, sources);
+  const gatewayApi = gatewayApiCollections(graph, mesh, { sources, services, retries });
+  const limits = limitCollections(graph, sources);
+  const routes = routeCollections(graph, mesh, {
+    sources,
+    policies,
+    services,
+    destinations,
+    gatewayApi,
+    limits,
+    retries,
+  });
+  const { routeTables } = routes;
+  const istioGateways = istioGatewayCollections(graph, mesh, {
+    sources,
+    services,
+    routes,
+    workloads,
+  });
+  const gatewayProxies = gatewayProxyCollection(graph, mesh, {
+    policies,
+    sources,
+    services,
+    gatewayConfigs: gatewayApi.gatewayConfigs,
+    istioGatewayConfigs: istioGateways.configs,
+  });
+  const telemetry = telemetryCollections(graph, mesh, {
+    sources,
+    services,
+    istioGatewayConfigs: istioGateways.configs,
+  });
+  const backendTls = backendTlsCollections(graph, { sources, services: services.bound });
+  const upstreams = upstreamCollection(graph, {
+    services,
+    destinations,
+    security,
+    workloads,
+    routeTables,
+    gatewayConfigs: gatewayApi.gatewayConfigs,
+    istioGatewayConfigs: istioGateways.configs,
+    backendTls,
+  });
   const policyStatuses = policyStatusCollection(graph, mesh, {
     sources,
-    kept: policies.kept,
+    policies,
     services: services.bound,
     waypoints: services.waypoints,
+    gatewayProxies,
+  });
+  const gatewayApiStatuses = gatewayApiStatusCollection(graph, {
+    sources,
+    services: services.bound,
+    gatewayApi,
+    backendTls,
   });
   const addresses = graph.join<AddressValue>('addresses', [
     graph.map('addresses.workloads', workloads, ({ workload }) => ({ kind: 'workload', workload })),
@@ -121,19 +194,50 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
     workloads,
     addresses,
     authorizations: security.authorizations,
-    routeTables: l7.routeTables,
-    upstreams: l7.upstreams,
+    routeTables,
+    gatewayProxies,
+    tlsMaterials: tlsMaterialCollection(graph, sources),
+    gatewayConfigs: graph.map('gatewayConfigs', gatewayApi.gatewayConfigs, (each, reads, key) => ({
+      ...each,
+      config: limits.bindGateway(each.config, [`Gateway/${key}`], reads),
+    })),
+    istioGatewayConfigs: graph.map('istioGatewayConfigs', istioGateways.configs, (each, reads) => ({
+      ...each,
+      config: limits.bindGateway(each.config, [], reads),
+    })),
+    upstreams,
+    telemetry: telemetry.scopes,
+    parts: { services, policies, destinations, gatewayApi, routes },
     policyStatuses,
+    gatewayApiStatuses: gatewayApiStatuses.statuses,
     entriesByAddress: graph.index('serviceEntries.byAddress', sources.serviceEntries, (entry) => [
       ...(entry.spec?.addresses ?? []),
       ...(entry.status?.addresses ?? []).flatMap(({ value }) => value ?? []),
     ]),
-    findings: () => [...policies.findings(), ...statusFindings(policyStatuses), ...l7.findings()],
+    findings: () => [
+      ...policies.findings(),
+      ...statusFindings(policyStatuses),
+      ...gatewayApiStatuses.findings(),
+      ...[...routes.findings, ...istioGateways.findings, ...telemetry.findings].flatMap(findingsOf),
+      ...findingsOf(gatewayProxies),
+      ...destinations.findings.flatMap(findingsOf),
+      ...findingsOf(services.serviceEntries.kept),
+      ...findingsOf(services.workloadEntries.kept),
+      ...findingsOf(routeTables),
+      ...limits.findings.flatMap(findingsOf),
+    ],
   };
+}
+
+function findingsOf(collection: Collection<{ findings: readonly Finding[] }>): Finding[] {
+  return [...collection.entries()].flatMap(([, { findings }]) => findings);
 }
 
 function createSources(graph: Graph): MeshSources {
   return {
+    ...gatewayApiSources(graph),
+    ...istioGatewaySources(graph),
+    ...limitSources(graph),
     namespaces: graph.source('namespaces'),
     nodes: graph.source('nodes'),
     pods: graph.source('pods'),
@@ -158,7 +262,7 @@ function workloadCollections(
   from: {
     sources: MeshSources;
     services: ServiceCollections;
-    security: ReturnType<typeof authorizationCollections>;
+    security: AuthorizationCollections;
   },
 ): Collection<LabeledWorkload> {
   const { sources, services, security } = from;
@@ -173,17 +277,33 @@ function workloadCollections(
     services: reads.lookup(services.byNamespace, namespaceOf(object)),
     policies: security.policiesFor({ namespace: namespaceOf(object), labels }, reads),
   });
+  const slicesByPod = graph.index('slices.byPod', sources.endpointSlices, podsOfSlice);
   const pods = graph.flatMap('workloads.pods', sources.pods, (pod, reads, key) => {
     const node = reads.get(sources.nodes, pod.spec.nodeName ?? '');
     const waypoint = reads.get(services.podBindings, key)?.waypoint;
-    return keyed(derivePod(pod, { ...context(pod, pod.metadata.labels, reads), node, waypoint }));
+    const slices = reads.lookup(slicesByPod, key);
+    const named = (addresses: readonly string[]) =>
+      new Map(
+        slices.flatMap((slice): [string, readonly PortMapping[]][] => {
+          const service = reads.get(services.bound, serviceOfSlice(slice, mesh) ?? '');
+          if (service === undefined) return [];
+          const ports = membershipBySlice(slice, addresses, service);
+          return ports === undefined ? [] : [[serviceKey(service.service), ports]];
+        }),
+      );
+    const of = context(pod, pod.metadata.labels, reads);
+    return keyed(derivePod(pod, { ...of, node, waypoint, ...(slices.length > 0 && { named }) }));
   });
-  const entries = graph.flatMap('workloads.entries', sources.workloadEntries, (entry, reads) => {
-    const labels = { ...entry.metadata.labels, ...entry.spec?.labels };
-    const { waypoint } = services.bind(entry, reads, { for: 'workload' });
-    return keyed(deriveWorkloadEntry(entry, { ...context(entry, labels, reads), waypoint }));
-  });
-  const inline = graph.flatMap('workloads.inline', sources.serviceEntries, (entry, reads) => {
+  const entries = graph.flatMap(
+    'workloads.entries',
+    services.workloadEntries.good,
+    (entry, reads) => {
+      const labels = { ...entry.metadata.labels, ...entry.spec?.labels };
+      const { waypoint } = services.bind(entry, reads, { for: 'workload' });
+      return keyed(deriveWorkloadEntry(entry, { ...context(entry, labels, reads), waypoint }));
+    },
+  );
+  const inline = graph.flatMap('workloads.inline', services.serviceEntries.good, (entry, reads) => {
     const keys = (entry.spec?.hosts ?? []).map((host) => `${namespaceOf(entry)}/${host}`);
     const own = keys
       .flatMap((key) => reads.get(services.bound, key) ?? [])
@@ -200,124 +320,4 @@ function workloadCollections(
 
 function isOf(entry: ServiceEntryObject, kind: BoundService['kind'], service: Service): boolean {
   return kind === 'ServiceEntry' && service.name === entry.metadata.name;
-}
-
-function routeCollections(
-  graph: Graph,
-  mesh: MeshSettings,
-  from: {
-    sources: MeshSources;
-    policies: PolicyCollections;
-    services: ServiceCollections;
-    security: ReturnType<typeof authorizationCollections>;
-    workloads: Collection<LabeledWorkload>;
-  },
-) {
-  const { sources, services, security, workloads } = from;
-  const hostKey = (host: string) => (host.startsWith('*') ? WILDCARD : host);
-  const virtual = keepLastGood(
-    graph,
-    'virtualServices.compiled',
-    sources.virtualServices,
-    (object) => compileVirtualService(object, mesh),
-  );
-  const virtualByHost = graph.index('virtualServices.byHost', virtual.good, ({ hosts }) => [
-    ...new Set(hosts.map(hostKey)),
-  ]);
-  const rules = keepLastGood(
-    graph,
-    'destinationRules.compiled',
-    sources.destinationRules,
-    (object) => compileDestinationRule(object, mesh),
-  );
-  const rulesByHost = graph.index('destinationRules.byHost', rules.good, ({ host }) => [
-    hostKey(host),
-  ]);
-  const shapes = graph.map(
-    'destinationPolicies',
-    services.bound,
-    ({ service }, reads): DestinationPolicies => {
-      const candidates: CompiledDestinationRule[] = [
-        ...reads.lookup(rulesByHost, service.hostname),
-        ...reads.lookup(rulesByHost, WILDCARD),
-      ];
-      return destinationPolicies(service, candidates, mesh.rootNamespace);
-    },
-  );
-  const routeTables = graph.map('routeTables', services.bound, (bound, reads) => {
-    const { service, waypointKey } = bound;
-    if (waypointKey === undefined) return undefined;
-    // A VirtualService may claim the host exactly and by a wildcard: it stands in both groups.
-    const virtualServices = new Set([
-      ...reads.lookup(virtualByHost, service.hostname),
-      ...reads.lookup(virtualByHost, WILDCARD),
-    ]);
-    const { table, findings } = buildRouteTable({
-      service,
-      virtualServices,
-      resolve: (hostname, namespace) =>
-        preferred(reads.lookup(services.byHostname, hostname), namespace)?.service,
-      subsets: (target) =>
-        new Set(reads.get(shapes, serviceKey(target))?.subsets.map(({ name }) => name)),
-      proxyNamespace: waypointKey.split('/', 1)[0],
-    });
-    const { kind } = bound;
-    const waypointKeys = waypointKeysOf(bound);
-    const targets = waypointKeys.flatMap((key) => {
-      const className = reads.get(services.waypoints, key)?.className;
-      const waypoint = className === undefined ? undefined : { key, className };
-      return targetKeysOf({ ...service, kind }, waypoint, mesh.rootNamespace);
-    });
-    const policies = new Set(targets.flatMap((key) => reads.lookup(from.policies.byTarget, key)));
-    const denied = denialBy([...policies]);
-    const upstreams = upstreamsOf(table);
-    return { table: denied ? { ...table, denied } : table, waypointKeys, upstreams, findings };
-  });
-  const references = graph.index('routeTables.byUpstream', routeTables, (bound) => bound.upstreams);
-  const members = graph.index('workloads.byService', workloads, ({ workload }) => [
-    ...workload.services.keys(),
-  ]);
-  const captured = graph.index('workloads.capturedByAddress', workloads, ({ workload }) =>
-    workload.protocol === 'hbone' && !workload.hostNetwork ? workload.addresses : [],
-  );
-  const upstreams = graph.map('upstreams', services.bound, ({ service }, reads, key) => {
-    if (reads.lookup(references, key).length === 0) return undefined;
-    const shaped = reads.get(shapes, key);
-    if (shaped === undefined) return undefined;
-    const endpoints = reads.lookup(members, key);
-    const upstream = buildUpstream(service, shaped, endpoints, (address) =>
-      reads.lookup(captured, address).at(0),
-    );
-    const workloadsOf = endpoints.map(({ workload }) => workload);
-    const denied = denialBy(security.unjudgedBy(workloadsOf, reads));
-    return denied ? { ...upstream, denied } : upstream;
-  });
-  const findings = () =>
-    [virtual.kept, rules.kept, routeTables].flatMap(
-      (each: Collection<{ findings: readonly Finding[] }>) =>
-        [...each.entries()].flatMap(([, { findings }]) => findings),
-    );
-  return { routeTables, upstreams, findings };
-}
-
-/** Of several services with one host name: the asker's namespace, then Kubernetes' own, then the oldest. */
-function preferred(services: readonly BoundService[], namespace: string): BoundService | undefined {
-  const rank = ({ service }: { service: Service }) =>
-    (service.namespace === namespace ? 2 : 0) + (service.canonical ? 1 : 0);
-  let best: BoundService | undefined;
-  for (const each of services) {
-    const better = best === undefined || rank(each) > rank(best);
-    if (better || (best && rank(each) === rank(best) && each.createdAt < best.createdAt))
-      best = each;
-  }
-  return best;
-}
-
-function upstreamsOf(table: RouteTable): string[] {
-  const names = new Set<string>();
-  for (const { routes } of table.ports)
-    for (const { action } of routes)
-      if (action.kind === 'forward')
-        for (const { upstream } of action.destinations) names.add(upstream);
-  return [...names].sort();
 }

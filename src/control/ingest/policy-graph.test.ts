@@ -233,7 +233,13 @@ describe('a policy with targetRefs', () => {
     [
       'that authenticates requests',
       'requestAuthentications',
-      named('jwt', { targetRefs: forService, jwtRules: [{ issuer: 'i' }] }),
+      named('jwt', { targetRefs: forService, jwtRules: [{ issuer: 'i', jwks: '{"keys":[]}' }] }),
+      'RequestAuthentication shop/jwt',
+    ],
+    [
+      'that authenticates requests, keys elsewhere',
+      'requestAuthentications',
+      named('jwt', { targetRefs: forService, jwtRules: [{ issuer: 'i', jwksUri: 'https://i' }] }),
       'RequestAuthentication shop/jwt',
     ],
     [
@@ -243,14 +249,24 @@ describe('a policy with targetRefs', () => {
       undefined,
     ],
   ];
-  test.each(ROWS)('%s: what the waypoint refuses', (_title, source, policy, want) => {
+  test.each(ROWS)('%s: what the waypoint judges by or refuses', (title, source, policy, want) => {
     const { mesh } = meshOf({
       [source]: [policy],
       services: [service(WAYPOINT)],
       gateways: [GATEWAY],
       pods: [POD],
     });
-    expect(mesh.routeTables.get(KEY)?.table.denied?.policy).toBe(want);
+    const { denied, policies } = mesh.routeTables.get(KEY)?.table ?? {};
+    const told = [
+      ...(policies?.policies ?? []).map(
+        ({ namespace, name }) => `Authorization ${namespace}/${name}`,
+      ),
+      ...(policies?.tokens ?? []).map(({ namespace, name }) => `Request ${namespace}/${name}`),
+    ];
+    const isUnjudgeable = title === 'with CUSTOM';
+    expect(denied?.policy).toBe(isUnjudgeable ? want : (undefined as unknown as string));
+    const judged = want?.replace('Policy', '').replace('Authentication ', ' ');
+    expect(told).toEqual(judged === undefined || isUnjudgeable ? [] : [judged]);
     expect(mesh.authorizations.size).toBe(0);
   });
 });

@@ -5,11 +5,12 @@
  *   policies ──┬─ policyTargets ──► services (a policy that needs a waypoint), routeTables (what the waypoint refuses)
  *              └─ authorizations ◄── the waypoints of each namespace (who has judged already)
  */
-import type { Collection, Index, Reads } from '#collections/collection.ts';
+import type { Collection, Index, Reads, SourceCollection } from '#collections/collection.ts';
 import type { Graph } from '#collections/graph.ts';
 import type { Finding } from '#config/compile/finding.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import { NEEDS_WAYPOINT_PREFIX } from '#model/authorization/authorization.ts';
+import type { HttpPolicies } from '#model/authorization/http-policies.ts';
 import type { PolicyDenial } from '#model/route/route-table.ts';
 import type { DerivedPolicy } from '../derive/authorization.ts';
 import { deriveAuthorization, exceptFrom } from '../derive/authorization.ts';
@@ -20,8 +21,17 @@ import {
   peerAuthenticationKeys,
   staticStrict,
 } from '../derive/peer-authentication.ts';
-import type { BoundPolicy } from '../derive/request-authentication.ts';
-import { bindRequestAuthentication } from '../derive/request-authentication.ts';
+import type {
+  BoundPolicy,
+  FetchedKeys,
+  RequestAuthenticationObject,
+  SelectedPolicy,
+} from '../derive/request-authentication.ts';
+import {
+  bindAuthorization,
+  bindRequestAuthentication,
+  keyLocations,
+} from '../derive/request-authentication.ts';
 import type { Kept } from './last-good.ts';
 import { keepLastGood } from './last-good.ts';
 import type { MeshSources } from './mesh-graph.ts';
@@ -38,6 +48,12 @@ export interface PolicyCollections {
   readonly derived: Collection<DerivedPolicy>;
   /** Policies that must be judged by a waypoint, under each of their target keys. */
   readonly byTarget: Index<BoundPolicy>;
+  /** Policies that select proxies, by labels or by being in their namespace; by namespace. */
+  readonly bySelector: Index<SelectedPolicy>;
+  /** RequestAuthentications by each address that they want keys from. */
+  readonly keysWanted: Index<RequestAuthenticationObject>;
+  /** What these addresses said; filled by policy-keys.ts. */
+  readonly keys: SourceCollection<FetchedKeys>;
   findings(): Finding[];
 }
 
@@ -52,32 +68,113 @@ export function policyCollections(
     sources.authorizationPolicies,
     (object) => deriveAuthorization(object, mesh),
   );
-  const kind = 'AuthorizationPolicy';
-  const bound = graph.join<BoundPolicy>('policies.bound', [
-    graph.flatMap('policies.authorization', good, (policy, _reads, key) => {
-      const { namespace, name, targets, unenforced } = policy;
-      const one = { kind, namespace, name, targets, unenforced };
-      return targets.length > 0 && policy.demanding ? [[`${kind}/${key}`, one]] : [];
+  const keys = graph.source<FetchedKeys>('policies.keys');
+  const keysWanted = graph.index(
+    'policies.keysWanted',
+    sources.requestAuthentications,
+    keyLocations,
+  );
+  const bound = graph.join<SelectedPolicy>('policies.bound', [
+    graph.flatMap('policies.authorization', good, (policy) => {
+      const one = bindAuthorization(policy);
+      return one === undefined ? [] : [[boundKey(one), one]];
     }),
-    graph.flatMap('policies.authentication', sources.requestAuthentications, (object) => {
-      const one = bindRequestAuthentication(object, mesh.unenforcedPolicy);
-      return one === undefined ? [] : [[`${one.kind}/${one.namespace}/${one.name}`, one]];
+    graph.flatMap('policies.authentication', sources.requestAuthentications, (object, reads) => {
+      const one = bindRequestAuthentication(object, mesh.unenforcedPolicy, (location) =>
+        reads.get(keys, location),
+      );
+      return one === undefined ? [] : [[boundKey(one), one]];
     }),
   ]);
   const byTarget = graph.index('policies.byTarget', bound, ({ targets }) => targets);
+  const bySelector = graph.index('policies.selecting', bound, ({ targets, namespace }) =>
+    targets.length === 0 ? [namespace] : [],
+  );
   const findings = () => [...kept.entries()].flatMap(([, { findings }]) => findings);
-  return { kept, derived: good, byTarget, findings };
+  return { kept, derived: good, byTarget, bySelector, keysWanted, keys, findings };
 }
 
-/** What waypoints refuse: they cannot judge by policies yet, and traffic never passes one by unjudged. */
-export function denialBy(policies: readonly BoundPolicy[]): PolicyDenial | undefined {
-  if (policies.length === 0) return undefined;
-  const [{ kind, namespace, name }] = policies;
-  const others = policies.length > 1 ? ` (and ${policies.length - 1} more)` : '';
+/** A pod that serves Gateways, of either API. */
+export interface GatewayPod {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** `namespace/name` and class of its Gateway (Gateway API). */
+  readonly gateway: { readonly key: string; readonly className: string } | undefined;
+}
+
+/** `kind/namespace/name`. */
+export function boundKey({ kind, namespace, name }: BoundPolicy): string {
+  return `${kind}/${namespace}/${name}`;
+}
+
+/**
+ * Policies of a gateway: bound to it, or selecting its pods, which those of a whole namespace and of the whole mesh do. No node proxy
+ * stands before a gateway that could judge in its place. Also what is to be ignored where nobody judges: Istio's gateways would have
+ * enforced it.
+ */
+export function policiesAtGateway(
+  pod: GatewayPod,
+  policies: PolicyCollections,
+  rootNamespace: string,
+  reads: Reads,
+): readonly BoundPolicy[] {
+  const { namespace, labels, gateway } = pod;
+  const targets =
+    gateway === undefined
+      ? []
+      : [`Gateway/${gateway.key}`, `GatewayClass/${rootNamespace}/${gateway.className}`];
+  const bound = targets.flatMap((key) => reads.lookup(policies.byTarget, key));
+  const selecting = [...new Set([namespace, rootNamespace])]
+    .flatMap((each) => reads.lookup(policies.bySelector, each))
+    .filter(({ selector }) => selector === undefined || selectsAll(selector, labels));
+  return [...new Set<BoundPolicy>([...bound, ...selecting])];
+}
+
+export interface Judging {
+  /** Refuses everything: what cannot be judged must not pass. */
+  readonly denied?: PolicyDenial;
+  readonly policies?: HttpPolicies;
+}
+
+/** What a proxy is told about the policies that bind it: to judge by those that it can, to refuse for the others. */
+export function judgingBy(
+  bound: readonly BoundPolicy[],
+  proxy: 'waypoint' | 'gateway',
+  trustDomains: readonly string[],
+): Judging {
+  const denied = denialBy(bound.filter(isRefused), proxy);
+  const judged = bound
+    .filter(({ unjudgeable }) => unjudgeable === undefined)
+    .sort((left, right) => (boundKey(left) < boundKey(right) ? -1 : 1));
+  const policies: HttpPolicies = {
+    trustDomains,
+    policies: judged.flatMap((each) => ('policy' in each.judged ? [each.judged.policy] : [])),
+    tokens: judged.flatMap((each) => ('tokens' in each.judged ? [each.judged.tokens] : [])),
+  };
+  return { ...(denied && { denied }), ...(judged.length > 0 && { policies }) };
+}
+
+/** Traffic that it is about never passes: no proxy can judge it. */
+export function isRefused({ demanding, unjudgeable }: BoundPolicy): boolean {
+  return demanding && unjudgeable !== undefined;
+}
+
+type Refused = Pick<BoundPolicy, 'kind' | 'namespace' | 'name' | 'unjudgeable'>;
+
+/** Traffic never passes a proxy unjudged. */
+export function denialBy(
+  refused: readonly Refused[],
+  proxy: 'waypoint' | 'gateway' = 'waypoint',
+): PolicyDenial | undefined {
+  if (refused.length === 0) return undefined;
+  const [{ kind, namespace, name, unjudgeable = '' }] = refused;
+  const others = refused.length > 1 ? ` (and ${refused.length - 1} more)` : '';
   const policy = `${kind} ${namespace}/${name}`;
-  const reason = `${policy}${others} cannot be enforced by this waypoint in this version, so it refuses the traffic: delete the policy to let it through`;
+  const reason = `${policy}${others} cannot be enforced by this ${proxy}, so it refuses the traffic: ${unjudgeable}; delete the policy to let it through`;
   return { policy, reason };
 }
+
+export type AuthorizationCollections = ReturnType<typeof authorizationCollections>;
 
 export function authorizationCollections(
   graph: Graph,
@@ -86,9 +183,16 @@ export function authorizationCollections(
 ) {
   const { sources, derived, served } = from;
   const { rootNamespace } = mesh;
-  const bySelector = graph.index('policies.bySelector', derived, ({ selector, namespace }) =>
-    selector === undefined ? [] : [namespace],
-  );
+  // Apart from what they say: another rule of a policy is nothing to the workloads, which know it by name.
+  const selecting = graph.map('policies.selectors', derived, (policy) => {
+    const { namespace, selector, authorization, unjudged } = policy;
+    if (selector === undefined) return undefined;
+    const names = [authorization, unjudged].flatMap((each) =>
+      each === undefined ? [] : [keyed(each)[0]],
+    );
+    return { namespace, selector, names };
+  });
+  const bySelector = graph.index('policies.bySelector', selecting, ({ namespace }) => [namespace]);
   const peerByNamespace = graph.index(
     'peers.byNamespace',
     sources.peerAuthentications,
@@ -132,8 +236,7 @@ export function authorizationCollections(
     const names = candidates
       .flatMap((each) => reads.lookup(bySelector, each))
       .filter(({ selector }) => selectsAll(selector, labels))
-      .flatMap((policy) => [policy.authorization, policy.unjudged])
-      .flatMap((policy) => (policy === undefined ? [] : [keyed(policy)[0]]));
+      .flatMap((policy) => policy.names);
     const peers = peerAuthenticationKeys(workload, peersFor(namespace, reads), rootNamespace);
     return [...names, ...peers].sort();
   };
@@ -144,7 +247,7 @@ export function authorizationCollections(
   const unjudgedBy = (
     members: readonly { namespace: string; authorizationPolicies: readonly string[] }[],
     reads: Reads,
-  ): BoundPolicy[] => {
+  ): Refused[] => {
     const names = new Set<string>();
     for (const namespace of new Set(['', ...members.map((member) => member.namespace)]))
       for (const policy of reads.lookup(wholeScope, namespace)) names.add(keyed(policy)[0]);
@@ -160,9 +263,11 @@ function keyed(policy: Authorization): readonly [string, Authorization] {
   return [`${policy.namespace}/${policy.name}`, policy];
 }
 
-function policyBehind(key: string): BoundPolicy {
+function policyBehind(key: string): Refused {
   const [namespace, name] = key.replace(NEEDS_WAYPOINT_PREFIX, '').split('/');
-  return { kind: 'AuthorizationPolicy', namespace, name, targets: [], unenforced: 'deny' };
+  const unjudgeable =
+    'it selects pods and needs HTTP, which waypoints judge for targetRefs alone: bind it to the waypoint';
+  return { kind: 'AuthorizationPolicy', namespace, name, unjudgeable };
 }
 
 /** A waypoint runs under the service account that bears the Gateway's name. */

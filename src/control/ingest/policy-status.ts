@@ -4,7 +4,7 @@ import type { Graph } from '#collections/graph.ts';
 import type { Finding } from '#config/compile/finding.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
-import type { DerivedPolicy } from '../derive/authorization.ts';
+import { isOurGateway } from '../derive/gateway-class.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
 import { namespaceOf } from '../derive/mesh.ts';
 import type { PolicyCondition, TargetState } from '../derive/policy-status.ts';
@@ -13,12 +13,16 @@ import {
   peerAuthenticationConditions,
   policyFindings,
   requestAuthenticationConditions,
+  withGateways,
+  withMissingKeys,
 } from '../derive/policy-status.ts';
 import { targetsOf } from '../derive/policy-target.ts';
+import { bindRequestAuthentication } from '../derive/request-authentication.ts';
 import type { BoundService } from '../derive/service.ts';
 import type { Waypoint } from '../derive/waypoint.ts';
-import type { Kept } from './last-good.ts';
+import type { GatewayProxy } from './gateway-proxy-graph.ts';
 import type { MeshSources } from './mesh-graph.ts';
+import type { PolicyCollections } from './policy-graph.ts';
 
 const POLICY_SOURCES = [
   'authorizationPolicies',
@@ -39,15 +43,43 @@ export function policyStatusCollection(
   mesh: MeshSettings,
   from: {
     sources: MeshSources;
-    kept: Collection<Kept<DerivedPolicy>>;
+    policies: PolicyCollections;
     services: Collection<BoundService>;
     waypoints: Collection<Waypoint>;
+    gatewayProxies: Collection<GatewayProxy>;
   },
 ): Collection<PolicyStatus> {
-  const { sources, kept, waypoints } = from;
+  const { sources, policies, waypoints } = from;
+  const { kept } = policies;
   const byObject = graph.index('services.byObject', from.services, ({ kind, service }) => [
     `${kind}/${service.namespace}/${service.name}`,
   ]);
+  const byRefused = graph.index(
+    'gatewayProxies.byRefused',
+    from.gatewayProxies,
+    ({ refused }) => refused,
+  );
+  const byJudged = graph.index(
+    'gatewayProxies.byJudged',
+    from.gatewayProxies,
+    ({ judged }) => judged,
+  );
+  const podsBy = (index: typeof byJudged, key: string, reads: Reads) =>
+    reads
+      .lookup(index, key)
+      .map(({ config }) => `${config.namespace}/${config.name}`)
+      .sort();
+  /** With what becomes of the policy at the gateways that it selects. */
+  const alsoAtGateways = (
+    conditions: PolicyCondition[],
+    policy: { kind: string; key: string; hasTargets: boolean },
+    reads: Reads,
+  ) => {
+    if (policy.hasTargets) return conditions;
+    const key = `${policy.kind}/${policy.key}`;
+    const refusing = podsBy(byRefused, key, reads);
+    return withGateways(conditions, { refusing, judging: podsBy(byJudged, key, reads) });
+  };
   const stateOf = (target: string, reads: Reads): TargetState => {
     const [kind, namespace, name] = target.split('/');
     if (kind === 'Service' || kind === 'ServiceEntry') {
@@ -56,9 +88,14 @@ export function policyStatusCollection(
       if (bound.length === 0) return { target, state: 'missing' };
       return { target, state: served ? 'served' : 'unserved' };
     }
+    const key = `${namespace}/${name}`;
+    const gateway = kind === 'Gateway' ? reads.get(sources.gateways, key) : undefined;
+    const className = gateway?.spec.gatewayClassName ?? '';
     const exists =
       kind === 'Gateway'
-        ? reads.get(waypoints, `${namespace}/${name}`) !== undefined
+        ? reads.get(waypoints, key) !== undefined ||
+          (gateway !== undefined &&
+            isOurGateway(gateway, reads.get(sources.gatewayClasses, className)))
         : namespace === mesh.rootNamespace && reads.get(sources.gatewayClasses, name) !== undefined;
     return { target, state: exists ? 'served' : 'missing' };
   };
@@ -81,7 +118,10 @@ export function policyStatusCollection(
       sources.authorizationPolicies,
       statusOf('authorizationPolicies', (object, reads, key) => {
         const { value, findings = [] } = reads.get(kept, key) ?? {};
-        return authorizationConditions(value, findings, states(object, reads));
+        const targets = states(object, reads);
+        const conditions = authorizationConditions(value, findings, targets);
+        const policy = { kind: 'AuthorizationPolicy', key, hasTargets: targets.length > 0 };
+        return alsoAtGateways(conditions, policy, reads);
       }),
     ),
     graph.flatMap(
@@ -94,9 +134,15 @@ export function policyStatusCollection(
     graph.flatMap(
       'policies.status.request',
       sources.requestAuthentications,
-      statusOf('requestAuthentications', (object, reads) =>
-        requestAuthenticationConditions(object, states(object, reads)),
-      ),
+      statusOf('requestAuthentications', (object, reads, key) => {
+        const targets = states(object, reads);
+        const bound = bindRequestAuthentication(object, mesh.unenforcedPolicy, (location) =>
+          reads.get(policies.keys, location),
+        );
+        const conditions = requestAuthenticationConditions(bound, targets);
+        const policy = { kind: 'RequestAuthentication', key, hasTargets: targets.length > 0 };
+        return withMissingKeys(alsoAtGateways(conditions, policy, reads), bound?.keysMissing);
+      }),
     ),
   ]);
 }

@@ -85,7 +85,9 @@ describe('several objects for one host', () => {
   });
 });
 
-describe('endpoints without pods', () => {
+const managed = (by: string) => ({ 'endpointslice.kubernetes.io/managed-by': by });
+
+describe('endpoints that are written by hand', () => {
   const service = named('db', { ports: [{ name: 'sql', port: 5432 }] });
   const slice = (rest: Loose) =>
     ({
@@ -110,7 +112,7 @@ describe('endpoints without pods', () => {
 
   test.each([
     [
-      'of pods come from the pods',
+      'that name pods are no workloads beside them',
       { endpoints: [{ addresses: ['198.18.7.9'], targetRef: { kind: 'Pod', name: 'p' } }] },
     ],
     [
@@ -122,6 +124,44 @@ describe('endpoints without pods', () => {
       { metadata: { name: 'x', namespace: 'shop' }, endpoints: [{ addresses: ['198.18.7.9'] }] },
     ],
   ])('%s', (_title, rest) => expect(workloads(rest)).toEqual([]));
+
+  test.each([
+    ['make it a member', {}, {}, [{ servicePort: 5432, targetPort: 15432 }]],
+    [
+      'that Kubernetes keeps do not',
+      {},
+      { labels: managed('endpointslice-controller.k8s.io') },
+      undefined,
+    ],
+    ['of another address do not', { addresses: ['198.18.7.10'] }, {}, undefined],
+    ['that are not ready do not', { conditions: { ready: false } }, {}, undefined],
+    [
+      'of another namespace do not',
+      { targetRef: { kind: 'Pod', name: 'p', namespace: 'x' } },
+      {},
+      undefined,
+    ],
+  ])('that name a pod %s', (_title, endpoint, metadata, want) => {
+    const pod = named('p', { containers: [] });
+    const status = { phase: 'Running', podIPs: [{ ip: '198.18.7.9' }] };
+    const endpoints = [
+      { addresses: ['198.18.7.9'], targetRef: { kind: 'Pod', name: 'p' }, ...endpoint },
+    ];
+    const base = slice({ endpoints });
+    const labels = { ...base.metadata.labels, ...(metadata as { labels?: object }).labels };
+    const { mesh, put } = meshOf({
+      services: [service],
+      endpointSlices: [{ ...base, metadata: { ...base.metadata, labels } } as KubeObject],
+      pods: [{ ...pod, status } as unknown as KubeObject],
+    });
+    const member = () =>
+      mesh.workloads
+        .get('Kubernetes//Pod/shop/p')
+        ?.workload.services.get('shop/db.shop.svc.cluster.local');
+    expect(member()).toEqual(want);
+    put('endpointSlices', slice({ endpoints: [] }));
+    expect(member()).toBeUndefined();
+  });
 
   test('that are not ready take no traffic', () => {
     const endpoints = [{ addresses: ['198.18.7.9'], conditions: { ready: false } }];

@@ -5,13 +5,16 @@ import type { KubeObject } from '#kube/client/kube-client.ts';
 import { neededWaypoint, serviceKey } from '#model/service/service.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
 import { LABEL, namespaceOf } from '../derive/mesh.ts';
-import { entryVisibility, MESH_CONFIG_NAME, readMeshConfig } from '../derive/mesh-config.ts';
+import type { MeshConfig } from '../derive/mesh-config.ts';
+import { entryVisibility, meshConfigKey, readMeshConfig } from '../derive/mesh-config.ts';
 import { targetKeysOf } from '../derive/policy-target.ts';
 import type { BoundService } from '../derive/service.ts';
 import { deriveService, waypointKeysOf } from '../derive/service.ts';
-import { deriveServiceEntry, oldestEntry } from '../derive/service-entry.ts';
+import { checkedServiceEntry, deriveServiceEntry, oldestEntry } from '../derive/service-entry.ts';
 import type { WaypointBinding } from '../derive/waypoint.ts';
 import { bindWaypoint, deriveWaypoint } from '../derive/waypoint.ts';
+import { checkedWorkloadEntry } from '../derive/workload.ts';
+import { keepLastGood } from './last-good.ts';
 import type { MeshSources } from './mesh-graph.ts';
 import type { PolicyCollections, ServedBy } from './policy-graph.ts';
 
@@ -34,6 +37,7 @@ export function serviceCollections(
     const namespace = reads.get(sources.namespaces, namespaceOf(object))?.metadata;
     return bindWaypoint({
       ...options,
+      unready: mesh.unreadyWaypoint,
       object,
       namespaceLabels: namespace?.labels,
       namespaceAnnotations: namespace?.annotations,
@@ -57,7 +61,7 @@ export function serviceCollections(
     );
     const needing = keys
       .flatMap((key) => reads.lookup(policies.byTarget, key))
-      .find(({ unenforced }) => unenforced === 'deny');
+      .find(({ unenforced, demanding }) => demanding && unenforced === 'deny');
     if (needing === undefined) return binding;
     const message = `${needing.kind} ${needing.namespace}/${needing.name} needs a waypoint, and the service has none; traffic is refused until it has: tulle waypoint apply -n ${namespaceOf(object)}`;
     return {
@@ -73,12 +77,24 @@ export function serviceCollections(
     return bound === undefined ? [] : [[serviceKey(bound.service), bound]];
   });
   const config = graph.map('meshConfig', sources.meshConfig, readMeshConfig);
-  const given = graph.flatMap('services.entries.given', sources.serviceEntries, (object, reads) => {
+  const meshConfig = (reads: Reads): MeshConfig => reads.get(config, meshConfigKey(mesh)) ?? {};
+  const checked = keepLastGood(
+    graph,
+    'serviceEntries.checked',
+    sources.serviceEntries,
+    checkedServiceEntry,
+  );
+  const workloadEntries = keepLastGood(
+    graph,
+    'workloadEntries.checked',
+    sources.workloadEntries,
+    checkedWorkloadEntry,
+  );
+  const given = graph.flatMap('services.entries.given', checked.good, (object, reads) => {
     const namespace = reads.get(sources.namespaces, namespaceOf(object));
-    const key = `${mesh.rootNamespace}/${MESH_CONFIG_NAME}`;
-    const meshConfig = reads.get(config, key) ?? {};
-    const visibility = entryVisibility(meshConfig, namespace?.metadata.labels);
-    const isVisibilitySet = meshConfig.serviceEntryVisibility !== undefined;
+    const settings = meshConfig(reads);
+    const visibility = entryVisibility(settings, namespace?.metadata.labels);
+    const isVisibilitySet = settings.serviceEntryVisibility !== undefined;
     const confined = visibility === 'namespace';
     const binding = bindService(object, reads, { kind: 'ServiceEntry', confined });
     const context = { mesh, namespace, binding, visibility, isVisibilitySet };
@@ -109,7 +125,18 @@ export function serviceCollections(
     })),
     servedBy(graph, 'pods', podBindings, (each) => each),
   ]);
-  return { bind, bound, byNamespace, byHostname, podBindings, waypoints, served };
+  return {
+    bind,
+    bound,
+    byNamespace,
+    byHostname,
+    podBindings,
+    waypoints,
+    served,
+    meshConfig,
+    serviceEntries: checked,
+    workloadEntries,
+  };
 }
 
 /** One value for each pair of namespace and waypoint, however many services or pods make it. */

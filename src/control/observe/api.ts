@@ -1,38 +1,5 @@
-/**
- * The JSON that the control plane serves on 20001: GET /api/graph?namespace=&window=SECONDS and GET /api/status. The
- * console, `tulle graph` and `tulle status` read it; extend it, do not break it.
- */
+/** State of the control plane and its proxies: GET /api/v1/status, `tulle status` and the console's mesh page are made of it. */
 import type { Finding } from '#config/compile/finding.ts';
-
-export interface GraphNode {
-  /** `workload/ns/name`, `service/ns/hostname`, `waypoint/ns/name`, or `unknown`. */
-  readonly id: string;
-  readonly kind: 'workload' | 'service' | 'waypoint' | 'unknown';
-  readonly namespace: string;
-  readonly name: string;
-  /** Workloads: the canonical revision (`version` label) last seen. */
-  readonly version?: string;
-}
-
-export interface GraphEdge {
-  /** Node ids. */
-  readonly source: string;
-  readonly destination: string;
-  readonly protocol: 'http' | 'tcp';
-  readonly requestsPerSecond: number;
-  /** Share of requests that were answered 5xx, or not at all; 0 to 1. */
-  readonly errorRate: number;
-  /** Absent without a request in the window. */
-  readonly p50Ms?: number;
-  readonly p99Ms?: number;
-  readonly bytesSentPerSecond: number;
-  readonly bytesReceivedPerSecond: number;
-  readonly connectionsPerSecond: number;
-  /** Share of requests (http) or connections (tcp) under mutual TLS; absent when there were none. */
-  readonly mtls?: number;
-  /** Requests by status code in the window. */
-  readonly codes: Readonly<Record<string, number>>;
-}
 
 export interface Ejection {
   /** `namespace/hostname` of the service, and its subset when one was named. */
@@ -46,14 +13,6 @@ export interface Ejection {
   readonly remainingMs?: number;
   /** The proxy that ejected it, `namespace/name`. */
   readonly by: string;
-}
-
-export interface GraphAnswer {
-  readonly generatedAt: string;
-  readonly windowSeconds: number;
-  readonly nodes: readonly GraphNode[];
-  readonly edges: readonly GraphEdge[];
-  readonly ejections: readonly Ejection[];
 }
 
 export interface ProxyStatus {
@@ -77,7 +36,12 @@ export interface ProxyStatus {
   /** When its port 15020 last answered; absent when never. */
   readonly scrapedAt?: string;
   readonly scrapeError?: string;
-  readonly certificates: readonly { readonly principal: string; readonly notAfter: string }[];
+  readonly certificates: readonly {
+    readonly principal: string;
+    readonly notBefore?: string;
+    readonly notAfter: string;
+    readonly serial?: string;
+  }[];
   readonly ejections: readonly Ejection[];
   /** The proxy's own /status as it came: these members, and more. */
   readonly detail?: ProxyReport;
@@ -91,6 +55,18 @@ export interface StatusAnswer {
     readonly pod: string;
     readonly version: string;
     readonly startedAt: string;
+    /** Kinds of the API that it cannot follow now, and what to do about it. */
+    readonly problems?: readonly {
+      /** `list` or `watch`. */
+      readonly verb: string;
+      readonly resource: string;
+      readonly code: string;
+      readonly message: string;
+      /** Since when, RFC 3339. */
+      readonly since: string;
+      /** What was known before is in force; else the control plane waits for it. */
+      readonly isKnown: boolean;
+    }[];
   };
   readonly proxies: readonly ProxyStatus[];
   readonly waypoints: readonly {
@@ -107,13 +83,20 @@ export interface StatusAnswer {
 export interface ProxyReport {
   readonly version?: string;
   readonly memoryBytes?: number;
+  /** Used since it began. */
+  readonly cpuSeconds?: number;
   readonly notReady?: string;
   /** Of a node proxy: its pods, and what is open through it. */
   readonly workloads?: readonly unknown[];
   readonly connections?: number;
   /** Of a waypoint. */
   readonly activeRequests?: number;
-  readonly certificates?: readonly { principal?: string; notAfter?: string }[];
+  readonly certificates?: readonly {
+    principal?: string;
+    notBefore?: string;
+    notAfter?: string;
+    serial?: string;
+  }[];
   readonly ejections?: readonly {
     upstream?: string;
     subset?: string;

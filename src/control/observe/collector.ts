@@ -1,15 +1,18 @@
 /**
- * Asks every proxy each second for its metrics and status (:15020) and keeps what the graph and `tulle status` need.
- * A proxy that is silent is skipped and shown as such; its neighbours are not held up.
+ * Asks every proxy each second for its status (:15020), and one that has no telemetry stream for its metrics: their differences go to the same sink
+ * as what others report. A proxy that is silent is skipped and shown as such; its neighbours are not held up.
  */
 import type { Clock, Timer } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
 import { messageOf } from '#base/errors.ts';
 import { isIpv6 } from '#base/ip.ts';
+import type { TelemetrySink } from '#console/telemetry-sink.ts';
+import type { FlowEdge } from '#telemetry/flow/flow-frame.ts';
 import { SCRAPE_PERIOD_MS, SCRAPE_TIMEOUT_MS } from '../limits.ts';
 import type { ProxyReport } from './api.ts';
-import { ProxyCounters } from './counters.ts';
-import { EdgeStore } from './edge-store.ts';
+import { ProxyCounters, type ScrapedFlows } from './counters.ts';
+import { CpuShare, type ProcessUse } from './cpu-share.ts';
+import { SCRAPE_WITHOUT_STREAM_MS } from './limits.ts';
 
 export interface ScrapeTarget {
   /** `namespace/name` of the pod. */
@@ -31,19 +34,28 @@ export interface CollectorDeps {
   readonly clock: Clock;
   readonly fetch: (url: string, init: { signal: AbortSignal }) => Promise<Response>;
   readonly targets: () => readonly ScrapeTarget[];
-  readonly isWaypoint: (key: string) => boolean;
+  readonly sink: TelemetrySink;
+  readonly refine: (edge: FlowEdge) => FlowEdge;
+  /** It has, or had, a telemetry stream: that tells more. */
+  readonly hasStreamed: (proxy: string) => boolean;
+  /** Another round of all proxies begins. */
+  readonly onRound: () => void;
 }
 
 interface Tracked {
   state: ScrapeState;
-  counters: ProxyCounters;
+  /** Undefined once it is known to report by itself. */
+  counters: ProxyCounters | undefined;
+  readonly cpu: CpuShare;
+  readonly seenAt: number;
+  /** The sink was told of it. */
+  isOpen: boolean;
   busy: boolean;
 }
 
 const METRICS_PORT = 15020;
 
 export class Collector {
-  readonly store = new EdgeStore();
   readonly #deps: CollectorDeps;
   readonly #tracked = new Map<string, Tracked>();
   #timer: Timer | undefined;
@@ -60,20 +72,26 @@ export class Collector {
     this.#timer?.cancel();
   }
 
-  /** This second, as the store counts. */
+  /** This second, as frames count. */
   second(): number {
-    return Math.floor(this.#deps.clock.now() / 1000);
+    return Math.floor(this.#deps.clock.wallTime() / 1000);
   }
 
   state(key: string): ScrapeState | undefined {
     return this.#tracked.get(key)?.state;
   }
 
+  /** What the process of a proxy uses, as far as it says so. */
+  use(key: string): ProcessUse | undefined {
+    const tracked = this.#tracked.get(key);
+    return tracked && { memoryBytes: tracked.state.report?.memoryBytes, cpu: tracked.cpu.share };
+  }
+
   async scrapeAll(): Promise<void> {
     const targets = this.#deps.targets();
     const keys = new Set(targets.map(({ key }) => key));
-    for (const key of this.#tracked.keys()) if (!keys.has(key)) this.#tracked.delete(key);
-    this.store.prune(this.second());
+    this.#deps.onRound();
+    for (const [key, tracked] of this.#tracked) if (!keys.has(key)) this.#drop(key, tracked);
     await Promise.all(targets.map((target) => this.#scrape(target)));
   }
 
@@ -82,17 +100,18 @@ export class Collector {
     if (tracked.busy) return;
     tracked.busy = true;
     try {
+      if (this.#deps.hasStreamed(target.key)) this.#close(target.key, tracked);
+      const { counters } = tracked;
       const [metrics, report] = await Promise.all([
-        this.#get(target, '/metrics', (response) => response.text()),
+        counters && this.#get(target, '/metrics', (response) => response.text()),
         this.#get(target, '/status', (response) => response.json() as Promise<ProxyReport>),
       ]);
-      tracked.counters.read(metrics, {
-        store: this.store,
-        second: this.second(),
-        isWaypoint: this.#deps.isWaypoint,
-      });
+      if (counters !== undefined && metrics !== undefined)
+        this.#book(target.key, tracked, counters.read(metrics));
       const scrapedAt = rfc3339(this.#deps.clock);
       tracked.state = { target, scrapedAt, error: undefined, report };
+      if (report.cpuSeconds !== undefined)
+        tracked.cpu.add(this.#deps.clock.now(), report.cpuSeconds);
     } catch (error) {
       tracked.state = { ...tracked.state, target, error: messageOf(error) };
     } finally {
@@ -100,12 +119,43 @@ export class Collector {
     }
   }
 
+  #book(proxy: string, tracked: Tracked, { edges, samples }: ScrapedFlows): void {
+    const { clock, sink, refine, hasStreamed } = this.#deps;
+    // It may have begun to report while it was asked.
+    if (hasStreamed(proxy)) return;
+    const isOurs = clock.now() - tracked.seenAt < SCRAPE_WITHOUT_STREAM_MS;
+    if (!tracked.isOpen) sink.opened(proxy);
+    tracked.isOpen = true;
+    for (const edge of edges) sink.edge(proxy, refine(edge));
+    // It may be one that is about to report these seconds itself.
+    if (isOurs) return;
+    const second = this.second();
+    sink.frame(proxy, { second, samples }, { second, receivedMs: clock.wallTime() });
+  }
+
+  /** It reports by itself. */
+  #close(proxy: string, tracked: Tracked): void {
+    tracked.counters = undefined;
+    // The stream opened it anew since: this is not its end.
+    if (tracked.isOpen && !this.#deps.hasStreamed(proxy)) this.#deps.sink.closed(proxy);
+    tracked.isOpen = false;
+  }
+
+  #drop(key: string, tracked: Tracked): void {
+    this.#tracked.delete(key);
+    this.#close(key, tracked);
+  }
+
   #track(target: ScrapeTarget): Tracked {
     const known = this.#tracked.get(target.key);
     // A pod of the same name with another address is another process.
     if (known !== undefined && known.state.target.ip === target.ip) return known;
+    if (known !== undefined) this.#drop(target.key, known);
     const state = { target, scrapedAt: undefined, error: undefined, report: undefined };
-    const tracked = { state, counters: new ProxyCounters(), busy: false };
+    const counters = new ProxyCounters({ isGateway: target.kind === 'waypoint' });
+    const seenAt = this.#deps.clock.now();
+    const cpu = new CpuShare();
+    const tracked = { state, counters, cpu, seenAt, isOpen: false, busy: false };
     this.#tracked.set(target.key, tracked);
     return tracked;
   }

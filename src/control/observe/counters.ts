@@ -1,31 +1,51 @@
 /**
- * One proxy's counters from scrape to scrape: turns its exposition into differences and books them on edges. The
+ * The flows of a proxy that is not ours, out of its Prometheus metrics: differences of its counters from scrape to scrape, as edges and frames. The
  * first scrape of a proxy is the baseline: what flowed before we looked is not shown as a burst.
  */
-import type { EdgeKey, EdgeSample, EdgeStore } from './edge-store.ts';
+import type { FlowEdge, FlowPeer, FlowSample } from '#telemetry/flow/flow-frame.ts';
+import { DEFAULT_BOUNDS } from '#telemetry/metrics/istio.ts';
 import type { Sample } from './exposition.ts';
 import { readExposition } from './exposition.ts';
+import { SCRAPED_EDGES_MAX } from './limits.ts';
 
 const WATCHED = new Set([
   'istio_requests_total',
   'istio_request_duration_milliseconds_bucket',
+  'istio_request_duration_milliseconds_sum',
+  'istio_request_bytes_sum',
+  'istio_response_bytes_sum',
   'istio_tcp_connections_opened_total',
+  'istio_tcp_connections_closed_total',
+  'istio_tcp_connections_failed_total',
   'istio_tcp_sent_bytes_total',
   'istio_tcp_received_bytes_total',
 ]);
 
 type Labels = Sample['labels'];
+type Counts = Map<number, number>;
+
+export interface ScrapedFlows {
+  /** Those that were not said before. */
+  readonly edges: readonly FlowEdge[];
+  readonly samples: readonly FlowSample[];
+}
 
 export class ProxyCounters {
+  readonly #isGateway: boolean;
+  /** By name and labels. */
   #values = new Map<string, number>();
+  readonly #edges = new Map<string, number>();
   #primed = false;
 
-  /** `isWaypoint` tells waypoint workloads apart from others, by `namespace/name`. */
-  read(
-    text: string,
-    into: { store: EdgeStore; second: number; isWaypoint: (key: string) => boolean },
-  ): void {
+  /** `isGateway`: the waypoint's process, where it reports as the source. */
+  constructor(options: { isGateway: boolean }) {
+    this.#isGateway = options.isGateway;
+  }
+
+  read(text: string): ScrapedFlows {
     const next = new Map<string, number>();
+    const edges: FlowEdge[] = [];
+    const adding = new Map<number, Adding>();
     readExposition(
       text,
       (name) => WATCHED.has(name),
@@ -37,93 +57,146 @@ export class ProxyCounters {
         // A counter that fell was reset with its process: all of it is new.
         const restarted = before !== undefined && sample.value < before;
         const difference = restarted ? sample.value : sample.value - (before ?? 0);
-        if (difference > 0) book(sample, difference, into);
+        if (difference <= 0) return;
+        const edge = this.#edge(sample, edges);
+        if (edge === undefined) return;
+        const added = adding.get(edge) ?? new Adding(edge);
+        adding.set(edge, added);
+        added.add(sample, difference);
       },
     );
     this.#values = next;
     this.#primed = true;
+    return { edges, samples: [...adding.values()].map((each) => each.sample()) };
+  }
+
+  #edge({ name, labels }: Sample, fresh: FlowEdge[]): number | undefined {
+    const facts = factsOf(labels, {
+      isRequest: name.startsWith('istio_re'),
+      isGateway: this.#isGateway,
+    });
+    const key = JSON.stringify(facts);
+    const known = this.#edges.get(key);
+    if (known !== undefined) return known;
+    const id = this.#edges.size;
+    if (id >= SCRAPED_EDGES_MAX) return undefined;
+    this.#edges.set(key, id);
+    fresh.push({ id, ...facts });
+    return id;
   }
 }
 
-function book(
-  sample: Sample,
-  difference: number,
-  into: { store: EdgeStore; second: number; isWaypoint: (key: string) => boolean },
-): void {
-  const { name, labels } = sample;
-  const http = name.startsWith('istio_request');
-  for (const key of edgesOf(labels, http, into.isWaypoint)) {
-    const target = into.store.sample(key, into.second);
-    if (http) bookHttp(target, sample, difference);
-    else bookTcp(target, sample, difference);
+/** One edge within one scrape. */
+class Adding {
+  readonly #edge: number;
+  readonly #codes: Counts = new Map();
+  readonly #grpc: Counts = new Map();
+  readonly #flags = new Map<string, number>();
+  /** Requests at or below a bound, as Prometheus counts; by its index. */
+  readonly #latency: Counts = new Map();
+  readonly #sums: Record<string, number> = {};
+
+  constructor(edge: number) {
+    this.#edge = edge;
+  }
+
+  add({ name, labels }: Sample, difference: number): void {
+    if (name === 'istio_request_duration_milliseconds_bucket') {
+      const bound = labels.le === '+Inf' ? DEFAULT_BOUNDS.length : boundIndex(labels.le);
+      if (bound !== -1) add(this.#latency, bound, difference);
+      return;
+    }
+    this.#sums[name] = (this.#sums[name] ?? 0) + difference;
+    const flag = labels.response_flags ?? '-';
+    const isRequest = name === 'istio_requests_total';
+    if (isRequest) {
+      add(this.#codes, Number(labels.response_code ?? 0) || 0, difference);
+      const status = labels.grpc_response_status ?? '';
+      if (/^\d{1,3}$/.test(status)) add(this.#grpc, Number(status), difference);
+    }
+    if (flag !== '-' && flag !== '' && (isRequest || name.includes('_failed_')))
+      add(this.#flags, flag, difference);
+  }
+
+  sample(): FlowSample {
+    const sum = (name: string) => this.#sums[name] ?? 0;
+    return {
+      edge: this.#edge,
+      requests: sum('istio_requests_total'),
+      codes: [...this.#codes],
+      grpcStatuses: [...this.#grpc],
+      flags: [...this.#flags],
+      latency: bucketsOf(this.#latency),
+      durationMsSum: sum('istio_request_duration_milliseconds_sum'),
+      opened: sum('istio_tcp_connections_opened_total'),
+      closed: sum('istio_tcp_connections_closed_total'),
+      failed: sum('istio_tcp_connections_failed_total'),
+      // Received from the client is sent by the source.
+      sentBytes: sum('istio_tcp_received_bytes_total') + sum('istio_request_bytes_sum'),
+      receivedBytes: sum('istio_tcp_sent_bytes_total') + sum('istio_response_bytes_sum'),
+    };
   }
 }
 
-function bookHttp(target: EdgeSample, { name, labels }: Sample, difference: number): void {
-  if (name === 'istio_request_duration_milliseconds_bucket') {
-    const bound = labels.le ?? '+Inf';
-    target.latency[bound] = (target.latency[bound] ?? 0) + difference;
-    return;
+function bucketsOf(below: Counts): [number, number][] {
+  const buckets: [number, number][] = [];
+  let before = 0;
+  for (const [bucket, count] of [...below].sort(([left], [right]) => left - right)) {
+    if (count > before) buckets.push([bucket, count - before]);
+    before = count;
   }
-  const code = labels.response_code ?? '0';
-  target.requests += difference;
-  target.codes[code] = (target.codes[code] ?? 0) + difference;
-  if (code === '0' || code.startsWith('5')) target.errors += difference;
-  if (labels.connection_security_policy === 'mutual_tls') target.mtlsRequests += difference;
+  return buckets;
 }
 
-function bookTcp(target: EdgeSample, { name, labels }: Sample, difference: number): void {
-  if (name === 'istio_tcp_sent_bytes_total') target.sent += difference;
-  else if (name === 'istio_tcp_received_bytes_total') target.received += difference;
-  else {
-    target.opened += difference;
-    if (labels.connection_security_policy === 'mutual_tls') target.mtlsOpened += difference;
-  }
+function add<K>(counts: Map<K, number>, key: K, difference: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + difference);
 }
 
-/**
- * HTTP: client → service, and service → the workload that answered. TCP: as the source's node proxy reports it; as
- * the destination's reports it only for clients outside the mesh, which have no proxy of their own.
- */
-function edgesOf(labels: Labels, http: boolean, isWaypoint: (key: string) => boolean): EdgeKey[] {
-  const source = workloadId(labels, 'source', isWaypoint);
-  const destination = workloadId(labels, 'destination', isWaypoint);
-  const service = serviceId(labels);
-  if (http) {
-    if (labels.reporter !== 'waypoint') return [];
-    const edges: EdgeKey[] = [{ source, destination: service ?? destination, protocol: 'http' }];
-    if (service !== undefined && destination !== 'unknown')
-      edges.push({ source: service, destination, protocol: 'http' });
-    return edges;
-  }
-  const foreign = source === 'unknown';
-  if (labels.reporter === 'source' && !foreign)
-    return [{ source, destination: service ?? destination, protocol: 'tcp' }];
-  if (labels.reporter === 'destination' && (foreign || source.startsWith('waypoint/')))
-    return [{ source, destination, protocol: 'tcp' }];
-  return [];
+/** Buckets with other bounds than Istio's are left out. */
+function boundIndex(le: string | undefined): number {
+  return (DEFAULT_BOUNDS as readonly number[]).indexOf(Number(le));
 }
 
-function workloadId(
+function factsOf(
   labels: Labels,
-  side: 'source' | 'destination',
-  isWaypoint: (key: string) => boolean,
-): string {
-  const name = known(labels[`${side}_workload`]);
-  if (name === undefined) return 'unknown';
-  const key = `${known(labels[`${side}_workload_namespace`]) ?? ''}/${name}`;
-  return `${isWaypoint(key) ? 'waypoint' : 'workload'}/${key}`;
+  of: { isRequest: boolean; isGateway: boolean },
+): Omit<FlowEdge, 'id'> {
+  const { reporter } = labels;
+  const tcp = of.isRequest ? 'http' : 'tcp';
+  const host = known(labels.destination_service);
+  return {
+    reporter:
+      reporter === 'waypoint' || reporter === 'destination'
+        ? reporter
+        : of.isGateway
+          ? 'gateway'
+          : 'source',
+    protocol: labels.request_protocol === 'grpc' ? 'grpc' : tcp,
+    source: peerOf(labels, 'source', ''),
+    destination: peerOf(labels, 'destination', host),
+    service: {
+      host,
+      namespace: known(labels.destination_service_namespace),
+      name: known(labels.destination_service_name),
+    },
+    isMutualTls: labels.connection_security_policy === 'mutual_tls',
+  };
 }
 
-function serviceId(labels: Labels): string | undefined {
-  const hostname = known(labels.destination_service);
-  if (hostname === undefined) return undefined;
-  // The label's own namespace is the waypoint's for Istio's proxies: a cluster host name carries the right one.
-  const [, inName, marker] = hostname.split('.');
-  const namespace = marker === 'svc' ? inName : (known(labels.destination_service_namespace) ?? '');
-  return `service/${namespace}/${hostname}`;
+function peerOf(labels: Labels, side: 'source' | 'destination', outside: string): FlowPeer {
+  const of = (name: string) => known(labels[`${side}_${name}`]);
+  const workload = of('workload');
+  return {
+    kind: workload === '' ? 'external' : 'workload',
+    namespace: of('workload_namespace'),
+    workload: workload === '' ? outside : workload,
+    app: of('app'),
+    version: of('version'),
+    principal: of('principal'),
+    cluster: of('cluster'),
+  };
 }
 
-function known(text: string | undefined): string | undefined {
-  return text === undefined || text === '' || text === 'unknown' ? undefined : text;
+function known(text: string | undefined): string {
+  return text === undefined || text === 'unknown' ? '' : text;
 }

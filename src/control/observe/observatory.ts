@@ -1,45 +1,68 @@
-/** Ties telemetry to the mesh: which pods are proxies, and the answers of api.ts out of collector, graph and push. */
+/** Ties telemetry to the mesh: which pods are proxies, where their reports go, and the state of all parts out of collector and push. */
 import type { Clock } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { ProxyKey, TelemetrySink } from '#console/telemetry-sink.ts';
 import type { Pod } from '#kube/client/kinds.ts';
+import type { FlowEdge } from '#telemetry/flow/flow-frame.ts';
 import { keyOf, LABEL } from '../derive/mesh.ts';
 import { waypointKeysOf } from '../derive/service.ts';
-import { WAYPOINT_CLASSES } from '../derive/waypoint.ts';
 import type { MeshGraph } from '../ingest/mesh-graph.ts';
 import type { ProxySyncState } from '../push/proxy-stream.ts';
 import type { StatusAnswer } from './api.ts';
 import type { CollectorDeps, ScrapeTarget } from './collector.ts';
 import { Collector } from './collector.ts';
-import { buildGraph } from './graph.ts';
-import type { Answers } from './server.ts';
-import { buildStatus, ejectionsOf } from './status.ts';
+import { Intake } from './intake.ts';
+import { refined, reportProblem, workloadRoles } from './proxy-roles.ts';
+import { buildStatus } from './status.ts';
 
-export interface Observatory extends Answers {
+export interface Observatory {
   readonly collector: Collector;
+  readonly intake: Intake;
+  status(): StatusAnswer;
 }
 
 export function createObservatory(
-  deps: { clock: Clock; fetch: CollectorDeps['fetch']; mesh: MeshGraph },
+  deps: {
+    clock: Clock;
+    log: Logger;
+    fetch: CollectorDeps['fetch'];
+    mesh: MeshGraph;
+    rootNamespace: string;
+    /** Where everything that is carried goes. */
+    sink: TelemetrySink;
+  },
   own: { streams: () => ProxySyncState[]; control: () => StatusAnswer['control'] },
 ): Observatory {
-  const { clock, fetch, mesh } = deps;
+  const { clock, fetch, mesh, sink } = deps;
   const targets = () => proxyTargets(mesh);
-  const isWaypoint = (key: string) => {
-    const gateway = mesh.sources.gateways.get(key);
-    return gateway !== undefined && WAYPOINT_CLASSES.includes(gateway.spec.gatewayClassName);
-  };
-  const collector = new Collector({ clock, fetch, targets, isWaypoint });
+  const { pods, workloadEntries } = mesh.sources;
+  const isThere = (proxy: ProxyKey) =>
+    pods.get(proxy) !== undefined || workloadEntries.get(proxy) !== undefined;
+  const roles = workloadRoles(clock, mesh);
+  const refine = (edge: FlowEdge) => refined(edge, roles);
+  const intake = new Intake({
+    clock,
+    log: deps.log,
+    sink,
+    refine,
+    reportProblem: (caller, proxy) =>
+      reportProblem(mesh, { caller, proxy, rootNamespace: deps.rootNamespace }),
+  });
+  const collector = new Collector({
+    clock,
+    fetch,
+    targets,
+    sink,
+    refine,
+    hasStreamed: (proxy) => intake.hasStreamed(proxy),
+    onRound() {
+      for (const proxy of intake.silent()) if (!isThere(proxy)) intake.forget(proxy);
+    },
+  });
   return {
     collector,
-    graph: ({ namespace, windowSeconds }) =>
-      buildGraph(collector.store, {
-        second: collector.second(),
-        windowSeconds,
-        namespace,
-        generatedAt: rfc3339(clock),
-        ejections: targets().flatMap(({ key }) => ejectionsOf(collector.state(key))),
-        versions: versionsOf(mesh),
-      }),
+    intake,
     status: () =>
       buildStatus({
         generatedAt: rfc3339(clock),
@@ -90,18 +113,4 @@ function servedBy(mesh: MeshGraph, waypointKey: string): string[] {
   for (const [key, service] of mesh.services.entries())
     if (waypointKeysOf(service).includes(waypointKey)) names.push(key);
   return names.sort();
-}
-
-/** Revisions by `namespace/workload`; a workload with several has none to show. */
-function versionsOf(mesh: MeshGraph): Map<string, string> {
-  const versions = new Map<string, string>();
-  const mixed = new Set<string>();
-  for (const [, { workload }] of mesh.workloads.entries()) {
-    const key = `${workload.namespace}/${workload.workloadName}`;
-    const known = versions.get(key);
-    if (known !== undefined && known !== workload.canonicalRevision) mixed.add(key);
-    versions.set(key, workload.canonicalRevision);
-  }
-  for (const key of mixed) versions.delete(key);
-  return versions;
 }

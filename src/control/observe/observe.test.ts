@@ -1,27 +1,20 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { FakeClock } from '#test/support/fake-clock.ts';
-import type { GraphAnswer, StatusAnswer } from './api.ts';
+import { RecordingSink } from '#test/support/recording-sink.ts';
+import type { StatusAnswer } from './api.ts';
 import type { ScrapeTarget } from './collector.ts';
 import { Collector } from './collector.ts';
 import { ProxyCounters } from './counters.ts';
-import { EdgeStore, quantile } from './edge-store.ts';
 import { readExposition } from './exposition.ts';
-import { buildGraph } from './graph.ts';
-import { consoleHandler, serveHttp } from './server.ts';
-import { buildStatus } from './status.ts';
-
-let directory: string;
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'observe-'));
-});
-afterAll(() => rmSync(directory, { recursive: true }));
+import { SCRAPE_WITHOUT_STREAM_MS, SCRAPED_EDGES_MAX } from './limits.ts';
+import { refined } from './proxy-roles.ts';
+import { serveHttp } from './server.ts';
+import { buildStatus, seenStatus } from './status.ts';
 
 const HTTP = {
   reporter: 'waypoint',
+  request_protocol: 'http',
   source_workload: 'web',
   source_workload_namespace: 'shop',
   destination_service: 'product-service.shop.svc.cluster.local',
@@ -30,30 +23,18 @@ const HTTP = {
   connection_security_policy: 'mutual_tls',
   response_code: '200',
 };
-const SERVICE = 'service/shop/product-service.shop.svc.cluster.local';
 
 function line(name: string, labels: Record<string, string>, value: number): string {
   const text = Object.entries(labels).map(([key, each]) => `${key}="${each}"`);
   return `${name}{${text.join(',')}} ${value}\n`;
 }
 
-function read(counters: ProxyCounters, text: string, store: EdgeStore, second: number) {
-  counters.read(text, { store, second, isWaypoint: (key) => key === 'shop/waypoint' });
-}
-
-function graphOf(
-  store: EdgeStore,
-  more: { second?: number; windowSeconds?: number; namespace?: string } = {},
-) {
-  return buildGraph(store, {
-    second: 10,
-    windowSeconds: 10,
-    namespace: undefined,
-    generatedAt: '',
-    ejections: [],
-    versions: new Map([['shop/product-v1', 'v1']]),
-    ...more,
-  });
+/** As the collector does, on a mesh with one waypoint. */
+function read(counters: ProxyCounters, text: string, store: RecordingSink, second: number) {
+  const { edges, samples } = counters.read(text);
+  const roleOf = (key: string) => (key === 'shop/waypoint' ? 'waypoint' : undefined);
+  for (const edge of edges) store.edge('shop/p', refined(edge, roleOf));
+  store.frame('shop/p', { second, samples }, { second, receivedMs: 0 });
 }
 
 describe('readExposition', () => {
@@ -87,152 +68,72 @@ describe('readExposition', () => {
 });
 
 describe('ProxyCounters', () => {
-  test('books differences on client → service and service → workload', () => {
-    const store = new EdgeStore();
-    const counters = new ProxyCounters();
-    read(counters, line('istio_requests_total', HTTP, 1000), store, 1);
-    expect(graphOf(store).edges).toEqual([]);
+  const flowsOf = (...texts: string[]) => {
+    const sink = new RecordingSink();
+    const counters = new ProxyCounters({ isGateway: false });
+    for (const [at, text] of texts.entries()) read(counters, text, sink, at + 1);
+    return sink;
+  };
+
+  test('tells differences from scrape to scrape; the first one is where they start', () => {
+    const before = line('istio_requests_total', HTTP, 1000);
     const failed = { ...HTTP, response_code: '503' };
     const bucket = (le: string, value: number) =>
       line('istio_request_duration_milliseconds_bucket', { ...HTTP, le }, value);
-    const text =
+    const after =
       line('istio_requests_total', HTTP, 1030) +
       line('istio_requests_total', failed, 10) +
       bucket('1', 20) +
       bucket('5', 40) +
       bucket('+Inf', 40);
-    read(counters, text, store, 2);
-    const { edges, nodes } = graphOf(store);
-    expect(edges.map(({ source, destination }) => [source, destination])).toEqual([
-      [SERVICE, 'workload/shop/product-v1'],
-      ['workload/shop/web', SERVICE],
-    ]);
-    expect(edges[1]).toMatchObject({
-      requestsPerSecond: 4,
-      errorRate: 0.25,
-      mtls: 1,
-      codes: { 200: 30, 503: 10 },
-      p50Ms: 1,
+    expect(flowsOf(before).booked).toEqual([]);
+    const sink = flowsOf(before, after);
+    expect(sink.requests).toBe(40);
+    expect(sink.booked[0].edge).toMatchObject({
+      reporter: 'waypoint',
+      protocol: 'http',
+      isMutualTls: true,
+      source: { kind: 'workload', namespace: 'shop', workload: 'web' },
+      destination: { namespace: 'shop', workload: 'product-v1' },
+      service: { host: 'product-service.shop.svc.cluster.local' },
     });
-    expect(nodes.find(({ id }) => id === 'workload/shop/product-v1')?.version).toBe('v1');
+    const codes = sink.booked.flatMap(({ sample }) => sample.codes);
+    expect(Object.fromEntries(codes)).toEqual({ 200: 30, 503: 10 });
+    const latency = sink.booked.flatMap(({ sample }) => sample.latency);
+    expect(latency.reduce((sum, [, count]) => sum + count, 0)).toBe(40);
   });
 
   test('takes a counter that fell as a restart', () => {
-    const store = new EdgeStore();
-    const counters = new ProxyCounters();
-    for (const [second, value] of [
-      [1, 100],
-      [2, 7],
-    ])
-      read(counters, line('istio_requests_total', HTTP, value), store, second);
-    expect(graphOf(store).edges[0].codes).toEqual({ 200: 7 });
+    const at = (value: number) => line('istio_requests_total', HTTP, value);
+    expect(flowsOf(at(100), at(7)).requests).toBe(7);
   });
 
-  const TCP = {
-    source_workload: 'web',
-    source_workload_namespace: 'shop',
-    destination_workload: 'db',
-    destination_workload_namespace: 'data',
-    connection_security_policy: 'mutual_tls',
-  };
-  const ROWS: [string, Record<string, string>, string[] | undefined][] = [
-    [
-      'as the source reports it, to the workload',
-      { reporter: 'source' },
-      ['workload/shop/web', 'workload/data/db'],
-    ],
-    [
-      'to the service where one was meant',
-      { reporter: 'source', destination_service: 'db.data.svc.cluster.local' },
-      ['workload/shop/web', 'service/data/db.data.svc.cluster.local'],
-    ],
-    ['not a second time from the destination', { reporter: 'destination' }, undefined],
-    [
-      'from outside the mesh',
-      {
-        reporter: 'destination',
-        source_workload: 'unknown',
-        connection_security_policy: 'unknown',
-      },
-      ['unknown', 'workload/data/db'],
-    ],
-    [
-      'from a waypoint',
-      { reporter: 'destination', source_workload: 'waypoint' },
-      ['waypoint/shop/waypoint', 'workload/data/db'],
-    ],
-  ];
-  test.each(ROWS)('books TCP %s', (_title, labels, want) => {
-    const store = new EdgeStore();
-    const counters = new ProxyCounters();
-    read(counters, '', store, 1);
-    const all = { ...TCP, ...labels };
-    read(
-      counters,
-      line('istio_tcp_connections_opened_total', all, 4) +
-        line('istio_tcp_sent_bytes_total', all, 100),
-      store,
-      2,
+  test('takes no more edges than a proxy may have', () => {
+    const counters = new ProxyCounters({ isGateway: false });
+    counters.read('');
+    const lines = Array.from({ length: SCRAPED_EDGES_MAX + 5 }, (_, index) =>
+      line('istio_requests_total', { ...HTTP, destination_workload: `w${index}` }, 1),
     );
-    const { edges } = graphOf(store);
-    expect(edges.map(({ source, destination }) => [source, destination])).toEqual(
-      want === undefined ? [] : [want as [string, string]],
-    );
-    if (want !== undefined)
-      expect(edges[0]).toMatchObject({
-        bytesSentPerSecond: 10,
-        connectionsPerSecond: 0.4,
-        mtls: want[0] === 'unknown' ? 0 : 1,
-      });
-  });
-});
-
-describe('EdgeStore', () => {
-  const KEY = { source: 'a', destination: 'b', protocol: 'http' as const };
-
-  test('sums the seconds of the window and forgets idle edges', () => {
-    const store = new EdgeStore();
-    for (let second = 1; second <= 20; second++) store.sample(KEY, second).requests += 1;
-    const [{ total }] = [...store.totals(15)];
-    expect(total.requests).toBe(5);
-    store.prune(320);
-    expect(store.size).toBe(0);
+    const { edges, samples } = counters.read(lines.join(''));
+    expect([edges.length, samples.length]).toEqual([SCRAPED_EDGES_MAX, SCRAPED_EDGES_MAX]);
   });
 
-  test.each<[Record<string, number>, number, number | undefined]>([
-    [{}, 0.5, undefined],
-    [{ 10: 100, '+Inf': 100 }, 0.5, 5],
-    [{ 10: 0, 20: 100, '+Inf': 100 }, 0.99, 19.9],
-    [{ 10: 0, '+Inf': 100 }, 0.5, 10],
-  ])('quantile of %p at %p is %p', (latency, share, want) => {
-    const got = quantile(latency, share);
-    if (want === undefined) expect(got).toBeUndefined();
-    else expect(got).toBeCloseTo(want, 6);
-  });
-});
-
-describe('buildGraph', () => {
-  test('keeps only edges that touch the namespace', () => {
-    const store = new EdgeStore();
-    store.sample(
-      { source: 'workload/a/x', destination: 'workload/b/y', protocol: 'tcp' },
-      5,
-    ).opened = 1;
-    store.sample(
-      { source: 'workload/c/x', destination: 'workload/c/y', protocol: 'tcp' },
-      5,
-    ).opened = 1;
-    expect(graphOf(store, { namespace: 'b' }).edges).toHaveLength(1);
-    expect(graphOf(store).edges).toHaveLength(2);
-  });
-
-  test('leaves out edges on which nothing flowed', () => {
-    const store = new EdgeStore();
-    const key = { source: 'workload/a/x', destination: 'workload/b/y', protocol: 'tcp' } as const;
-    store.sample(key, 5);
-    expect(graphOf(store)).toMatchObject({ edges: [], nodes: [] });
-    store.sample(key, 5).sent = 1;
-    expect(graphOf(store).edges).toHaveLength(1);
+  test('knows waypoints among the peers, and bytes of connections', () => {
+    const labels = {
+      reporter: 'destination',
+      source_workload: 'waypoint',
+      source_workload_namespace: 'shop',
+      destination_workload: 'db',
+      destination_workload_namespace: 'data',
+      connection_security_policy: 'mutual_tls',
+    };
+    const text =
+      line('istio_tcp_connections_opened_total', labels, 4) +
+      line('istio_tcp_sent_bytes_total', labels, 100);
+    const [{ edge, sample }] = flowsOf('', text).booked;
+    expect(edge).toMatchObject({ protocol: 'tcp', source: { kind: 'waypoint' } });
+    expect(sample.opened).toBe(4);
+    expect(sample.sentBytes + sample.receivedBytes).toBe(100);
   });
 });
 
@@ -247,12 +148,23 @@ describe('Collector', () => {
   test('keeps reports and metrics, and says why a proxy is silent', async () => {
     const clock = new FakeClock();
     let requests = 0;
+    const store = new RecordingSink();
+    const streaming = new Set<string>();
+    let rounds = 0;
+    let targets = [TARGET];
+    const asked: string[] = [];
     let answer: (path: string) => Response = () => new Response('', { status: 500 });
     const collector = new Collector({
       clock,
-      fetch: async (url) => answer(new URL(url).pathname),
-      targets: () => [TARGET],
-      isWaypoint: () => false,
+      fetch: async (url) => {
+        asked.push(new URL(url).pathname);
+        return answer(new URL(url).pathname);
+      },
+      targets: () => targets,
+      sink: store,
+      refine: (edge) => edge,
+      hasStreamed: (proxy) => streaming.has(proxy),
+      onRound: () => rounds++,
     });
     await collector.scrapeAll();
     expect(collector.state(TARGET.key)?.error).toContain('answered 500');
@@ -269,7 +181,12 @@ describe('Collector', () => {
     clock.advance(1_000);
     await collector.scrapeAll();
     expect(collector.state(TARGET.key)?.error).toBeUndefined();
-    expect(graphOf(collector.store, { second: collector.second() }).edges).toHaveLength(2);
+    // It may still open a stream, which tells of these seconds itself.
+    expect(store.requests).toBe(0);
+    clock.advance(SCRAPE_WITHOUT_STREAM_MS);
+    requests = 9;
+    await collector.scrapeAll();
+    expect(store.requests).toBe(4);
     const status = buildStatus({
       generatedAt: '',
       control: { ready: true, leader: true, pod: 'c', version: '0', startedAt: '' },
@@ -288,54 +205,43 @@ describe('Collector', () => {
       },
       { name: 'waypoint-1', kind: 'waypoint', scrapedAt: undefined },
     ]);
+    asked.length = 0;
+    streaming.add(TARGET.key);
+    requests = 20;
+    await collector.scrapeAll();
+    await collector.scrapeAll();
+    expect(asked).toEqual(['/status', '/status']);
+    expect(store.requests).toBe(4);
+    targets = [];
+    await collector.scrapeAll();
+    expect(rounds).toBe(7);
+    expect(collector.state(TARGET.key)).toBeUndefined();
     expect(clock.pending).toBe(0);
   });
 });
 
-describe('serveHttp', () => {
-  const GRAPH: GraphAnswer = {
-    generatedAt: '',
-    windowSeconds: 30,
-    nodes: [],
-    edges: [],
-    ejections: [],
-  };
-  const handler = consoleHandler({
-    graph: ({ windowSeconds, namespace }) => ({
-      ...GRAPH,
-      windowSeconds,
-      generatedAt: namespace ?? '',
-    }),
-    status: () => ({ findings: [] }) as unknown as StatusAnswer,
-  });
+test('serveHttp answers, and says what is wrong with a port that is taken', async () => {
+  const end = serveHttp({ hostname: '127.0.0.1', port: 0 }, () => new Response('here'));
+  expect(await (await fetch(`http://127.0.0.1:${end.port}/`)).text()).toBe('here');
+  expect(() =>
+    serveHttp({ hostname: '127.0.0.1', port: end.port ?? 0 }, () => new Response('')),
+  ).toThrow('cannot listen');
+  await end.stop();
+});
 
-  test('answers on TCP and on a unix socket, also over a stale one', async () => {
-    const unix = join(directory, 'console.sock');
-    const tcp = serveHttp({ hostname: '127.0.0.1', port: 0 }, handler);
-    for (let round = 0; round < 2; round++) {
-      const socket = serveHttp({ unix }, handler);
-      const answer = await fetch('http://localhost/api/graph?namespace=shop&window=10', { unix });
-      expect(await answer.json()).toMatchObject({ windowSeconds: 10, generatedAt: 'shop' });
-      await socket.stop();
-    }
-    const page = await fetch(`http://127.0.0.1:${tcp.port}/`);
-    expect(page.headers.get('content-type')).toContain('text/html');
-    expect(await page.text()).toContain('<title>Tulle</title>');
-    expect(() => serveHttp({ hostname: '127.0.0.1', port: tcp.port ?? 0 }, handler)).toThrow(
-      'cannot listen',
-    );
-    await tcp.stop();
-  });
-
-  test.each([
-    ['GET', '/api/graph?window=0', 400],
-    ['GET', '/api/graph?window=x', 400],
-    ['GET', '/api/graph?window=301', 400],
-    ['GET', '/api/graph?window=30s', 200],
-    ['GET', '/api/status', 200],
-    ['GET', '/nothing', 404],
-    ['POST', '/api/status', 405],
-  ])('%s %s is %p', (method, path, want) => {
-    expect(handler(new Request(`http://x${path}`, { method })).status).toBe(want);
-  });
+test('seenStatus leaves out what is of other namespaces', () => {
+  const proxy = (namespace: string) => ({ namespace, name: 'p' });
+  const finding = (resource: string) => ({ resource });
+  const status = {
+    proxies: [proxy('shop'), proxy('bank')],
+    waypoints: [proxy('bank')],
+    findings: [finding('HTTPRoute shop/a'), finding('HTTPRoute bank/b'), finding('GatewayClass x')],
+  } as unknown as StatusAnswer;
+  const seen = seenStatus(status, (namespace) => namespace === 'shop' || namespace === '');
+  expect(seen.proxies.length).toBe(1);
+  expect(seen.waypoints).toEqual([]);
+  expect(seen.findings.map(({ resource }) => resource)).toEqual([
+    'HTTPRoute shop/a',
+    'GatewayClass x',
+  ]);
 });

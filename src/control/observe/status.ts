@@ -41,6 +41,20 @@ export function buildStatus(input: StatusInput): StatusAnswer {
   return { generatedAt, control, proxies, waypoints, findings };
 }
 
+/** What of it a reader sees who sees only some namespaces. */
+export function seenStatus(
+  status: StatusAnswer,
+  sees: (namespace: string) => boolean,
+): StatusAnswer {
+  const namespaceOfFinding = (resource: string) => /^\S+ ([^/]+)\//.exec(resource)?.[1] ?? '';
+  return {
+    ...status,
+    proxies: status.proxies.filter(({ namespace }) => sees(namespace)),
+    waypoints: status.waypoints.filter(({ namespace }) => sees(namespace)),
+    findings: status.findings.filter(({ resource }) => sees(namespaceOfFinding(resource))),
+  };
+}
+
 export function ejectionsOf(scrape: ScrapeState | undefined): Ejection[] {
   return (scrape?.report?.ejections ?? []).map((each) => ({
     upstream: upstreamKey(each.upstream ?? '', scrape?.target.key ?? ''),
@@ -89,7 +103,9 @@ function proxyStatus(
     scrapeError: error,
     certificates: (report?.certificates ?? []).map((each) => ({
       principal: each.principal ?? '',
+      notBefore: each.notBefore,
       notAfter: each.notAfter ?? '',
+      serial: each.serial,
     })),
     ejections: ejectionsOf(scrape),
     detail: report,

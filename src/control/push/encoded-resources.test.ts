@@ -15,7 +15,6 @@ function setup() {
   let encodes = 0;
   const type: ResourceType<Thing> = {
     typeUrl: 't/Thing',
-    versioned: true,
     name: () => '',
     encode: (value) => {
       encodes++;
@@ -29,6 +28,7 @@ function setup() {
     ready: true,
     subscribe: () => () => undefined,
     get: (name) => values.get(name),
+    all: () => [...values.keys()],
     names: () => [...values.keys()].filter((name) => name !== 'hidden'),
     visible: (name) => name !== 'hidden',
   };
@@ -47,10 +47,13 @@ test('EncodedResources encodes a version once, and versions by content', () => {
   expect(encodes()).toBe(1);
   // Another counter, the same content (a restart): the same version on the wire.
   values.set('a', { version: '77', value: { alias: '/x', memberOf: '' } });
+  resources.onChange(['a']);
   expect(resources.get('a')?.version).toBe(first?.version);
   values.set('a', { version: '78', value: { alias: '/y', memberOf: '' } });
+  resources.onChange(['a']);
   expect(resources.get('a')?.version).not.toBe(first?.version);
   values.delete('a');
+  resources.onChange(['a']);
   expect(resources.get('a')).toBeUndefined();
 });
 
@@ -77,4 +80,25 @@ test('a view implies what is on the node of the client, for clients that name on
   expect([view.implied('w1'), view.implied('gone')]).toEqual([true, false]);
   expect(resources.view({ ...SCOPE, nodeName: 'node2' }).implied('w1')).toBe(false);
   expect(resources.view(SCOPE).implied('w1')).toBe(false);
+});
+
+test('a view finds by the keys of now: what changed, came and went since it was first asked', () => {
+  const { values, resources } = setup();
+  const view = resources.view(SCOPE);
+  const put = (name: string, value: Thing | undefined) => {
+    if (value === undefined) values.delete(name);
+    else values.set(name, { version: '1', value });
+    resources.onChange([name]);
+  };
+  put('w1', { alias: '/ip1', memberOf: 'ns/service' });
+  expect(view.resolve('ns/service')).toEqual(['w1']);
+  put('w1', { alias: '/ip9', memberOf: 'ns/other' });
+  put('w2', { alias: '/ip1', memberOf: 'ns/service' });
+  put('ns/service', { alias: '/vip', memberOf: '' });
+  expect(view.resolve('/ip1')).toEqual(['w2']);
+  expect(view.resolve('/vip')).toEqual(['ns/service', 'w2']);
+  expect(view.resolve('ns/other')).toEqual(['w1']);
+  put('w2', undefined);
+  expect(view.resolve('/ip1')).toEqual([]);
+  expect(view.resolve('/vip')).toEqual(['ns/service']);
 });

@@ -2,19 +2,21 @@
  * A resource source in wire form: each resource is encoded once, however many proxies get it. Versions are a hash
  * of the bytes, not the source's counter, so that a restarted control plane has nothing to send again.
  */
+import { Resource } from '#wire/protobuf/discovery.ts';
+import { Any } from '#wire/protobuf/well-known.ts';
 import type { ResourceView, ServedResource } from '#xds/delta/delta-server.ts';
+import { encodedResource } from '#xds/delta/encode-response.ts';
 import type { ResourceType } from '#xds/resources/resource-type.ts';
 import { versionOf } from '#xds/resources/version.ts';
+import { KeyIndex } from './key-index.ts';
 import type { NodeScope, ResourceSource } from './resource-source.ts';
-
-interface Encoded extends ServedResource {
-  readonly sourceVersion: string;
-}
 
 /** What on-demand clients get beyond the names that they ask for. */
 export interface OnDemand<T> {
   /** Further keys under which a resource is found. */
   keys(value: T): readonly string[];
+  /** `keys` looks at other resources as well. */
+  readonly dependsOnOthers?: boolean;
   /** Sent to clients on this node without being asked for. */
   onNode(value: T, nodeName: string): boolean;
 }
@@ -23,7 +25,9 @@ export class EncodedResources<T> {
   readonly source: ResourceSource<T>;
   readonly #type: ResourceType<T>;
   readonly #onDemand: OnDemand<T>;
-  readonly #encoded = new Map<string, Encoded>();
+  readonly #encoded = new Map<string, ServedResource>();
+  /** Made when the first on-demand client asks, and kept up to date from then on. */
+  #index: KeyIndex | undefined;
 
   constructor(source: ResourceSource<T>, type: ResourceType<T>, onDemand: OnDemand<T>) {
     this.source = source;
@@ -31,41 +35,34 @@ export class EncodedResources<T> {
     this.#onDemand = onDemand;
   }
 
+  /** Valid until `onChange` names it. */
   get(name: string): ServedResource | undefined {
-    const current = this.source.get(name);
-    if (current === undefined) {
-      this.#encoded.delete(name);
-      return undefined;
-    }
     const known = this.#encoded.get(name);
-    if (known?.sourceVersion === current.version) return known;
+    if (known !== undefined) return known;
+    const current = this.source.get(name);
+    if (current === undefined) return undefined;
+    const { typeUrl: type_url } = this.#type;
     const bytes = this.#type.encode(current.value);
     const version = versionOf(bytes);
-    const encoded = {
-      sourceVersion: current.version,
-      version,
-      shownVersion: this.#type.versioned ? version : '',
-      bytes,
-      aliases: this.#type.aliases(current.value),
-    };
+    const resource = Any.create({ type_url, value: bytes });
+    const whole = encodedResource(Resource.create({ name, version, resource }));
+    const aliases = this.#type.aliases(current.value);
+    const encoded = { version, bytes, aliases, whole };
     this.#encoded.set(name, encoded);
     return encoded;
   }
 
-  /** The cache must not outlive what it holds. */
   onChange(names: readonly string[]): void {
-    for (const name of names) if (this.source.get(name) === undefined) this.#encoded.delete(name);
+    for (const name of names) this.#encoded.delete(name);
+    if (this.#onDemand.dependsOnOthers === true) this.#index = undefined;
+    else if (this.#index !== undefined) for (const name of names) this.#reindex(this.#index, name);
   }
 
   view(scope: NodeScope): ResourceView {
-    let index: Map<string, string[]> | undefined;
     return {
       names: () => this.source.names(scope),
       get: (name) => (this.source.visible(name, scope) ? this.get(name) : undefined),
-      resolve: (key) => {
-        index ??= this.#index(scope);
-        return index.get(key) ?? [];
-      },
+      resolve: (key) => this.#resolve(key, (name) => this.source.visible(name, scope)),
       implied: (name) => {
         const { nodeName = '' } = scope;
         const value = nodeName === '' ? undefined : this.source.get(name)?.value;
@@ -74,26 +71,28 @@ export class EncodedResources<T> {
     };
   }
 
-  /** On-demand clients are foreign and rare: the index is made for one response and dropped. */
-  #index(scope: NodeScope): Map<string, string[]> {
-    const index = new Map<string, string[]>();
-    const add = (key: string, name: string) => {
-      const names = index.get(key);
-      if (names === undefined) index.set(key, [name]);
-      else if (!names.includes(name)) names.push(name);
-    };
-    for (const name of this.source.names(scope)) {
-      const value = this.source.get(name)?.value;
-      if (value === undefined) continue;
-      add(name, name);
-      for (const key of this.#type.aliases(value)) add(key, name);
-      for (const key of this.#onDemand.keys(value)) add(key, name);
+  /** By name, by alias with the members of what it finds, and what counts itself to the key. */
+  #resolve(key: string, isVisible: (name: string) => boolean): string[] {
+    if (this.#index === undefined) {
+      this.#index = new KeyIndex();
+      for (const name of this.source.all()) this.#reindex(this.#index, name);
     }
+    const direct = [...this.#index.names(key)].filter(isVisible);
+    const found = new Set(direct);
     // An alias of a service brings the members that are found under the service's name.
-    for (const [key, names] of [...index]) {
-      for (const name of names) for (const more of index.get(name) ?? []) add(key, more);
-    }
-    return index;
+    for (const name of direct)
+      for (const more of this.#index.names(name)) if (isVisible(more)) found.add(more);
+    return [...found];
+  }
+
+  #reindex(index: KeyIndex, name: string): void {
+    const value = this.source.get(name)?.value;
+    index.put(
+      name,
+      value === undefined
+        ? []
+        : [name, ...this.#type.aliases(value), ...this.#onDemand.keys(value)],
+    );
   }
 }
 

@@ -10,6 +10,7 @@ import { parseNodeId } from '#xds/node.ts';
 import { DeltaStream } from '#xds/server/delta-stream.ts';
 import type { Caller } from './caller.ts';
 import type { EncodedSet } from './encoded-resources.ts';
+import type { Entrant, FirstSyncs } from './first-syncs.ts';
 import type { NodeScope } from './resource-source.ts';
 
 export interface TypeSyncState {
@@ -43,7 +44,11 @@ export interface ProxyStreamOptions {
   readonly connection: number;
   readonly resources: EncodedSet;
   readonly stream: ServerStream;
+  /** Whose turn it is to be sent everything. */
+  readonly firstSyncs: FirstSyncs;
   readonly onState: () => void;
+  /** What is known here is all there is; else `flush` is called when that may have changed. */
+  readonly isCurrent: () => boolean;
 }
 
 interface Deps {
@@ -58,7 +63,7 @@ interface Admitted {
   readonly scope: NodeScope;
 }
 
-export class ProxyStream {
+export class ProxyStream implements Entrant {
   caller: Caller | undefined;
   readonly #deps: Deps;
   readonly #options: ProxyStreamOptions;
@@ -67,6 +72,7 @@ export class ProxyStream {
   readonly #times = new Map<string, { sentAt?: number; answeredAt?: number }>();
   #admitted: Admitted | undefined;
   #nonces = 0;
+  #isHeld = false;
 
   constructor(deps: Deps, options: ProxyStreamOptions) {
     this.#deps = deps;
@@ -77,6 +83,8 @@ export class ProxyStream {
       send: (bytes) => options.stream.send(bytes),
       admit: (node) => this.#admit(node),
       view: (typeUrl) => this.#view(typeUrl),
+      mayTakeBack: () => this.#mayTakeBack(),
+      mayStart: () => options.firstSyncs.mayEnter(this),
       nextNonce: () => `${prefix}-${options.connection}-${++this.#nonces}`,
       onAnswer: (typeUrl, answer) => this.#onAnswer(typeUrl, answer),
       onSent: (typeUrl, sent) => {
@@ -102,6 +110,15 @@ export class ProxyStream {
 
   flush(): void {
     this.#delta.flush();
+  }
+
+  enter(): void {
+    this.flush();
+  }
+
+  /** The stream is closed. */
+  left(): void {
+    this.#options.firstSyncs.leave(this);
   }
 
   close(reason: string): void {
@@ -134,6 +151,11 @@ export class ProxyStream {
     if (claimed !== undefined && claimed !== caller.serviceAccount) {
       return `identity ${caller.serviceAccount} may not act as service account ${claimed}`;
     }
+    const { pod } = caller;
+    // A token of one pod is no right to another pod's certificates and listeners.
+    if (pod !== undefined && pod.name !== parsed.podName) {
+      return `pod ${pod.name} may not act as ${node.id}`;
+    }
     this.#admitted = {
       id: node.id,
       ip: parsed.ip,
@@ -143,6 +165,7 @@ export class ProxyStream {
         namespace: parsed.podNamespace,
         nodeName: structString(node.metadata, 'NODE_NAME'),
         gateway: structString(node.metadata, 'GATEWAY_NAME') ?? caller.serviceAccount,
+        isPodProven: pod !== undefined,
       },
     };
     this.#deps.log.info('proxy connected', { proxy: node.id, peer: this.#options.stream.peer });
@@ -158,12 +181,24 @@ export class ProxyStream {
     return resources.view(this.#admitted.scope);
   }
 
+  #mayTakeBack(): boolean {
+    const isCurrent = this.#options.isCurrent();
+    if (!isCurrent && !this.#isHeld)
+      this.#deps.log.warn('proxy keeps what it has until the API is followed', {
+        proxy: this.#admitted?.id,
+        reason: 'it holds what is not known here',
+      });
+    this.#isHeld = !isCurrent;
+    return isCurrent;
+  }
+
   #onAnswer(typeUrl: string, answer: 'acked' | 'nacked'): void {
     this.#time(typeUrl).answeredAt = this.#deps.clock.wallTime();
     if (answer === 'nacked') {
       const reason = this.#delta.status().find((status) => status.typeUrl === typeUrl)?.nack;
       this.#deps.log.warn('proxy refused', { proxy: this.#admitted?.id, type: typeUrl, reason });
     }
+    if (this.#delta.isSettled) this.#options.firstSyncs.leave(this);
     this.#options.onState();
   }
 

@@ -2,22 +2,25 @@
  * The control plane's end of delta xDS: checks who connects, sends each proxy what it may see, pushes changes
  * after a short quiet time, and keeps the sync state of every proxy for `tulle status`.
  */
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import { type Disposer, Scope } from '#base/disposer.ts';
-import { messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { ServerStream, ServerStreamHandler } from '#http/grpc/server.ts';
-import { GRPC_STATUS } from '#http/grpc/status.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { ADDRESS, type AddressValue, WORKLOAD } from '#xds/resources/address.ts';
 import { AUTHORIZATION } from '#xds/resources/authorization.ts';
+import { GATEWAY_CONFIG } from '#xds/resources/gateway-config.ts';
 import { ROUTE_TABLE } from '#xds/resources/route-table.ts';
+import { TELEMETRY } from '#xds/resources/telemetry.ts';
+import { TLS_MATERIAL } from '#xds/resources/tls-material.ts';
 import { UPSTREAM } from '#xds/resources/upstream.ts';
-import { type Authenticate, authenticateCall } from './caller.ts';
+import type { Authenticate } from './caller.ts';
+import { checkedStream } from './checked-stream.ts';
 import { Debounce } from './debounce.ts';
 import { EncodedResources } from './encoded-resources.ts';
-import { PUSH_DELAY_MAX_MS, PUSH_QUIET_MS, UNCHECKED_REQUESTS_MAX } from './limits.ts';
+import { FirstSyncs } from './first-syncs.ts';
+import { HELD_RECHECK_MS, PUSH_DELAY_MAX_MS, PUSH_QUIET_MS } from './limits.ts';
 import { ProxyStream, type ProxySyncState } from './proxy-stream.ts';
 import { type ResourceSource, type ResourceSources, workloadsOf } from './resource-source.ts';
 
@@ -28,6 +31,11 @@ export interface PushServerDeps {
   readonly sources: ResourceSources;
   readonly authenticate: Authenticate;
   readonly clusterId: string;
+  /**
+   * Every kind of the API that forbids or directs something is followed. While one is not, another replica may have told proxies what
+   * is not known here: a policy must not be taken back from a proxy because it came to us.
+   */
+  readonly isCurrent: () => boolean;
 }
 
 export class PushServer {
@@ -37,11 +45,14 @@ export class PushServer {
   readonly #watchers = new Set<() => void>();
   readonly #scope = new Scope();
   readonly #debounce: Debounce;
+  readonly #firstSyncs: FirstSyncs;
+  #recheck: Timer | undefined;
   #connections = 0;
 
   constructor(deps: PushServerDeps) {
     this.#deps = deps;
     this.#resources = encodedResources(deps.sources);
+    this.#firstSyncs = new FirstSyncs(deps.clock);
     const timing = { quietMs: PUSH_QUIET_MS, maxMs: PUSH_DELAY_MAX_MS };
     this.#debounce = new Debounce(deps.clock, timing, () => this.#flush());
     for (const [typeUrl, resources] of this.#resources) {
@@ -61,40 +72,23 @@ export class PushServer {
       connection: ++this.#connections,
       resources: this.#resources,
       stream,
+      firstSyncs: this.#firstSyncs,
       onState: () => this.#changed(),
+      isCurrent: () => this.#isCurrent(),
     });
-    // Requests wait until the token is checked; their order stays.
-    let unchecked: Uint8Array[] | undefined = [];
-    let open = true;
-    const refuse = (details: string, code: number = GRPC_STATUS.unauthenticated) => {
-      this.#deps.log.warn('xDS stream refused', { peer: stream.peer, reason: details });
-      stream.close({ code, details });
-    };
-    authenticateCall(stream, this.#deps).then(
-      (caller) => {
-        if (!open) return;
-        if (typeof caller === 'string') {
-          refuse(caller);
-          return;
-        }
+    const checked = checkedStream(stream, this.#deps, {
+      title: 'xDS',
+      accept: (caller) => {
         proxy.caller = caller;
         this.#streams.add(proxy);
-        const waiting = unchecked ?? [];
-        unchecked = undefined;
-        for (const bytes of waiting) proxy.onMessage(bytes);
+        return { onMessage: (bytes) => proxy.onMessage(bytes), onClose: () => undefined };
       },
-      (error) => {
-        if (open) refuse(`cannot check the token: ${messageOf(error)}`, GRPC_STATUS.unavailable);
-      },
-    );
+    });
     return {
-      onMessage: (bytes) => {
-        if (unchecked === undefined) proxy.onMessage(bytes);
-        else if (unchecked.length < UNCHECKED_REQUESTS_MAX) unchecked.push(bytes);
-        else refuse('too many requests before the token was checked');
-      },
+      onMessage: (bytes) => checked.onMessage(bytes),
       onClose: () => {
-        open = false;
+        checked.onClose();
+        proxy.left();
         if (this.#streams.delete(proxy)) this.#changed();
       },
     };
@@ -113,8 +107,19 @@ export class PushServer {
 
   close(): void {
     this.#debounce.cancel();
+    this.#recheck?.cancel();
+    this.#firstSyncs.stop();
     this.#scope.dispose();
     for (const stream of this.#streams) stream.close('the control plane is stopping');
+  }
+
+  #isCurrent(): boolean {
+    if (this.#deps.isCurrent()) return true;
+    this.#recheck ??= this.#deps.clock.after(HELD_RECHECK_MS, () => {
+      this.#recheck = undefined;
+      this.#flush();
+    });
+    return false;
   }
 
   #flush(): void {
@@ -136,11 +141,15 @@ function encodedResources(sources: ResourceSources): Map<string, EncodedResource
     }),
     new EncodedResources(workloadsOf(address), WORKLOAD, {
       keys: (workload) => serviceKeys(workload, address),
+      dependsOnOthers: true,
       onNode: (workload, node) => workload.node === node,
     }),
     new EncodedResources(sources.authorization, AUTHORIZATION, nothing),
     new EncodedResources(sources.routeTable, ROUTE_TABLE, nothing),
     new EncodedResources(sources.upstream, UPSTREAM, nothing),
+    new EncodedResources(sources.gatewayConfig, GATEWAY_CONFIG, nothing),
+    new EncodedResources(sources.tlsMaterial, TLS_MATERIAL, nothing),
+    new EncodedResources(sources.telemetry, TELEMETRY, nothing),
   ] as unknown as EncodedResources<unknown>[];
   return new Map(all.map((resources) => [resources.source.typeUrl, resources]));
 }

@@ -5,8 +5,10 @@
  */
 import type { Disposer } from '#base/disposer.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
+import type { GatewayConfig, TlsMaterial } from '#model/route/gateway-config.ts';
 import type { RouteTable, Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
+import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import type { Workload } from '#model/workload/workload.ts';
 
 export const TYPE_URL = {
@@ -15,11 +17,15 @@ export const TYPE_URL = {
   authorization: 'type.googleapis.com/istio.security.Authorization',
   routeTable: 'type.googleapis.com/tulle.v1.RouteTable',
   upstream: 'type.googleapis.com/tulle.v1.Upstream',
+  gatewayConfig: 'type.googleapis.com/tulle.v1.GatewayConfig',
+  tlsMaterial: 'type.googleapis.com/tulle.v1.TlsMaterial',
+  telemetry: 'type.googleapis.com/tulle.v1.Telemetry',
 } as const;
 
 /** Who subscribes, from the xDS node and the authenticated identity. */
 export interface NodeScope {
-  readonly type: 'ztunnel' | 'waypoint' | string;
+  /** `router` is a gateway. */
+  readonly type: 'ztunnel' | 'waypoint' | 'router' | string;
   /** Pod name and namespace, out of the node id. */
   readonly name: string;
   readonly namespace: string;
@@ -27,6 +33,8 @@ export interface NodeScope {
   readonly nodeName?: string;
   /** Name of the Gateway a waypoint serves (its service account or GATEWAY_NAME metadata). */
   readonly gateway?: string;
+  /** The pod that the token of the stream is bound to is the one that the node id names. */
+  readonly isPodProven?: boolean;
 }
 
 export interface ResourceSource<T = unknown> {
@@ -40,19 +48,27 @@ export interface ResourceSource<T = unknown> {
   subscribe(onChange: (names: readonly string[]) => void): Disposer;
   /** Undefined: no such resource (any more). `version` changes with the content only. */
   get(name: string): { readonly version: string; readonly value: T } | undefined;
+  /** Every name there is, whoever may see it. */
+  all(): Iterable<string>;
   /** Names visible to the node. */
   names(scope: NodeScope): Iterable<string>;
   /** Whether one name is visible to the node; agrees with `names`. */
   visible(name: string, scope: NodeScope): boolean;
 }
 
-/** The four sources, with the types of their values (model/*; push turns them into wire form). */
+/** The sources, with the types of their values (model/*; push turns them into wire form). */
 export interface ResourceSources {
   /** Value: `{ kind: 'workload', workload }` or `{ kind: 'service', service }`. Name: uid or `ns/hostname`. */
   readonly address: ResourceSource<AddressValue>;
   readonly authorization: ResourceSource<Authorization>;
   readonly routeTable: ResourceSource<RouteTable>;
   readonly upstream: ResourceSource<Upstream>;
+  /** Name: `namespace/name` of the gateway's pod. */
+  readonly gatewayConfig: ResourceSource<GatewayConfig>;
+  /** Certificates and keys: what is visible here leaves the control plane. */
+  readonly tlsMaterial: ResourceSource<TlsMaterial>;
+  /** Name: a scope (model/telemetry/scopes.ts). */
+  readonly telemetry: ResourceSource<ScopedTelemetry>;
 }
 
 export type AddressValue =
@@ -73,6 +89,9 @@ export function workloadsOf(addresses: ResourceSource<AddressValue>): ResourceSo
     },
     subscribe: (onChange) => addresses.subscribe(onChange),
     get: workload,
+    *all() {
+      for (const name of addresses.all()) if (workload(name) !== undefined) yield name;
+    },
     *names(scope) {
       for (const name of addresses.names(scope)) if (workload(name) !== undefined) yield name;
     },

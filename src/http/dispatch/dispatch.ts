@@ -12,15 +12,15 @@ import type { MessageHead } from './message-head.ts';
 export interface RequestHandler {
   onBody(bytes: Uint8Array): void;
   onEnd(trailers: MessageHead | undefined): void;
-  /** The downstream went away or broke the protocol; nothing more may be sent. */
-  onAbort(error: MeshError): void;
+  /** The downstream went away or broke the protocol; nothing more may be sent. `answered`: the driver's own answer to it, or 0. */
+  onAbort(error: MeshError, answered: number): void;
   /** Room again after `sendBody` returned false. */
   onDrain(): void;
 }
 
 export interface ServerExchange {
   readonly request: MessageHead;
-  /** True when the request has no body: `onEnd` will not be called. */
+  /** True when the request has no body: `onEnd` will not be called. Of an upgrade or CONNECT the body is what the tunnel carries. */
   readonly requestEnded: boolean;
   handler: RequestHandler;
   /** An informational (1xx) or the final head. `end` true = no body follows. */

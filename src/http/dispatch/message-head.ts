@@ -43,7 +43,10 @@ export class MessageHead {
   path = '';
   /** Responses; 0 for a request. */
   status = 0;
-  /** The protocol of an `Upgrade` (lower case) that the sender wants or agreed to; '' for none. */
+  /**
+   * The protocol of an `Upgrade` (lower case) that the sender wants or agreed to; '' for none. HTTP/2's extended CONNECT
+   * (RFC 8441) shows as the same: a GET that wants it, a 101 that agrees.
+   */
   upgrade = '';
   private raw: RawHead = EMPTY;
   private hidden = 0;
@@ -96,12 +99,40 @@ export class MessageHead {
     return this.get(name) !== undefined;
   }
 
+  /** Whether a field's name begins so; `prefix` is lower case. One cheap look spares many `get`s for fields that are rare. */
+  hasPrefix(prefix: string): boolean {
+    const { raw, hidden, fields } = this;
+    const { bytes, spans } = raw;
+    const { length } = prefix;
+    const last = prefix.charCodeAt(length - 1);
+    for (let index = 0, at = 0; index < raw.count; index++, at += 4) {
+      if (spans[at + 1] - spans[at] < length || (hidden >>> index) & 1) continue;
+      if (equalsIgnoreCase(bytes, spans[at], prefix)) return true;
+    }
+    for (let index = 0; index < fields.length; index += 2) {
+      const name = fields[index];
+      // One character spares most calls; past the end it is NaN.
+      if (name.charCodeAt(length - 1) === last && name.startsWith(prefix)) return true;
+    }
+    return false;
+  }
+
   /** Every value of a field, joined by ", " as RFC 9110 §5.3 allows; undefined when absent. */
   getAll(name: string): string | undefined {
+    const { raw, hidden, fields } = this;
+    const { bytes, spans } = raw;
     let joined: string | undefined;
-    this.forEach((field, value) => {
-      if (field === name) joined = joined === undefined ? value : `${joined}, ${value}`;
-    });
+    for (let index = 0, at = 0; index < raw.count; index++, at += 4) {
+      if (spans[at + 1] - spans[at] !== name.length || (hidden >>> index) & 1) continue;
+      if (!equalsIgnoreCase(bytes, spans[at], name)) continue;
+      const value = latin1(bytes, spans[at + 2], spans[at + 3]);
+      joined = joined === undefined ? value : `${joined}, ${value}`;
+    }
+    for (let index = 0; index < fields.length; index += 2) {
+      if (fields[index] !== name) continue;
+      const value = fields[index + 1];
+      joined = joined === undefined ? value : `${joined}, ${value}`;
+    }
     return joined ?? (name === 'host' ? this.get(name) : undefined);
   }
 
@@ -119,6 +150,11 @@ export class MessageHead {
   add(name: string, value: string): void {
     if (name === 'host') this.authority = value;
     else this.fields.push(name, fieldValue(value));
+  }
+
+  /** As `add`, of a value that was made here out of visible ASCII: it is not looked at. */
+  addPlain(name: string, value: string): void {
+    this.fields.push(name, value);
   }
 
   remove(name: string): void {
@@ -144,6 +180,14 @@ export class MessageHead {
       );
     }
     for (let index = 0; index < fields.length; index += 2) visit(fields[index], fields[index + 1]);
+  }
+
+  /** What it took on the wire: of HTTP/1.1 as it came, of HTTP/2 and of our own its fields without compression. */
+  get wireBytes(): number {
+    let bytes = this.raw.fieldsEnd;
+    const { fields } = this;
+    for (let index = 0; index < fields.length; index += 1) bytes += fields[index].length;
+    return bytes;
   }
 
   /** For writers: the parsed bytes, the fields of them to leave out, and the string fields. */
@@ -180,4 +224,9 @@ export class MessageHead {
     };
     return this;
   }
+}
+
+/** Whether the request asks for bytes both ways behind the answer's head: an upgrade, or CONNECT. */
+export function isTunnel(request: MessageHead): boolean {
+  return request.upgrade !== '' || request.method === 'CONNECT';
 }

@@ -9,7 +9,7 @@ import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { parseHostPort, parseIp } from '#base/ip.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
-import type { ConnectionHandler, TlsConnection } from '#net/connection.ts';
+import type { ConnectionHandler, TlsConnection, TlsIdentity } from '#net/connection.ts';
 import { judgeByAddress } from '#net/tls/peer-address.ts';
 import { MessageHead } from '../dispatch/message-head.ts';
 import { H2ClientConnection } from '../h2/client.ts';
@@ -22,13 +22,23 @@ import {
 } from './limits.ts';
 import { GRPC_STATUS } from './status.ts';
 
-export interface ControlEndpoint {
+export interface ControlEndpoint extends EndpointBase {
+  /** PEM file of the roots that the server is verified against. */
+  readonly rootFile: string;
+}
+
+/** Of a replica, which has the roots and proves who it is by certificate. */
+export interface ReplicaEndpoint extends EndpointBase {
+  /** PEM. */
+  readonly roots: string;
+  readonly identity: TlsIdentity;
+}
+
+interface EndpointBase {
   /** `host:port`. */
   readonly address: string;
   /** Name that the server's certificate has to carry; default: the host of `address`. */
   readonly serverName?: string;
-  /** PEM file of the roots that the server is verified against. */
-  readonly rootFile: string;
   /** File with the bearer token; none: calls go out unauthenticated. */
   readonly tokenFile?: string;
   readonly clusterId: string;
@@ -62,14 +72,17 @@ const H2_OPTIONS = {
 };
 
 /** Throws a MeshError when the root file cannot be read. Does not connect yet. */
-export function openChannel(clock: Clock, endpoint: ControlEndpoint): GrpcChannel {
+export function openChannel(
+  clock: Clock,
+  endpoint: ControlEndpoint | ReplicaEndpoint,
+): GrpcChannel {
   return new Channel(clock, endpoint);
 }
 
 class Channel implements GrpcChannel {
   readonly roots: string;
   readonly #clock: Clock;
-  readonly #endpoint: ControlEndpoint;
+  readonly #endpoint: ControlEndpoint | ReplicaEndpoint;
   readonly #network: BunNetwork;
   #client: H2ClientConnection | undefined = undefined;
   #connecting = false;
@@ -77,8 +90,8 @@ class Channel implements GrpcChannel {
   /** Calls made while there is no connection. */
   #waiting: ClientCall[] = [];
 
-  constructor(clock: Clock, endpoint: ControlEndpoint) {
-    this.roots = readRoots(endpoint.rootFile);
+  constructor(clock: Clock, endpoint: ControlEndpoint | ReplicaEndpoint) {
+    this.roots = 'roots' in endpoint ? endpoint.roots : readRoots(endpoint.rootFile);
     this.#clock = clock;
     this.#endpoint = endpoint;
     this.#network = new BunNetwork({ clock });
@@ -152,7 +165,7 @@ class Channel implements GrpcChannel {
       {
         address,
         port,
-        identity: undefined,
+        identity: 'identity' in this.#endpoint ? this.#endpoint.identity : undefined,
         trustBundle: this.roots,
         serverName: judgePeer === undefined ? name : undefined,
         judgePeer,
@@ -202,7 +215,7 @@ export function readRoots(rootFile: string): string {
   }
 }
 
-function headOf(endpoint: ControlEndpoint, method: string): MessageHead {
+function headOf(endpoint: EndpointBase, method: string): MessageHead {
   const { address, serverName, tokenFile, clusterId } = endpoint;
   const authority = serverName ?? address.slice(0, address.lastIndexOf(':'));
   const head = MessageHead.request('POST', authority, method, 'https');

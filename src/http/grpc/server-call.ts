@@ -8,6 +8,8 @@ import { GRPC_STATUS, type GrpcStatus, putStatus } from './status.ts';
 export interface CallContext {
   /** `ip:port` of the client. */
   readonly peer: string;
+  /** URIs of the certificate that the client proved, where the server asks for one. */
+  readonly principals: readonly string[];
   /** First value of a request header, lower-case name. */
   header(name: string): string | undefined;
 }
@@ -30,14 +32,16 @@ const CONTENT_TYPE = 'application/grpc';
 
 export class ServerCall implements ServerStream, RequestHandler {
   readonly peer: string;
+  readonly principals: readonly string[];
   readonly #exchange: ServerExchange;
   readonly #reader: MessageReader;
   #handler: ServerStreamHandler | undefined = undefined;
   #headSent = false;
   #over = false;
 
-  constructor(exchange: ServerExchange, peer: string) {
-    this.peer = peer;
+  constructor(exchange: ServerExchange, client: Pick<CallContext, 'peer' | 'principals'>) {
+    this.peer = client.peer;
+    this.principals = client.principals;
     this.#exchange = exchange;
     this.#reader = new MessageReader(SERVER_RECEIVE_BYTES_MAX, (bytes) =>
       this.#handler?.onMessage(bytes),

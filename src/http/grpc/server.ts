@@ -39,10 +39,14 @@ export interface GrpcServerOptions {
   readonly certificateChain: string;
   /** PEM. */
   readonly privateKey: string;
+  /** PEM roots: clients may prove who they are by a certificate, and one that does not chain to these is refused. Without: nobody is asked. */
+  readonly clientRoots?: string;
 }
 
 export interface GrpcServer {
   readonly port: number;
+  /** New handshakes use it; open connections live on. */
+  replaceIdentity(identity: Pick<GrpcServerOptions, 'certificateChain' | 'privateKey'>): void;
   /** Finishes unary calls, cuts streams. */
   stop(): Promise<void>;
 }
@@ -68,7 +72,10 @@ export async function startGrpcServer(
   const open = new Set<H2ServerConnection>();
   let onIdle: (() => void) | undefined;
   const accept = (socket: TlsConnection) => {
-    const peer = formatHostPort(socket.remoteAddress, socket.remotePort);
+    const client = {
+      peer: formatHostPort(socket.remoteAddress, socket.remotePort),
+      principals: socket.peerUris,
+    };
     const onClose = () => {
       open.delete(connection);
       if (open.size === 0) onIdle?.();
@@ -77,7 +84,7 @@ export async function startGrpcServer(
       socket,
       { clock },
       { ...H2_OPTIONS, onClose },
-      (exchange) => serve(exchange, peer, methods),
+      (exchange) => serve(exchange, client, methods),
     );
     open.add(connection);
     return connection;
@@ -85,6 +92,8 @@ export async function startGrpcServer(
   const listener = await listen(clock, options, accept);
   return {
     port: listener.port,
+    replaceIdentity: (identity) =>
+      listener.replaceIdentity(tlsIdentityOf(identity, options.clientRoots)),
     stop() {
       listener.stop();
       return new Promise((resolve) => {
@@ -102,12 +111,20 @@ export async function startGrpcServer(
   };
 }
 
+/** Callers prove who they are by token, or by certificate where roots for that are given. */
+function tlsIdentityOf(
+  { certificateChain, privateKey }: Pick<GrpcServerOptions, 'certificateChain' | 'privateKey'>,
+  clientRoots: string | undefined,
+) {
+  return { certificateChain, privateKey, trustBundle: clientRoots ?? certificateChain };
+}
+
 async function listen(
   clock: Clock,
   options: GrpcServerOptions,
   accept: (socket: TlsConnection) => H2ServerConnection,
 ): Promise<TlsListener> {
-  const { port, certificateChain, privateKey } = options;
+  const { port } = options;
   try {
     const known = parseIp(options.address) !== undefined;
     const address = known ? options.address : (await lookup(options.address)).address;
@@ -115,9 +132,8 @@ async function listen(
       {
         address,
         port,
-        // Callers prove who they are by token; nobody is verified against the bundle.
-        identity: { certificateChain, privateKey, trustBundle: certificateChain },
-        clientCertificate: 'none',
+        identity: tlsIdentityOf(options, options.clientRoots),
+        clientCertificate: options.clientRoots === undefined ? 'none' : 'optional',
         alpn: ['h2'],
       },
       accept,
@@ -132,9 +148,13 @@ async function listen(
   }
 }
 
-function serve(exchange: ServerExchange, peer: string, methods: GrpcMethods): void {
+function serve(
+  exchange: ServerExchange,
+  client: Pick<CallContext, 'peer' | 'principals'>,
+  methods: GrpcMethods,
+): void {
   const { path } = exchange.request;
-  const call = new ServerCall(exchange, peer);
+  const call = new ServerCall(exchange, client);
   const open = Object.hasOwn(methods.streams, path) ? methods.streams[path] : undefined;
   const answer = Object.hasOwn(methods.unary, path) ? methods.unary[path] : undefined;
   if (open !== undefined) call.handler = open(call);

@@ -88,6 +88,12 @@ export function errorOfStatus(status: GrpcStatus, cause?: unknown): MeshError | 
         retry: 'safe',
         cause,
       });
+    case GRPC_STATUS.unimplemented:
+      return new MeshError('GRPC_UNIMPLEMENTED', `control plane does not know this: ${details}`, {
+        side: 'upstream',
+        hint: 'compare the versions of the control plane and this proxy: `tulle version`',
+        cause,
+      });
     case GRPC_STATUS.unauthenticated:
     case GRPC_STATUS.permissionDenied:
       return new MeshError('GRPC_REFUSED', `control plane refused: ${details}`, {

@@ -102,7 +102,9 @@ export class BodyReader {
     if (parser.count === 0) return END;
     const fields: string[] = [];
     for (let index = 0, span = 0; index < parser.count; index++, span += 4) {
-      if (index < 32 && (framing.hopByHop >>> index) & 1) continue;
+      const ends =
+        index < 32 ? (framing.hopByHop >>> index) & 1 : framing.hopByHopBeyond.includes(index);
+      if (ends) continue;
       fields.push(fieldName(reader.bytes, spans[span], spans[span + 1]));
       fields.push(latin1(reader.bytes, spans[span + 2], spans[span + 3]));
     }

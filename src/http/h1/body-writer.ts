@@ -29,6 +29,11 @@ export class BodyWriter {
     this.left = length;
   }
 
+  /** A client can tell a body that was cut from a whole one without the connection's end. */
+  get endsItself(): boolean {
+    return this.kind !== WRITE_RAW;
+  }
+
   /** False when there is more than the length announced: nothing of `bytes` was written then. */
   write(bytes: Uint8Array): boolean {
     if (bytes.length === 0 || this.kind === WRITE_NOTHING) return true;

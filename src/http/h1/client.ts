@@ -2,7 +2,7 @@
  * Speaks HTTP/1.1 to an upstream on a `Connection`: one exchange at a time, the connection kept for the next.
  * Return it as the handler of the socket.
  *
- *   IDLE → HEAD → BODY → IDLE …      101 → RAW      anything unexpected → CLOSED
+ *   IDLE → HEAD → BODY → IDLE …      101, or 2xx to CONNECT → RAW      anything unexpected → CLOSED
  */
 import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError, RetrySafety } from '#base/errors.ts';
@@ -14,12 +14,13 @@ import type {
   HttpClientConnection,
   ResponseHandler,
 } from '../dispatch/dispatch.ts';
-import type { MessageHead } from '../dispatch/message-head.ts';
+import { isTunnel, type MessageHead } from '../dispatch/message-head.ts';
 import { refused } from '../dispatch/refused.ts';
 import type { HttpErrorCode } from '../errors.ts';
 import { httpFault } from '../fault.ts';
 import * as limits from '../limits.ts';
 import { Output } from '../output.ts';
+import { giveKey } from '../websocket.ts';
 import { BodyReader, END, PIECE } from './body-reader.ts';
 import {
   BodyWriter,
@@ -58,7 +59,11 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
   private draining = false;
   private persistent = true;
   private exchanges = 0;
+  /** Of the running exchange. */
+  private informationals = 0;
   private responseBegun = false;
+  /** It ended as a tunnel: what breaks off there is no response. */
+  private tunnel = false;
 
   constructor(connection: Connection, deps: { clock: Clock }) {
     this.connection = connection;
@@ -88,6 +93,7 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
     this.exchanges += 1;
     this.exchange = exchange;
     this.responseBegun = false;
+    this.informationals = 0;
     this.state = HEAD;
     this.head.start('response');
     exchange.begin(end);
@@ -216,12 +222,12 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
     const { framing } = this.head.parser;
     const head = buildResponse(this.head);
     if (head.status < 200 && head.status !== 101) {
-      // 100 answers an Expect that was ours or the client's; either way this hop has dealt with it.
-      if (head.status !== 100) exchange.handler.onHead(head, false);
-      if (this.state === HEAD) this.head.start('response');
+      this.informational(head, exchange);
       return after;
     }
-    if (head.status === 101) return this.switchToRaw(head, exchange, after);
+    if (head.status === 101 || (exchange.wantsConnect && head.status < 300)) {
+      return this.switchToRaw(head, exchange, after);
+    }
     const kind = responseBody(framing, head.status, exchange.toHead);
     this.persistent = framing.persistent && kind !== BODY_UNTIL_CLOSE;
     this.body.start(kind, framing.contentLength);
@@ -231,8 +237,19 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
     return after;
   }
 
+  /** RFC 9110 §15.2: a proxy passes them on, 100 too: it answers an Expect of the client's. */
+  private informational(head: MessageHead, exchange: H1ClientExchange): void {
+    this.informationals += 1;
+    if (this.informationals > limits.INFORMATIONALS_MAX) {
+      this.fail('H1_BAD_MESSAGE', 'it sent too many informational responses', 'upstream');
+      return;
+    }
+    exchange.handler.onHead(head, false);
+    if (this.state === HEAD) this.head.start('response');
+  }
+
   private switchToRaw(head: MessageHead, exchange: H1ClientExchange, after: number): number {
-    if (!exchange.wantsUpgrade) {
+    if (head.status === 101 && !exchange.wantsUpgrade) {
       this.fail('H1_BAD_MESSAGE', 'it switched protocols unasked', 'upstream');
       return after;
     }
@@ -317,6 +334,7 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
       this.shut();
       return;
     }
+    this.tunnel = state === RAW;
     this.state = CLOSED;
     this.exchange = undefined;
     if (cause === undefined) this.output.finish();
@@ -329,7 +347,8 @@ export class H1ClientConnection implements HttpClientConnection, ConnectionHandl
     const reused = this.exchanges > 1 && !this.responseBegun;
     let retry: RetrySafety = reused ? 'reused-connection-only' : 'never';
     if (!exchange.anyByteLeft) retry = 'safe';
-    const code = reused ? 'H1_REUSED_CONNECTION_CLOSED' : 'H1_UNEXPECTED_CLOSE';
+    let code: HttpErrorCode = reused ? 'H1_REUSED_CONNECTION_CLOSED' : 'H1_UNEXPECTED_CLOSE';
+    if (this.responseBegun && !this.tunnel) code = 'H1_RESPONSE_CUT';
     const text = `the upstream closed the connection ${this.responseBegun ? 'inside' : 'before'} its response`;
     return httpFault(code, text, { side: 'upstream', retry, cause });
   }
@@ -339,6 +358,7 @@ class H1ClientExchange implements ClientExchange {
   readonly handler: ResponseHandler;
   readonly toHead: boolean;
   readonly wantsUpgrade: boolean;
+  readonly wantsConnect: boolean;
   private readonly connection: H1ClientConnection;
   private readonly request: MessageHead;
   private readonly body: BodyWriter;
@@ -354,6 +374,7 @@ class H1ClientExchange implements ClientExchange {
     this.handler = handler;
     this.toHead = request.method === 'HEAD';
     this.wantsUpgrade = request.upgrade !== '';
+    this.wantsConnect = request.method === 'CONNECT';
     this.body = connection.bodyWriter;
   }
 
@@ -367,9 +388,10 @@ class H1ClientExchange implements ClientExchange {
     const { output } = this.connection;
     this.takenBefore = output.taken;
     const framing = this.frame(end);
-    writer.writeRequestHead(request, output, framing, writer.CONNECTION_SILENT);
-    if (end || this.wantsUpgrade) {
-      this.requestDone = end && !this.wantsUpgrade;
+    writer.writeRequestHead(giveKey(request), output, framing, writer.CONNECTION_SILENT);
+    const tunnel = isTunnel(request);
+    if (end || tunnel) {
+      this.requestDone = end && !tunnel;
       output.flush();
     }
   }
@@ -450,7 +472,7 @@ class H1ClientExchange implements ClientExchange {
 
   private frame(end: boolean): number {
     const { request } = this;
-    if (this.wantsUpgrade) {
+    if (isTunnel(request)) {
       this.body.start(WRITE_NOTHING, 0);
       return writer.FRAME_AS_IS;
     }

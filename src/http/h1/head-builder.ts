@@ -1,4 +1,5 @@
 /** Makes a MessageHead of a parsed HTTP/1.1 head: start line, Host, upgrade, and which fields end at this hop. */
+import { isAuthority, isConnectTarget } from '../dispatch/authority.ts';
 import { fieldName, latin1 } from '../dispatch/field-name.ts';
 import { MessageHead, RAW_FIELDS_MAX } from '../dispatch/message-head.ts';
 import type { HeadReader } from './head-reader.ts';
@@ -13,13 +14,14 @@ export function buildRequest(reader: HeadReader, scheme: string): MessageHead | 
   const { hostIndex } = framing;
   if (hostIndex >= 0) {
     head.authority = latin1(bytes, spans[hostIndex * 4 + 2], spans[hostIndex * 4 + 3]);
-    if (/[^!-~]/.test(head.authority)) return 'Host has a character that is not allowed';
+    if (!isAuthority(head.authority)) return 'Host is neither a host nor a host and its port';
   } else if (framing.minor === 1) return 'Host is missing';
   const target = latin1(bytes, parser.targetStart, parser.targetEnd);
   const reason = setTarget(head, target);
   if (reason !== '') return reason;
   head.upgrade = upgradeOf(reader);
   adopt(head, reader);
+  if (framing.trailers) head.add('te', 'trailers');
   return head;
 }
 
@@ -28,17 +30,19 @@ export function buildResponse(reader: HeadReader): MessageHead {
   head.status = reader.parser.status;
   if (head.status === 101) head.upgrade = upgradeOf(reader);
   adopt(head, reader);
+  // RFC 9110 §8.6: not allowed there, and some reader might take it for the length of a body.
+  if (head.status === 204 || head.status < 200) head.remove('content-length');
   return head;
 }
 
 /** RFC 9112 §3.2: origin, absolute, authority or asterisk form. */
 function setTarget(head: MessageHead, target: string): string {
-  if (target.charCodeAt(0) === 0x2f) {
-    head.path = target;
-    return '';
-  }
   if (head.method === 'CONNECT') {
     head.authority = target;
+    return isConnectTarget(target) ? '' : 'CONNECT is not for a host and a port';
+  }
+  if (target.charCodeAt(0) === 0x2f) {
+    head.path = target;
     return '';
   }
   if (target === '*' && head.method === 'OPTIONS') {
@@ -50,8 +54,11 @@ function setTarget(head: MessageHead, target: string): string {
   // RFC 9112 §3.2.2: the authority of the absolute form wins over Host.
   head.scheme = match[1].toLowerCase();
   head.authority = match[2];
+  if (!isAuthority(head.authority)) return 'the URL in the request line names no host';
   const rest = match[3];
-  head.path = rest.charCodeAt(0) === 0x2f ? rest : `/${rest}`;
+  // RFC 9112 §3.2.4: an OPTIONS for no path is for the server as a whole.
+  if (rest === '' && head.method === 'OPTIONS') head.path = '*';
+  else head.path = rest.charCodeAt(0) === 0x2f ? rest : `/${rest}`;
   return '';
 }
 
@@ -59,7 +66,14 @@ function upgradeOf(reader: HeadReader): string {
   const { framing, spans } = reader.parser;
   if (!framing.upgrade || framing.upgradeIndex < 0) return '';
   const span = framing.upgradeIndex * 4;
-  return latin1(reader.bytes, spans[span + 2], spans[span + 3]).toLowerCase();
+  const wanted = latin1(reader.bytes, spans[span + 2], spans[span + 3]).toLowerCase();
+  return wanted.includes('h2c') ? withoutH2c(wanted) : wanted;
+}
+
+/** RFC 9113 §3.1: nobody upgrades to HTTP/2 any more; passed on, it would open a tunnel past every policy. */
+function withoutH2c(wanted: string): string {
+  const others = wanted.split(',').map((protocol) => protocol.trim());
+  return others.filter((protocol) => protocol !== 'h2c').join(', ');
 }
 
 function adopt(head: MessageHead, reader: HeadReader): void {

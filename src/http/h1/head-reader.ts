@@ -6,7 +6,8 @@ import { type HeadKind, HeadParser } from '#wire/h1/head-parser.ts';
 import { HEAD_BYTES_MAX } from '#wire/h1/limits.ts';
 import { HEAD_TOO_LARGE } from '#wire/h1/reasons.ts';
 
-const FIRST_BYTES = 1024;
+/** Most heads are shorter, and each connection has a reader. */
+const FIRST_BYTES = 512;
 
 export class HeadReader {
   readonly parser = new HeadParser();
@@ -50,6 +51,11 @@ export class HeadReader {
     this.length = length;
     this.kept = 0;
     return at + length - before;
+  }
+
+  /** What came of a head that `read` refused. */
+  seen(chunk: Buffer, at: number): Buffer {
+    return this.kept > 0 ? this.bytes.subarray(0, this.kept) : chunk.subarray(at);
   }
 
   private keep(chunk: Buffer, from: number, to: number): void {

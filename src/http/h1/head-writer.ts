@@ -20,7 +20,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 /** Up to this many characters a loop is cheaper than a native call. */
 const LOOP_MAX = 24;
-/** Status line, framing and connection fields. */
+/** Status line, framing, TE and connection fields. */
 const FIXED_BYTES = 256;
 const CHUNKED = Buffer.from('transfer-encoding: chunked\r\n');
 const EMPTY = Buffer.from('content-length: 0\r\n');
@@ -29,15 +29,23 @@ const KEEP_ALIVE = Buffer.from('connection: keep-alive\r\n');
 const UPGRADE = Buffer.from('connection: upgrade\r\nupgrade: ');
 const REQUEST_VERSION = Buffer.from(' HTTP/1.1\r\n');
 const HOST = Buffer.from('host: ');
+/** RFC 9110 §10.1.4: TE is for one hop, and named in Connection. */
+const TE = Buffer.from('te: trailers\r\nconnection: te\r\n');
 
 const REASONS: Readonly<Record<number, string>> = {
   100: 'Continue',
   101: 'Switching Protocols',
+  102: 'Processing',
+  103: 'Early Hints',
   200: 'OK',
   201: 'Created',
   202: 'Accepted',
+  203: 'Non-Authoritative Information',
   204: 'No Content',
+  205: 'Reset Content',
   206: 'Partial Content',
+  207: 'Multi-Status',
+  300: 'Multiple Choices',
   301: 'Moved Permanently',
   302: 'Found',
   303: 'See Other',
@@ -46,22 +54,39 @@ const REASONS: Readonly<Record<number, string>> = {
   308: 'Permanent Redirect',
   400: 'Bad Request',
   401: 'Unauthorized',
+  402: 'Payment Required',
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  406: 'Not Acceptable',
+  407: 'Proxy Authentication Required',
   408: 'Request Timeout',
   409: 'Conflict',
+  410: 'Gone',
+  411: 'Length Required',
+  412: 'Precondition Failed',
   413: 'Content Too Large',
   414: 'URI Too Long',
+  415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
+  417: 'Expectation Failed',
+  421: 'Misdirected Request',
   422: 'Unprocessable Content',
+  423: 'Locked',
+  425: 'Too Early',
   426: 'Upgrade Required',
+  428: 'Precondition Required',
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
+  451: 'Unavailable For Legal Reasons',
   500: 'Internal Server Error',
   501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+  507: 'Insufficient Storage',
+  511: 'Network Authentication Required',
 };
 const STATUS_LINES: Buffer[] = [];
 
@@ -151,8 +176,10 @@ function writeFields(head: MessageHead, out: Buffer, offset: number): number {
     if (raw.fieldsEnd > runStart) at += bytes.copy(out, at, runStart, raw.fieldsEnd);
   }
   for (let index = 0; index < fields.length; index += 2) {
-    // HTTP/2 only (RFC 9113 §8.2.2): in HTTP/1.1, TE ends at each hop.
-    if (fields[index] === 'te') continue;
+    if (fields[index] === 'te') {
+      if (head.status === 0 && head.method !== '') at = writeBytes(TE, out, at);
+      continue;
+    }
     at = writeText(fields[index], out, at);
     out[at++] = 0x3a;
     out[at++] = 0x20;

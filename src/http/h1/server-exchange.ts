@@ -2,9 +2,10 @@
 import type { MeshError } from '#base/errors.ts';
 import type { RequestHandler, ServerExchange } from '../dispatch/dispatch.ts';
 import { IGNORE_REQUEST } from '../dispatch/ignore.ts';
-import type { MessageHead } from '../dispatch/message-head.ts';
+import { isTunnel, type MessageHead } from '../dispatch/message-head.ts';
 import { httpFault } from '../fault.ts';
-import { BODY_HIGH_BYTES } from '../limits.ts';
+import { BODY_HIGH_BYTES, OUTPUT_HIGH_BYTES } from '../limits.ts';
+import { answerKey } from '../websocket.ts';
 import {
   type BodyWriter,
   WRITE_CHUNKED,
@@ -25,7 +26,7 @@ export class H1ServerExchange implements ServerExchange {
   private readonly minor: number;
   private persistent: boolean;
   private readonly body: BodyWriter;
-  private raw101 = false;
+  private raw = false;
   private rawPeerEnded = false;
   /** The client waits for 100 Continue, which nobody has sent. */
   private awaitsContinue: boolean;
@@ -53,22 +54,28 @@ export class H1ServerExchange implements ServerExchange {
     if (head.status < 200 && head.status !== 101) {
       // RFC 9110 §15.2: HTTP/1.0 knows no informational responses.
       if (head.status === 100) this.awaitsContinue = false;
-      if (this.minor === 1) {
+      // A client that does not read may miss some: they are only hints.
+      if (this.minor === 1 && output.pending < OUTPUT_HIGH_BYTES) {
         writer.writeResponseHead(head, output, writer.FRAME_AS_IS, writer.CONNECTION_SILENT);
       }
       return;
     }
     this.headSent = true;
-    if (head.status === 101) {
+    const { request } = this;
+    if (opensTunnel(request, head)) {
+      if (head.status === 101) answerKey(request, head);
+      // RFC 9110 §9.3.6: neither frames anything behind the answer to CONNECT.
+      else head.remove('content-length');
       writer.writeResponseHead(head, output, writer.FRAME_AS_IS, writer.CONNECTION_SILENT);
-      this.raw101 = true;
+      this.raw = true;
       this.body.start(WRITE_RAW, 0);
       this.connection.switchToRaw();
+      if (end) this.sendEnd();
       return;
     }
     const framing = this.frame(head, end);
     writer.writeResponseHead(head, output, framing, this.connectionField());
-    if (this.request.upgrade !== '') this.handler.onEnd(undefined);
+    if (isTunnel(request)) this.handler.onEnd(undefined);
     if (end) this.sendEnd();
   }
 
@@ -82,7 +89,7 @@ export class H1ServerExchange implements ServerExchange {
 
   sendEnd(trailers?: MessageHead): void {
     if (this.over || !this.headSent || this.responseDone) return;
-    if (this.raw101) {
+    if (this.raw) {
       this.responseDone = true;
       this.connection.rawFinished();
       return;
@@ -92,7 +99,7 @@ export class H1ServerExchange implements ServerExchange {
   }
 
   abort(): void {
-    if (this.over || (this.responseDone && !this.raw101)) return;
+    if (this.over || (this.responseDone && !this.raw)) return;
     this.over = true;
     this.connection.break(
       httpFault('HTTP_CLOSED_BY_US', 'the exchange was aborted', { side: 'self' }),
@@ -109,13 +116,8 @@ export class H1ServerExchange implements ServerExchange {
 
   // ── for the connection ──
 
-  /** 100 Continue was sent. */
-  continued(): void {
-    this.awaitsContinue = false;
-  }
-
-  /** Bytes behind a 101. */
-  raw(bytes: Uint8Array): void {
+  /** Bytes behind the head that opened a tunnel. */
+  rawBytes(bytes: Uint8Array): void {
     this.handler.onBody(bytes);
   }
 
@@ -130,17 +132,19 @@ export class H1ServerExchange implements ServerExchange {
     this.handler.onDrain();
   }
 
-  aborted(error: MeshError): void {
+  aborted(error: MeshError, answered: number): void {
     if (this.over) return;
     this.over = true;
-    const whole = this.responseDone && (!this.raw101 || this.rawPeerEnded);
-    if (!whole) this.handler.onAbort(error);
+    const whole = this.responseDone && (!this.raw || this.rawPeerEnded);
+    if (!whole) this.handler.onAbort(error, answered);
   }
 
   /** RFC 9112 §6.3 from the sending side. */
   private frame(head: MessageHead, end: boolean): number {
     const { status } = head;
     if (this.request.method === 'HEAD' || status === 204 || status === 304) {
+      // RFC 9110 §8.6.
+      if (status === 204) head.remove('content-length');
       this.body.start(WRITE_NOTHING, 0);
       return writer.FRAME_AS_IS;
     }
@@ -193,4 +197,10 @@ export class H1ServerExchange implements ServerExchange {
       }),
     );
   }
+}
+
+/** Bytes flow both ways behind this answer: 101 to an upgrade, 2xx to CONNECT. */
+function opensTunnel(request: MessageHead, head: MessageHead): boolean {
+  if (head.status === 101) return true;
+  return request.method === 'CONNECT' && head.status < 300;
 }

@@ -208,7 +208,7 @@ describe('H1ServerConnection framing of responses', () => {
         exchange.sendHead(hints, false);
         answer(exchange, 204);
       },
-      want: 'HTTP/1.1 103 Status\r\nlink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n',
+      want: 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
       ended: false,
     },
     {
@@ -252,7 +252,7 @@ describe('H1ServerConnection framing of responses', () => {
     });
   }
 
-  test('a body longer or shorter than its Content-Length resets the connection', async () => {
+  test('a body longer or shorter than its Content-Length ends the connection', async () => {
     for (const text of ['abcd', 'ab']) {
       const { socket, seen, closes } = serve();
       socket.receive(GET);
@@ -262,7 +262,7 @@ describe('H1ServerConnection framing of responses', () => {
       seen[0].exchange.sendBody(Buffer.from(text));
       seen[0].exchange.sendEnd();
       await turn();
-      expect([socket.wasReset, closes]).toEqual([true, ['H1_BODY_LENGTH']]);
+      expect([socket.ended, closes]).toEqual([true, ['H1_BODY_LENGTH']]);
     }
   });
 
@@ -289,15 +289,19 @@ describe('H1ServerConnection requests with a body', () => {
     expect([seen[0].body, seen[0].events]).toEqual(['a', ['end 1']]);
   });
 
-  test('says 100 Continue to who waits for it, once the exchange has begun', async () => {
+  test('leaves 100 Continue to the application, which sees the expectation', async () => {
     const { socket, seen } = serve();
     socket.receive(post('Content-Length: 1\r\nExpect: 100-continue\r\n'));
     await turn();
+    expect(socket.take()).toBe('');
+    seen[0].exchange.sendHead(MessageHead.response(100), false);
+    await turn();
     expect(socket.take()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
     socket.receive('a');
+    expect(seen[0].exchange.request.get('expect')).toBe('100-continue');
     answer(seen[0].exchange, 200);
     await turn();
-    expect([seen[0].body, seen[0].exchange.request.has('expect')]).toEqual(['a', false]);
+    expect(seen[0].body).toBe('a');
     expect([socket.take(), socket.ended]).toEqual([
       'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n',
       false,
@@ -340,7 +344,7 @@ describe('H1ServerConnection requests with a body', () => {
     expect([seen[0].events, server.closed]).toEqual([[], true]);
   });
 
-  test('a broken chunk costs the connection: 400 before the answer, reset inside it', async () => {
+  test('a broken chunk costs the connection: 400 before the answer, the end inside it', async () => {
     const { socket, seen } = serve();
     socket.receive(post('Transfer-Encoding: chunked\r\n', 'zz\r\n'));
     await turn();
@@ -351,43 +355,47 @@ describe('H1ServerConnection requests with a body', () => {
     other.seen[0].exchange.sendHead(MessageHead.response(200), false);
     other.socket.receive('zz\r\n');
     await turn();
-    expect([other.seen[0].events, other.socket.wasReset]).toEqual([['abort H1_BAD_MESSAGE'], true]);
+    expect([other.seen[0].events, other.socket.ended]).toEqual([['abort H1_BAD_MESSAGE'], true]);
   });
 });
 
 describe('H1ServerConnection refusals', () => {
   const many = Array.from({ length: 200 }, (_, index) => `a${index}: b\r\n`).join('');
-  const rows: { title: string; bytes: string; want: string }[] = [
-    { title: 'no HTTP', bytes: '\x16\x03\x01 hello\r\n\r\n', want: '400 Bad Request' },
-    { title: 'no Host', bytes: 'GET / HTTP/1.1\r\n\r\n', want: '400 Bad Request' },
-    {
-      title: 'a Host with a forbidden character',
-      bytes: 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n',
-      want: '400 Bad Request',
-    },
-    {
-      title: 'a target of no known form',
-      bytes: 'GET a HTTP/1.1\r\nHost: a\r\n\r\n',
-      want: '400 Bad Request',
-    },
-    {
-      title: 'length and coding together',
-      bytes: post('Content-Length: 1\r\nTransfer-Encoding: chunked\r\n'),
-      want: '400 Bad Request',
-    },
-    {
-      title: 'a head that is too large',
-      bytes: post(`a: ${'b'.repeat(100_000)}\r\n`),
-      want: '431 Request Header Fields Too Large',
-    },
-    { title: 'too many fields', bytes: post(many), want: '431 Request Header Fields Too Large' },
-    {
-      title: 'CONNECT',
-      bytes: 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n',
-      want: '501 Not Implemented',
-    },
+  const BAD = '400 Bad Request';
+  const rows: [title: string, bytes: string, want: string][] = [
+    ['no HTTP', '\x16\x03\x01 hello\r\n\r\n', BAD],
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n', BAD],
+    ['a Host with a forbidden character', 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n', BAD],
+    ['a target of no known form', 'GET a HTTP/1.1\r\nHost: a\r\n\r\n', BAD],
+    [
+      'length and coding together',
+      post('Content-Length: 1\r\nTransfer-Encoding: chunked\r\n'),
+      BAD,
+    ],
+    [
+      'a head that is too large',
+      post(`a: ${'b'.repeat(100_000)}\r\n`),
+      '431 Request Header Fields Too Large',
+    ],
+    ['too many fields', post(many), '431 Request Header Fields Too Large'],
+    ['CONNECT without a port', 'CONNECT a HTTP/1.1\r\nHost: a:1\r\n\r\n', BAD],
+    ['CONNECT for a path', 'CONNECT / HTTP/1.1\r\nHost: a:1\r\n\r\n', BAD],
+    ['CONNECT with a body', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 0\r\n\r\n', BAD],
+    [
+      'an unknown expectation',
+      'GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n',
+      '417 Expectation Failed',
+    ],
+    [
+      'a target over its limit',
+      `GET /${'a'.repeat(33_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      '414 URI Too Long',
+    ],
+    ['a user in Host', 'GET / HTTP/1.1\r\nHost: u@a\r\n\r\n', BAD],
+    ['an empty Host', 'GET / HTTP/1.1\r\nHost:\r\n\r\n', BAD],
+    ['a user in the request line', 'GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n', BAD],
   ];
-  for (const { title, bytes, want } of rows) {
+  for (const [title, bytes, want] of rows) {
     test(`${title} → ${want}`, async () => {
       const { socket, seen, closes, clock } = serve();
       socket.receive(bytes);
@@ -395,7 +403,8 @@ describe('H1ServerConnection refusals', () => {
       expect(socket.take()).toBe(
         `HTTP/1.1 ${want}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
       );
-      expect([seen.length, socket.ended, closes]).toEqual([0, true, ['H1_BAD_MESSAGE']]);
+      const code = want.startsWith('417') ? 'HTTP_EXPECTATION' : 'H1_BAD_MESSAGE';
+      expect([seen.length, socket.ended, closes]).toEqual([0, true, [code]]);
       expect(clock.pending).toBe(1);
       clock.advance(limits.CLOSE_LINGER_MS);
       expect([socket.wasReset, clock.pending]).toEqual([true, 0]);

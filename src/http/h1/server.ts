@@ -2,15 +2,15 @@
  * Serves HTTP/1.1 on a `Connection`, one exchange after the other (RFC 9112 §9.3). Return it as the handler of
  * the socket. Bytes that a client sends ahead wait, with the socket paused.
  *
- *   HEAD → BODY → WAIT (request read, response running) → HEAD …      101 → RAW      error → CLOSED
+ *   HEAD → BODY → WAIT (request read, response running) → HEAD …      101, or 2xx to CONNECT → RAW      error → CLOSED
  */
 import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import { BODY_NONE, requestBody } from '#wire/h1/body.ts';
-import { H1_REASON, HEAD_TOO_LARGE, TOO_MANY_FIELDS } from '#wire/h1/reasons.ts';
+import * as reason from '#wire/h1/reasons.ts';
 import type { OnExchange } from '../dispatch/dispatch.ts';
-import { MessageHead } from '../dispatch/message-head.ts';
+import { isTunnel, MessageHead } from '../dispatch/message-head.ts';
 import { httpFault } from '../fault.ts';
 import * as limits from '../limits.ts';
 import { Output } from '../output.ts';
@@ -29,16 +29,20 @@ export interface H1ServerOptions {
   headTimeoutMs?: number;
   /** Between two requests. */
   idleTimeoutMs?: number;
+  /** Between two pieces of a request body that has no answer yet. */
+  bodyIdleTimeoutMs?: number;
+  /** Bytes that never became a request were answered so. */
+  onRefused?: (status: number, error: MeshError) => void;
   /** Once, when the connection is gone. Undefined after an orderly end. */
   onClose?: (error: MeshError | undefined) => void;
 }
 
+const DOWNSTREAM = { side: 'downstream' } as const;
 const HEAD = 0;
 const BODY = 1;
 const WAIT = 2;
 const RAW = 3;
 const CLOSED = 4;
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 
 export class H1ServerConnection implements ConnectionHandler, Sweepable {
   readonly output: Output;
@@ -132,7 +136,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     // As nginx and Envoy: a client that is gone does not wait for its answer.
     const text = 'the client closed the connection before its exchange was over';
     const within = this.exchange !== undefined || this.head.begun;
-    this.shut(within ? httpFault('H1_UNEXPECTED_CLOSE', text, { side: 'downstream' }) : undefined);
+    this.shut(within ? httpFault('H1_UNEXPECTED_CLOSE', text, DOWNSTREAM) : undefined);
   }
 
   onClose(error: MeshError | undefined): void {
@@ -143,17 +147,26 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   sweep(nowMs: number): void {
     const quiet = nowMs - this.quietSince;
     const headLate = quiet > (this.options.headTimeoutMs ?? limits.HEAD_TIMEOUT_MS);
-    if (this.state === BODY && this.exchange?.responseDone && headLate) this.shut(undefined);
+    if (this.state === BODY) this.sweepBody(quiet, headLate);
     if (this.state !== HEAD || this.exchange !== undefined) return;
     if (!this.head.begun) {
       if (quiet > (this.options.idleTimeoutMs ?? limits.IDLE_TIMEOUT_MS)) this.shut(undefined);
       return;
     }
     if (!headLate) return;
-    this.refuse(
-      408,
-      httpFault('H1_HEAD_TIMEOUT', 'no whole request head in time', { side: 'downstream' }),
-    );
+    this.refuse(408, httpFault('H1_HEAD_TIMEOUT', 'no whole request head in time', DOWNSTREAM));
+  }
+
+  private sweepBody(quiet: number, headLate: boolean): void {
+    const { exchange, options } = this;
+    if (exchange?.responseDone) {
+      if (headLate) this.shut(undefined);
+      return;
+    }
+    if (exchange === undefined || exchange.headSent || this.requestPaused) return;
+    if (quiet <= (options.bodyIdleTimeoutMs ?? limits.BODY_IDLE_TIMEOUT_MS)) return;
+    const text = 'the request body did not go on in time';
+    this.refuse(408, httpFault('HTTP_BODY_TIMEOUT', text, DOWNSTREAM));
   }
 
   // ── for the exchange ──
@@ -166,10 +179,11 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   resumeRequest(): void {
     if (!this.requestPaused) return;
     this.requestPaused = false;
+    this.quietSince = this.sweeper.now;
     this.goOn();
   }
 
-  /** 101 was sent: both directions are raw bytes from here on. */
+  /** A tunnel is open: both directions are raw bytes from here on. */
   switchToRaw(): void {
     this.state = RAW;
     this.goOn();
@@ -177,13 +191,14 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
 
   rawFinished(): void {
     this.output.finish();
+    this.linger ??= this.clock.after(limits.TUNNEL_LINGER_MS, () => this.connection.reset());
   }
 
   /** The response is whole. `reusable` false: it was framed by the end of the connection. */
   responseEnded(reusable: boolean): void {
     this.output.flush();
     if (this.state === RAW) {
-      this.output.finish();
+      this.rawFinished();
       return;
     }
     const tooMuch = this.state === BODY && this.body.remaining > limits.DISCARD_BYTES_MAX;
@@ -199,9 +214,13 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     }
   }
 
-  /** Reset: the response cannot be ended in a way that the client could not mistake for a whole one. */
+  /** The response is cut. Where its framing does not show that, a reset does: the client must not take it for a whole one. */
   break(error: MeshError): void {
     if (this.state === CLOSED) return;
+    if (this.exchange?.headSent && this.bodyWriter.endsItself) {
+      this.shut(error);
+      return;
+    }
     this.end(error);
     this.connection.reset();
     this.tellClosed(error);
@@ -220,7 +239,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
       if (this.state === HEAD) at = this.readHead(chunk, at);
       else if (this.state === BODY) at = this.readBody(chunk, at);
       else {
-        this.exchange?.raw(at === 0 ? chunk : chunk.subarray(at));
+        this.exchange?.rawBytes(at === 0 ? chunk : chunk.subarray(at));
         break;
       }
     }
@@ -230,10 +249,15 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   private readHead(chunk: Buffer, at: number): number {
     if (!this.head.begun) this.quietSince = this.sweeper.now;
     const after = this.head.read(chunk, at, chunk.length);
+    if (after === reason.BAD_VERSION && !isHttp(this.head.seen(chunk, at))) {
+      this.shutForeign();
+      return -1;
+    }
     if (after < 0) {
-      const text = H1_REASON[after];
-      const status = after === HEAD_TOO_LARGE || after === TOO_MANY_FIELDS ? 431 : 400;
-      this.refuse(status, httpFault('H1_BAD_MESSAGE', text, { side: 'downstream' }));
+      this.refuse(
+        statusOf(after),
+        httpFault('H1_BAD_MESSAGE', reason.H1_REASON[after], DOWNSTREAM),
+      );
       return -1;
     }
     if (after === 0) return chunk.length;
@@ -245,18 +269,23 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     const { framing } = this.head.parser;
     const request = buildRequest(this.head, this.options.scheme ?? 'http');
     if (typeof request === 'string') {
-      this.refuse(400, httpFault('H1_BAD_MESSAGE', request, { side: 'downstream' }));
+      this.refuse(400, httpFault('H1_BAD_MESSAGE', request, DOWNSTREAM));
       return;
     }
-    if (request.method === 'CONNECT') {
-      const text = 'CONNECT is not served on HTTP/1.1';
-      this.refuse(501, httpFault('H1_BAD_MESSAGE', text, { side: 'downstream' }));
+    if (framing.unknownExpectation) {
+      const text = 'it expects what nobody knows';
+      this.refuse(417, httpFault('HTTP_EXPECTATION', text, DOWNSTREAM));
       return;
     }
     const kind = requestBody(framing);
+    if (request.method === 'CONNECT' && (kind !== BODY_NONE || framing.contentLength === 0)) {
+      // RFC 9110 §9.3.6: there is no body, and what frames one would hide where the tunnel begins.
+      this.refuse(400, httpFault('H1_BAD_MESSAGE', 'CONNECT has a body', DOWNSTREAM));
+      return;
+    }
     // An upgrade is for requests without a body; with one it is ignored (RFC 9110 §7.8 lets us).
     if (kind !== BODY_NONE || framing.minor === 0) request.upgrade = '';
-    const ended = kind === BODY_NONE && request.upgrade === '';
+    const ended = kind === BODY_NONE && !isTunnel(request);
     this.body.start(kind, framing.contentLength);
     this.state = kind === BODY_NONE ? WAIT : BODY;
     const awaitsContinue = framing.continue && framing.minor === 1 && kind !== BODY_NONE;
@@ -265,13 +294,11 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     const exchange = new H1ServerExchange(this, request, ended, http);
     this.exchange = exchange;
     this.onExchange(exchange);
-    if (!awaitsContinue || this.state !== BODY || exchange.headSent) return;
-    this.output.append(CONTINUE);
-    exchange.continued();
   }
 
   private readBody(chunk: Buffer, at: number): number {
     const { body } = this;
+    this.quietSince = this.sweeper.now;
     const result = body.next(chunk, at, chunk.length);
     if (result === PIECE) {
       const whole = body.pieceStart === 0 && body.at === chunk.length;
@@ -285,7 +312,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
       return body.at;
     }
     if (result < 0) {
-      const error = httpFault('H1_BAD_MESSAGE', H1_REASON[result], { side: 'downstream' });
+      const error = httpFault('H1_BAD_MESSAGE', reason.H1_REASON[result], DOWNSTREAM);
       if (this.exchange?.headSent) this.break(error);
       else this.refuse(400, error);
       return -1;
@@ -362,27 +389,35 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
   private refuse(status: number, error: MeshError): void {
     const head = MessageHead.response(status);
     writeResponseHead(head, this.output, FRAME_EMPTY, CONNECTION_CLOSE);
+    if (this.exchange === undefined) this.options.onRefused?.(status, error);
+    this.shut(error, status);
+  }
+
+  /** Another protocol's client can do nothing with an answer; HTTP/2's takes the end for one (RFC 9113 §3.4). */
+  private shutForeign(): void {
+    const error = httpFault('H1_BAD_MESSAGE', 'the bytes are no HTTP', DOWNSTREAM);
+    this.options.onRefused?.(0, error);
     this.shut(error);
   }
 
   /** FIN behind what was written. */
-  private shut(error: MeshError | undefined): void {
+  private shut(error: MeshError | undefined, answered = 0): void {
     if (this.state === CLOSED) return;
-    this.end(error);
+    this.end(error, answered);
     this.linger = this.clock.after(limits.CLOSE_LINGER_MS, () => this.connection.reset());
     this.output.finish();
     this.resumeSocket();
     this.tellClosed(error);
   }
 
-  private end(error: MeshError | undefined): void {
+  private end(error: MeshError | undefined, answered = 0): void {
     this.state = CLOSED;
     this.sweeper.dismiss(this);
     const { exchange } = this;
     this.exchange = undefined;
     if (exchange === undefined) return;
     const text = 'the connection was closed by this side';
-    exchange.aborted(error ?? httpFault('HTTP_CLOSED_BY_US', text, { side: 'self' }));
+    exchange.aborted(error ?? httpFault('HTTP_CLOSED_BY_US', text, { side: 'self' }), answered);
   }
 
   private tellClosed(error: MeshError | undefined): void {
@@ -397,5 +432,27 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
     if (this.closeTold) return;
     this.closeTold = true;
     this.options.onClose?.(error);
+  }
+}
+
+/** Whether the first line at least names the protocol, or has a target. */
+function isHttp(head: Buffer): boolean {
+  const end = head.indexOf('\r\n', 2);
+  return /http\/| [/*]|:\/\//i.test(head.toString('latin1', 0, end === -1 ? head.length : end));
+}
+
+/** What a request head is answered that the parser refused. */
+function statusOf(parserReason: number): number {
+  switch (parserReason) {
+    case reason.HEAD_TOO_LARGE:
+    case reason.TOO_MANY_FIELDS:
+      return 431;
+    case reason.TARGET_TOO_LONG:
+      return 414;
+    case reason.BAD_TRANSFER_CODING:
+      // RFC 9112 §6.1: a coding that is not understood.
+      return 501;
+    default:
+      return 400;
   }
 }

@@ -10,6 +10,7 @@ import type {
 import type { MessageHead } from '../dispatch/message-head.ts';
 import { refused } from '../dispatch/refused.ts';
 import { httpFault } from '../fault.ts';
+import { withoutKey } from '../websocket.ts';
 import { BodySender } from './body-sender.ts';
 import { H2Connection, type H2Deps, type H2Options } from './connection.ts';
 import type { H2Stream, H2StreamHandler } from './stream.ts';
@@ -20,6 +21,8 @@ export class H2ClientConnection implements HttpClientConnection, ConnectionHandl
   /** Why the connection is gone; undefined while it lives and after an orderly end. */
   closeError: MeshError | undefined;
   private readonly h2: H2Connection;
+  /** Upgrades that wait for the peer's SETTINGS, which say whether it takes them. */
+  private upgrades: (() => void)[] = [];
 
   constructor(connection: Connection, deps: H2Deps, options: Partial<H2Options> = {}) {
     this.h2 = new H2Connection(
@@ -28,9 +31,13 @@ export class H2ClientConnection implements HttpClientConnection, ConnectionHandl
       { ...options, role: 'client' },
       {
         onStream: (stream) => stream.reset(code.PROTOCOL_ERROR),
-        onChange: () => this.onChange(),
+        onChange: () => {
+          if (this.upgrades.length > 0 && this.h2.established) this.startUpgrades();
+          this.onChange();
+        },
         onClose: (error) => {
           this.closeError = error;
+          this.startUpgrades();
           this.onChange();
         },
       },
@@ -55,18 +62,44 @@ export class H2ClientConnection implements HttpClientConnection, ConnectionHandl
   }
 
   dispatch(head: MessageHead, end: boolean, handler: ResponseHandler): ClientExchange {
-    if (head.upgrade !== '') {
-      const text = `upgrade to ${head.upgrade} was asked for on an HTTP/2 connection`;
-      return refused(handler, httpFault('HTTP_UPGRADE_UNSUPPORTED', text, { side: 'config' }));
-    }
-    const exchange = new H2ClientExchange(handler);
+    if (head.upgrade !== '') return this.upgrade(head, end, handler);
+    const exchange = new H2ClientExchange(handler, '');
     const stream = this.h2.openStream(head, end, exchange);
-    if (stream === undefined) {
-      const text = 'the HTTP/2 connection is draining or has no free stream';
-      return refused(handler, httpFault('HTTP_NO_CAPACITY', text, { side: 'self', retry: 'safe' }));
-    }
+    if (stream === undefined) return refused(handler, noCapacity());
     exchange.start(stream);
     return exchange;
+  }
+
+  /** RFC 8441 §3: not before SETTINGS said so. */
+  private upgrade(head: MessageHead, end: boolean, handler: ResponseHandler): ClientExchange {
+    const { h2 } = this;
+    if (this.capacity === 0) return refused(handler, noCapacity());
+    // HTTP/1.1 may offer several protocols, HTTP/2 asks for one.
+    const protocol = head.upgrade.split(',')[0].trim();
+    const request = withoutKey(head);
+    request.upgrade = protocol;
+    const exchange = new H2ClientExchange(handler, protocol);
+    const start = () => {
+      if (exchange.given) return;
+      if (!h2.connectProtocol && !h2.closed) {
+        const text = `the peer takes no upgrade to ${protocol} over HTTP/2`;
+        exchange.refuse(httpFault('HTTP_UPGRADE_UNSUPPORTED', text, { side: 'upstream' }));
+        return;
+      }
+      const stream = h2.openStream(request, end, exchange);
+      if (stream === undefined) exchange.refuse(noCapacity());
+      else exchange.start(stream);
+    };
+    if (!h2.established) this.upgrades.push(start);
+    else if (h2.connectProtocol) start();
+    else queueMicrotask(start);
+    return exchange;
+  }
+
+  private startUpgrades(): void {
+    const { upgrades } = this;
+    this.upgrades = [];
+    for (const start of upgrades) start();
   }
 
   drain(): void {
@@ -94,13 +127,22 @@ export class H2ClientConnection implements HttpClientConnection, ConnectionHandl
   }
 }
 
+function noCapacity(): MeshError {
+  const text = 'the HTTP/2 connection is draining or has no free stream';
+  return httpFault('HTTP_NO_CAPACITY', text, { side: 'self', retry: 'safe' });
+}
+
 class H2ClientExchange implements ClientExchange, H2StreamHandler {
   private stream: H2Stream | undefined;
   private sender: BodySender | undefined;
+  /** The caller gave up before there was a stream. */
+  given = false;
   private readonly handler: ResponseHandler;
+  private readonly upgrade: string;
 
-  constructor(handler: ResponseHandler) {
+  constructor(handler: ResponseHandler, upgrade: string) {
     this.handler = handler;
+    this.upgrade = upgrade;
   }
 
   start(stream: H2Stream): void {
@@ -116,7 +158,13 @@ class H2ClientExchange implements ClientExchange, H2StreamHandler {
     this.sender?.end(trailers);
   }
 
+  /** Before there was a stream. */
+  refuse(error: MeshError): void {
+    if (!this.given) this.handler.onError(error);
+  }
+
   abort(): void {
+    this.given = true;
     this.stream?.reset(code.CANCEL);
   }
 
@@ -129,6 +177,10 @@ class H2ClientExchange implements ClientExchange, H2StreamHandler {
   }
 
   onHead(head: MessageHead, end: boolean): void {
+    if (this.upgrade !== '' && head.status >= 200 && head.status < 300) {
+      head.status = 101;
+      head.upgrade = this.upgrade;
+    }
     this.handler.onHead(head, end);
     if (end) this.stopSending();
   }

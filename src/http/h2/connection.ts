@@ -12,7 +12,7 @@ import { type BufferAccount, UNBOUNDED } from '#net/pipe/outbox.ts';
 import * as code from '#wire/h2/codes.ts';
 import { STREAM_ID_MAX, WINDOW_BYTES_DEFAULT } from '#wire/h2/limits.ts';
 import { HEADER_LIST_BYTES_MAX } from '#wire/hpack/limits.ts';
-import type { MessageHead } from '../dispatch/message-head.ts';
+import { isTunnel, type MessageHead } from '../dispatch/message-head.ts';
 import { httpFault } from '../fault.ts';
 import * as limits from '../limits.ts';
 import { H2Receiver } from './receiver.ts';
@@ -31,6 +31,8 @@ export interface H2Options {
   /** Streams the peer may have open (server), and a ceiling on those we open (client). */
   concurrentStreamsMax?: number;
   headerListBytesMax?: number;
+  /** Server role: take extended CONNECT (RFC 8441). */
+  connectProtocol?: boolean;
   /**
    * Counts what waits for paused readers of streams, which the peer may send as long as its windows last. At its limit the
    * connections that hold most of it are not read any more.
@@ -43,8 +45,8 @@ export interface H2Options {
 export interface H2ConnectionHandler {
   /** Server role: a new request. Set `stream.handler` before returning, or `reset` it. */
   onStream(stream: H2Stream, head: MessageHead, end: boolean): void;
-  /** Server role: a request whose head is refused; it never becomes a stream. */
-  onBadRequest?(reason: string): void;
+  /** Server role: a request whose head is refused; it never becomes a stream. `answered` with a status, or 0 for a reset. */
+  onBadRequest?(reason: string, answered: number): void;
   /** `capacity`, `draining` or `active` may have changed: settings, GOAWAY, a stream ended. */
   onChange(): void;
   /** Once, after every stream got `onReset`. Undefined after an orderly end. */
@@ -62,6 +64,7 @@ export interface ResolvedOptions {
   frameBytesMax: number;
   concurrentStreamsMax: number;
   headerListBytesMax: number;
+  connectProtocol: boolean;
 }
 
 /** The peer of this end in errors: a server's peer is downstream. */
@@ -114,6 +117,7 @@ export class H2Connection implements ConnectionHandler {
     const stream = this.receiver.makeStream(this.nextStreamId, handler);
     this.nextStreamId += 2;
     stream.toHead = head.method === 'HEAD';
+    stream.toTunnel = isTunnel(head);
     this.streams.set(stream.id, stream);
     this.sender.sendHead(stream, head, end);
     return stream;
@@ -134,6 +138,16 @@ export class H2Connection implements ConnectionHandler {
   /** Our streams have numbers below it. */
   get streamIdBound(): number {
     return this.options.isServer ? 2 : this.nextStreamId;
+  }
+
+  /** Client role: the peer takes extended CONNECT. */
+  get connectProtocol(): boolean {
+    return this.sender.peer.connectProtocol === 1;
+  }
+
+  /** Names the head, or other frame than DATA, that is only partly here; 0 when there is none. */
+  get unfinishedHead(): number {
+    return this.receiver.unfinishedHead;
   }
 
   /** The peer's SETTINGS have come. */
@@ -259,7 +273,6 @@ export class H2Connection implements ConnectionHandler {
   private shut(errorCode: number, text: string, error: MeshError, initiator: Initiator): void {
     if (this.closed) return;
     this.draining = true;
-    this.receiver.reader.stop();
     this.sender.goAway(this.receiver.lastStreamId, errorCode, text);
     this.resetAll(error, errorCode, initiator);
     this.finish(errorCode === code.NO_ERROR ? undefined : error);
@@ -274,7 +287,6 @@ export class H2Connection implements ConnectionHandler {
       side: this.side,
       cause,
     });
-    this.receiver.reader.stop();
     this.draining = true;
     this.resetAll(error, code.CANCEL, 'connection');
     this.finish(orderly ? undefined : error);
@@ -292,6 +304,8 @@ export class H2Connection implements ConnectionHandler {
 
   private finish(error: MeshError | undefined): void {
     this.closed = true;
+    // What came in one piece with the frame that ended the connection is not read any more.
+    this.receiver.reader.stop();
     this.ticker?.cancel();
     this.pongTimer?.cancel();
     this.drainTimer?.cancel();
@@ -347,5 +361,6 @@ function resolveOptions(options: H2Options): ResolvedOptions {
     frameBytesMax: options.frameBytesMax ?? limits.FRAME_BYTES_ACCEPTED,
     concurrentStreamsMax: options.concurrentStreamsMax ?? limits.CONCURRENT_STREAMS_MAX,
     headerListBytesMax: options.headerListBytesMax ?? HEADER_LIST_BYTES_MAX,
+    connectProtocol: options.connectProtocol ?? false,
   };
 }

@@ -42,6 +42,8 @@ const SKIP = 6;
 
 export class FrameReader {
   readonly view = new FrameView();
+  /** Begun so far. */
+  frames = 0;
   private state: number;
   /** Bytes of the present part still to come. */
   private left = 0;
@@ -57,6 +59,11 @@ export class FrameReader {
     this.sink = sink;
     this.frameBytesMax = frameBytesMax;
     this.state = expectPreface ? PREFACE : HEADER;
+  }
+
+  /** A frame other than DATA is only partly here. */
+  get unfinished(): boolean {
+    return this.state === PAYLOAD || this.headerBytes > 0;
   }
 
   stop(): void {
@@ -131,6 +138,7 @@ export class FrameReader {
 
   private begin(): void {
     const { view } = this;
+    this.frames += 1;
     if (view.length > this.frameBytesMax) {
       this.broken(BAD_FRAME_SIZE);
       return;

@@ -1,9 +1,10 @@
 /**
- * Field lists of HTTP/2 ↔ MessageHead (RFC 9113 §8). Reading checks everything that a later HTTP/1.1 hop could
+ * Field lists of HTTP/2 ↔ MessageHead (RFC 9113 §8, extended CONNECT RFC 8441). Reading checks everything that a later HTTP/1.1 hop could
  * take differently; a message that fails is malformed and costs its stream only.
  */
 import type { HpackEncoder } from '#wire/hpack/encoder.ts';
 import { FIELD_OVERHEAD_BYTES, UPDATE_BYTES_MAX } from '#wire/hpack/encoder.ts';
+import { isAuthority } from '../dispatch/authority.ts';
 import { fieldName, latin1 } from '../dispatch/field-name.ts';
 import { MessageHead } from '../dispatch/message-head.ts';
 
@@ -12,15 +13,24 @@ export type BlockKind = 'request' | 'response' | 'trailers';
 export class BlockReader {
   /** After `read`: Content-Length, or -1. */
   contentLength = -1;
+  /** After `read`: Expect has something else than 100-continue. */
+  unknownExpectation = false;
   /** Why `read` said undefined. */
   reason = '';
   private cookies = 0;
   private host = '';
+  private readonly extendedConnect: boolean;
+
+  /** `extendedConnect`: requests are HTTP's: they may have `:protocol`, and name a host. Tunnels judge their authority themselves. */
+  constructor(extendedConnect = false) {
+    this.extendedConnect = extendedConnect;
+  }
 
   /** Makes a head of the decoded list; undefined when malformed. */
   read(list: readonly string[], kind: BlockKind): MessageHead | undefined {
     const head = new MessageHead();
     this.contentLength = -1;
+    this.unknownExpectation = false;
     this.cookies = 0;
     this.host = '';
     this.reason = '';
@@ -36,7 +46,7 @@ export class BlockReader {
     if (missing !== '') return this.bad(missing);
     let plain = true;
     for (let index = at; index < list.length; index += 2) {
-      const verdict = this.field(list[index], list[index + 1]);
+      const verdict = this.field(list[index], list[index + 1], kind);
       if (verdict < 0)
         return this.bad(this.reason || `field ${list[index]} is not allowed in HTTP/2`);
       if (verdict > 0) plain = false;
@@ -44,6 +54,17 @@ export class BlockReader {
     if (this.host !== '') {
       if (head.authority === '') head.authority = this.host;
       else if (head.authority !== this.host) return this.bad('Host differs from :authority');
+    }
+    if (kind === 'request') {
+      if (this.extendedConnect && (seen & AUTHORITY) !== 0 && !isAuthority(head.authority))
+        return this.bad(':authority names no host');
+      const wrong = checkTarget(head, seen);
+      if (wrong !== '') return this.bad(wrong);
+      if (head.method === 'CONNECT') {
+        if (this.contentLength >= 0) return this.bad('CONNECT has a Content-Length');
+        // To the application it is what an Upgrade of HTTP/1.1 is.
+        if ((seen & PROTOCOL) !== 0) head.method = 'GET';
+      }
     }
     head.adoptFields(plain ? list.slice(at) : this.rewrite(list, at));
     return head;
@@ -72,6 +93,10 @@ export class BlockReader {
       case ':authority':
         head.authority = value;
         return isVisible(value) ? AUTHORITY : 0;
+      case ':protocol':
+        if (!this.extendedConnect || !isProtocol(value)) return 0;
+        head.upgrade = value.toLowerCase();
+        return PROTOCOL;
       case ':path':
         head.path = value;
         return value !== '' && isVisible(value) ? PATH : 0;
@@ -81,29 +106,35 @@ export class BlockReader {
   }
 
   /** 0: keep; 1: the list must be rewritten; -1: malformed. */
-  private field(name: string, value: string): number {
+  private field(name: string, value: string, kind: BlockKind): number {
+    // RFC 9113 §8.3: pseudo-header fields stand before all others.
+    if (name.charCodeAt(0) === 0x3a) return -1;
     switch (name.length) {
       case 2:
-        return name === 'te' && value !== 'trailers' ? -1 : 0;
+        return name === 'te' && (value !== 'trailers' || kind !== 'request') ? -1 : 0;
       case 4:
         if (name !== 'host') return 0;
-        if (this.host !== '' || !isVisible(value)) return -1;
+        if (this.host !== '' || kind !== 'request' || !isAuthority(value)) return -1;
         this.host = value;
         return 1;
       case 6:
+        if (name === 'expect' && value.toLowerCase() !== '100-continue')
+          this.unknownExpectation = true;
         return name === 'cookie' && ++this.cookies > 1 ? 1 : 0;
       case 7:
         return name === 'upgrade' ? -1 : 0;
       case 10:
         return name === 'connection' || name === 'keep-alive' ? -1 : 0;
       case 14:
-        return name === 'content-length' ? this.length(value) : 0;
+        if (name !== 'content-length') return 0;
+        // RFC 9110 §6.5.1: an HTTP/1.1 reader might merge trailers into the head.
+        return kind === 'trailers' ? -1 : this.length(value);
       case 16:
         return name === 'proxy-connection' ? -1 : 0;
       case 17:
         return name === 'transfer-encoding' ? -1 : 0;
       default:
-        return name.charCodeAt(0) === 0x3a ? -1 : 0;
+        return 0;
     }
   }
 
@@ -137,12 +168,17 @@ const SCHEME = 2;
 const AUTHORITY = 4;
 const PATH = 8;
 const STATUS = 16;
+const PROTOCOL = 32;
 
 /** RFC 9113 §8.3: what must be there; '' when it is. */
 function required(kind: BlockKind, seen: number, head: MessageHead): string {
   if (kind === 'trailers') return '';
   if (kind === 'response') return seen === STATUS ? '' : ':status is missing';
-  if (head.method === 'CONNECT') {
+  if ((seen & PROTOCOL) !== 0) {
+    // RFC 8441 §4.
+    const all = METHOD | SCHEME | AUTHORITY | PATH | PROTOCOL;
+    if (head.method !== 'CONNECT' || seen !== all) return ':protocol is for a whole CONNECT only';
+  } else if (head.method === 'CONNECT') {
     return seen === (METHOD | AUTHORITY) ? '' : 'CONNECT must have :method and :authority only';
   }
   if ((seen & (METHOD | SCHEME | PATH)) !== (METHOD | SCHEME | PATH)) {
@@ -151,6 +187,12 @@ function required(kind: BlockKind, seen: number, head: MessageHead): string {
   if (head.path.charCodeAt(0) === 0x2f || (head.path === '*' && head.method === 'OPTIONS'))
     return '';
   return ':path does not begin with "/"';
+}
+
+/** RFC 9113 §8.3.1: http and https have an authority, here or in Host. */
+function checkTarget(head: MessageHead, seen: number): string {
+  if (head.authority !== '' || (seen & SCHEME) === 0) return '';
+  return head.scheme === 'http' || head.scheme === 'https' ? ':authority is missing' : '';
 }
 
 /** Visible ASCII: anything else would break, or forge, an HTTP/1.1 start line. */
@@ -166,14 +208,26 @@ function isToken(text: string): boolean {
   return text === 'GET' || text === 'POST' || /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
 }
 
+/** RFC 9110 §7.8: a name, or a name and its version. */
+function isProtocol(text: string): boolean {
+  const slash = text.indexOf('/');
+  if (slash === -1) return isToken(text);
+  return isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1));
+}
+
 const STATUS_TEXT: string[] = [];
 for (let status = 100; status < 1000; status++) STATUS_TEXT[status] = String(status);
 
 /** Upper bound of what `writeBlock` writes. */
 export function blockBytesMax(head: MessageHead): number {
   const { raw, fields } = head.parts;
-  let bytes = UPDATE_BYTES_MAX + raw.fieldsEnd + (raw.count + 4) * FIELD_OVERHEAD_BYTES + 48;
-  bytes += head.method.length + head.scheme.length + head.authority.length + head.path.length;
+  let bytes = UPDATE_BYTES_MAX + raw.fieldsEnd + (raw.count + 5) * FIELD_OVERHEAD_BYTES + 64;
+  bytes +=
+    head.upgrade.length +
+    head.method.length +
+    head.scheme.length +
+    head.authority.length +
+    head.path.length;
   for (let index = 0; index < fields.length; index += 2) {
     bytes += fields[index].length + fields[index + 1].length + FIELD_OVERHEAD_BYTES;
   }
@@ -190,7 +244,9 @@ export function writeBlock(
   let at = encoder.begin(out, offset);
   if (head.status !== 0) at = encoder.field(':status', STATUS_TEXT[head.status], out, at);
   else if (head.method !== '') {
-    at = encoder.field(':method', head.method, out, at);
+    const extended = head.upgrade !== '';
+    at = encoder.field(':method', extended ? 'CONNECT' : head.method, out, at);
+    if (extended) at = encoder.field(':protocol', head.upgrade, out, at);
     if (head.method !== 'CONNECT') {
       at = encoder.field(':scheme', head.scheme, out, at);
       at = encoder.field(':path', head.path, out, at);

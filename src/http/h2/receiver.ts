@@ -2,6 +2,8 @@
  * The receiving half of an H2Connection: what each frame does to streams and windows, and every check of
  * RFC 9113 on it. A stream's fault costs the stream, a connection's fault the connection; both say who and why.
  */
+
+import { TARGET_BYTES_MAX } from '#wire/h1/limits.ts';
 import * as code from '#wire/h2/codes.ts';
 import {
   frameErrorCode,
@@ -49,7 +51,7 @@ export class H2Receiver implements FrameSink {
   private readonly sender: H2Sender;
   private readonly guard: FloodGuard;
   private readonly decoder: HpackDecoder;
-  private readonly blocks = new BlockReader();
+  private readonly blocks: BlockReader;
   private fields: string[] = [];
   /** Stream of the DATA frame that is being read; undefined when its bytes are dropped. */
   private dataStream: H2Stream | undefined;
@@ -68,6 +70,7 @@ export class H2Receiver implements FrameSink {
     this.window = options.connectionWindowBytes;
     this.guard = new FloodGuard(owner.clock);
     this.decoder = new HpackDecoder(options.headerListBytesMax);
+    this.blocks = new BlockReader(options.connectProtocol);
   }
 
   makeStream(id: number, handler: H2StreamHandler): H2Stream {
@@ -75,6 +78,11 @@ export class H2Receiver implements FrameSink {
       send: this.sender.peer.initialWindowBytes,
       receive: this.owner.options.streamWindowBytes,
     });
+  }
+
+  get unfinishedHead(): number {
+    if (this.block !== undefined) return -this.blockStreamId;
+    return this.reader.unfinished ? this.reader.frames : 0;
   }
 
   onBroken(reason: number): void {
@@ -274,9 +282,7 @@ export class H2Receiver implements FrameSink {
     stream.headReceived = true;
     owner.streams.set(id, stream);
     if (this.decoder.tooLarge) {
-      stream.respond(MessageHead.response(431), true);
-      stream.reset(code.NO_ERROR);
-      owner.handler.onBadRequest?.('its header list is too large');
+      this.refuse(stream, 431, 'its header list is too large');
       return;
     }
     const head = this.decoder.malformed ? undefined : this.blocks.read(this.fields, 'request');
@@ -284,13 +290,27 @@ export class H2Receiver implements FrameSink {
       if (this.countPremature(stream)) return;
       stream.reset(code.PROTOCOL_ERROR);
       const why = this.decoder.malformed ? 'a field has a forbidden byte' : this.blocks.reason;
-      owner.handler.onBadRequest?.(why || 'less DATA than Content-Length says');
+      owner.handler.onBadRequest?.(why || 'less DATA than Content-Length says', 0);
+      return;
+    }
+    if (head.path.length > TARGET_BYTES_MAX) {
+      this.refuse(stream, 414, 'its path is too long');
+      return;
+    }
+    if (this.blocks.unknownExpectation) {
+      this.refuse(stream, 417, 'it expects what nobody knows');
       return;
     }
     stream.expectedBytes = this.blocks.contentLength;
     if (ends) stream.remoteEndedWithHead();
     owner.handler.onStream(stream, head, ends);
     if (stream.handler === NO_HANDLER) stream.reset(code.REFUSED_STREAM);
+  }
+
+  private refuse(stream: H2Stream, status: number, reason: string): void {
+    stream.respond(MessageHead.response(status), true);
+    stream.reset(code.NO_ERROR);
+    this.owner.handler.onBadRequest?.(reason, status);
   }
 
   /** A response head, or trailers of either direction. */
@@ -321,7 +341,10 @@ export class H2Receiver implements FrameSink {
       return;
     }
     stream.headReceived = true;
-    const bodiless = stream.toHead || head.status === 204 || head.status === 304;
+    const noLength = head.status === 204 || (stream.toTunnel && head.status < 300);
+    // RFC 9110 §8.6, §9.3.6: not allowed there, and some reader might take it for the length of a body.
+    if (noLength) head.remove('content-length');
+    const bodiless = stream.toHead || noLength || head.status === 304;
     if (!bodiless) stream.expectedBytes = this.blocks.contentLength;
     if (ends && stream.expectedBytes > 0) {
       this.streamFault(stream, code.PROTOCOL_ERROR, 'less DATA than Content-Length says');

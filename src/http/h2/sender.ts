@@ -65,6 +65,7 @@ export class H2Sender implements StreamOwner {
     pairs.push(code.SETTINGS_MAX_HEADER_LIST_SIZE, options.headerListBytesMax);
     if (options.isServer) {
       pairs.push(code.SETTINGS_MAX_CONCURRENT_STREAMS, options.concurrentStreamsMax);
+      if (options.connectProtocol) pairs.push(code.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
     } else pairs.push(code.SETTINGS_ENABLE_PUSH, 0);
     const at = this.output.reserve(FRAME_HEADER_BYTES + pairs.length * 3);
     this.output.commit(writeSettings(this.output.bytes, at, pairs));
@@ -75,6 +76,8 @@ export class H2Sender implements StreamOwner {
   sendHead(stream: H2Stream, head: MessageHead, end: boolean): void {
     const informational = head.status >= 100 && head.status < 200;
     if (!informational) stream.headSent = true;
+    // A client that does not read may miss some: they are only hints.
+    else if (this.output.pending >= limits.OUTPUT_HIGH_BYTES) return;
     this.headers(stream.id, head, end);
     if (end) stream.localEnded();
   }

@@ -64,6 +64,8 @@ export class H2Stream {
   expectedBytes = -1;
   /** A response to it has no body whatever its fields say (HEAD). */
   toHead = false;
+  /** It asked for a tunnel: a 2xx to it has no length. */
+  toTunnel = false;
   private readonly owner: StreamOwner;
   private paused = false;
   /** While the consumer is behind. */

@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import 'reflect-metadata';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
 import { systemClock } from '#base/clock.ts';
 import { isMeshError } from '#base/errors.ts';
 import { systemRandom } from '#base/random.ts';
@@ -15,6 +13,7 @@ import { LEAF_TTL_SECONDS_MAX } from '../limits.ts';
 import { readIssued } from '../svid/issued.ts';
 import { makeKeyRequest } from '../svid/key-request.ts';
 import { createRoot, loadAuthority } from './authority.ts';
+import * as x509 from './x509.ts';
 
 const WEB = parsePrincipal('spiffe://cluster.local/ns/shop/sa/web')!;
 const OTHER = parsePrincipal('spiffe://cluster.local/ns/shop/sa/other')!;
@@ -118,6 +117,17 @@ describe('CertificateAuthority', () => {
     expect(await codeOf(loadAuthority(deps, { ...material, certificate: '' }))).toBe(
       'CA_ROOT_INVALID',
     );
+  });
+
+  test('root and serving certificate begin a day back: proxies reach a control plane whose clock is hours ahead', async () => {
+    const clock = new FakeClock();
+    const deps = { clock, random: systemRandom };
+    const ca = await loadAuthority(deps, await createRoot(deps, 'test'));
+    const { certificateChain } = await ca.issueServing(['localhost']);
+    for (const pem of [ca.root, certificateChain]) {
+      const { validFrom } = new X509Certificate(pem);
+      expect(clock.wallTime() - Date.parse(validFrom)).toBe(86_400_000);
+    }
   });
 
   test('issueServing carries the DNS names', async () => {

@@ -3,9 +3,7 @@
  * a self-signed root of its own making or with what an operator plugged in (an intermediate, of ECDSA or RSA). Who may
  * have which identity is decided by the caller (control/ca).
  */
-import 'reflect-metadata';
 import { createPrivateKey } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { Random } from '#base/random.ts';
@@ -13,6 +11,7 @@ import type { Principal } from '#model/identity/spiffe.ts';
 import { encodePem, splitCertificates } from '#wire/x509/pem.ts';
 import {
   BACKDATE_SECONDS,
+  BACKDATE_SECONDS_LONG,
   CSR_CHARS_MAX,
   LEAF_TTL_SECONDS,
   LEAF_TTL_SECONDS_MAX,
@@ -20,6 +19,7 @@ import {
   SERIAL_BYTES,
   SERVING_TTL_SECONDS,
 } from '../limits.ts';
+import * as x509 from './x509.ts';
 
 const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const;
@@ -69,7 +69,10 @@ export async function createRoot(deps: AuthorityDeps, organization: string): Pro
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(deps.random),
     name: new x509.Name([{ O: [organization] }]).toString(),
-    ...lifetime(deps.clock, ROOT_TTL_SECONDS),
+    ...lifetime(deps.clock, {
+      ttlSeconds: ROOT_TTL_SECONDS,
+      backdateSeconds: BACKDATE_SECONDS_LONG,
+    }),
     signingAlgorithm: SIGNING_ALGORITHM,
     keys,
     extensions: [
@@ -95,13 +98,14 @@ export async function loadAuthority(
   const issue = async (options: {
     publicKey: CryptoKey | x509.PublicKey;
     ttlSeconds: number;
+    backdateSeconds?: number;
     names: x509.JsonGeneralNames;
   }) => {
     const leaf = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(deps.random),
       subject: '',
       issuer: certificate.subjectName,
-      ...lifetime(deps.clock, options.ttlSeconds, certificate.notAfter),
+      ...lifetime(deps.clock, { ...options, latest: certificate.notAfter }),
       signingAlgorithm: algorithm,
       signingKey: key,
       publicKey: options.publicKey,
@@ -144,6 +148,7 @@ export async function loadAuthority(
       const leaf = await issue({
         publicKey: keys.publicKey,
         ttlSeconds: SERVING_TTL_SECONDS,
+        backdateSeconds: BACKDATE_SECONDS_LONG,
         names: dnsNames.map((value) => ({ type: 'dns' as const, value })),
       });
       return {
@@ -270,11 +275,15 @@ function serialNumber(random: Random): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-function lifetime(clock: Clock, ttlSeconds: number, latest?: Date) {
+function lifetime(
+  clock: Clock,
+  options: { ttlSeconds: number; backdateSeconds?: number; latest?: Date },
+) {
+  const { ttlSeconds, backdateSeconds = BACKDATE_SECONDS, latest } = options;
   const now = clock.wallTime();
   const notAfter = now + ttlSeconds * 1000;
   return {
-    notBefore: new Date(now - BACKDATE_SECONDS * 1000),
+    notBefore: new Date(now - backdateSeconds * 1000),
     notAfter: latest === undefined ? new Date(notAfter) : new Date(Math.min(notAfter, +latest)),
   };
 }

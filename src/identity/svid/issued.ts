@@ -1,9 +1,11 @@
 /** Reads what the CA answered: leaf first, last the roots, intermediates between (Istio's order). */
 import { X509Certificate } from 'node:crypto';
+import { rfc3339At } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { splitCertificates } from '#wire/x509/pem.ts';
+import { IDENTITY_ERRORS } from '../errors.ts';
 
 export interface IssuedSvid {
   readonly identity: TlsIdentity;
@@ -52,6 +54,28 @@ export function readIssued(
     notAfter,
     serial: leaf.serialNumber.toLowerCase(),
   };
+}
+
+/** Undefined when the certificate is valid now; else by how much the clocks must differ at least. */
+export function clockSkew(
+  { notBefore, notAfter }: Pick<IssuedSvid, 'notBefore' | 'notAfter'>,
+  now: number,
+): MeshError | undefined {
+  const apart =
+    now < notBefore
+      ? `is valid only from ${rfc3339At(notBefore)}, in ${minutes(notBefore - now)}: the control plane's clock is ahead, or this machine's behind`
+      : now >= notAfter
+        ? `ended at ${rfc3339At(notAfter)}, ${minutes(now - notAfter)} ago: the control plane's clock is behind, or this machine's ahead`
+        : undefined;
+  if (apart === undefined) return undefined;
+  return new MeshError('SVID_CLOCK_SKEW', `clock skew: the certificate just signed ${apart}`, {
+    side: 'upstream',
+    hint: IDENTITY_ERRORS.SVID_CLOCK_SKEW,
+  });
+}
+
+function minutes(ms: number): string {
+  return `${Math.ceil(ms / 60_000)} min`;
 }
 
 function invalid(message: string, cause?: unknown): MeshError {

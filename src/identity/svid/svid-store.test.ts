@@ -184,6 +184,58 @@ describe('SvidStore', () => {
     expect(store.get(WEB)).toBeUndefined();
   });
 
+  /** A CA whose clock is apart from ours. */
+  async function skewed(byMs: number) {
+    const parts = await setup();
+    const theirs = new FakeClock(parts.clock.wallTime() + byMs);
+    const deps = { clock: theirs, random: systemRandom };
+    const ca = await loadAuthority(deps, await createRoot(deps, 'test'));
+    return { ...parts, ca };
+  }
+
+  test('takes a certificate of a CA that is an hour ahead when it has none, and names the clocks', async () => {
+    const { ca, signer, store, lines } = await skewed(HOUR);
+    signer.sign = (request) => ca.sign(request);
+    expect((await store.whenReady(WEB)).certificateChain).toContain('BEGIN CERTIFICATE');
+    const message =
+      "clock skew: the certificate just signed is valid only from 2026-01-01T00:58:00.000Z, in 58 min: the control plane's clock is ahead, or this machine's behind";
+    expect(store.status()).toMatchObject([{ state: 'ready', lastError: message }]);
+    expect(lines.join('')).toContain('clock skew');
+    store.stop();
+  });
+
+  test('keeps the valid certificate when the CA goes an hour ahead', async () => {
+    const { ca, clock, signer, store } = await skewed(14 * HOUR);
+    const first = await store.whenReady(WEB);
+    signer.sign = (request) => ca.sign(request);
+    clock.advance(12 * HOUR);
+    await until(() => store.status()[0].lastError !== undefined);
+    expect(store.get(WEB)).toBe(first);
+    expect(store.status()[0].lastError).toContain('clock skew');
+    store.stop();
+  });
+
+  test('works with a CA that is an hour behind', async () => {
+    const { ca, signer, store } = await skewed(-HOUR);
+    signer.sign = (request) => ca.sign(request);
+    await store.whenReady(WEB);
+    expect(store.status()).toMatchObject([{ state: 'ready', lastError: undefined }]);
+    store.stop();
+  });
+
+  test('refuses what a CA that is days behind signs, and names the clocks', async () => {
+    const { ca, signer, store } = await skewed(-30 * HOUR);
+    signer.sign = (request) => ca.sign(request);
+    const error = await store.whenReady(WEB).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'SVID_CLOCK_SKEW',
+      message:
+        "clock skew: the certificate just signed ended at 2025-12-31T18:00:00.000Z, 360 min ago: the control plane's clock is behind, or this machine's ahead",
+    });
+    expect(store.get(WEB)).toBeUndefined();
+    store.stop();
+  });
+
   test('no line of the log holds key material', async () => {
     const { store, lines, rotations } = await setup();
     await store.whenReady(WEB);

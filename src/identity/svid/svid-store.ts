@@ -24,7 +24,7 @@ import {
   TIMER_MAX_MS,
 } from '../limits.ts';
 import type { SvidSigner } from './ca-client.ts';
-import { type IssuedSvid, readIssued } from './issued.ts';
+import { clockSkew, type IssuedSvid, readIssued } from './issued.ts';
 import { makeKeyRequest } from './key-request.ts';
 
 /** `realtime`: a connection waits for it. `warmup`: fetched ahead of need. */
@@ -243,7 +243,29 @@ class FetchingStore implements SvidStore {
   #settle(entry: Entry, result: IssuedSvid | MeshError): void {
     entry.phase = 'resting';
     if (result instanceof MeshError) this.#failed(entry, result);
-    else this.#issued(entry, result);
+    else this.#take(entry, result);
+  }
+
+  /** A certificate that is not valid by our clock replaces none that is. */
+  #take(entry: Entry, issued: IssuedSvid): void {
+    const { clock, log } = this.#deps;
+    const skew = clockSkew(issued, clock.wallTime());
+    if (skew === undefined) {
+      this.#issued(entry, issued);
+      return;
+    }
+    const isComing = clock.wallTime() < issued.notBefore;
+    if (!isComing || this.get(entry.principal) !== undefined) {
+      this.#failed(entry, skew);
+      return;
+    }
+    // By everyone else's clock it may be valid already: better than none.
+    this.#issued(entry, issued);
+    entry.failure = skew;
+    log.warn('certificate in force that is not valid yet', {
+      principal: entry.principal,
+      error: skew.message,
+    });
   }
 
   #issued(entry: Entry, issued: IssuedSvid): void {

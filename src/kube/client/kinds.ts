@@ -135,7 +135,12 @@ export interface EndpointSlice extends KubeObject {
   ports?: { name?: string; port: number; protocol?: string; appProtocol?: string }[];
 }
 export interface Node extends KubeObject {
-  spec?: { podCIDR?: string; podCIDRs?: string[]; unschedulable?: boolean };
+  spec?: {
+    podCIDR?: string;
+    podCIDRs?: string[];
+    unschedulable?: boolean;
+    taints?: { key: string; value?: string; effect: string }[];
+  };
   status?: {
     addresses?: { type: string; address: string }[];
     conditions?: Condition[];

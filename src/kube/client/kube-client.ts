@@ -53,6 +53,13 @@ export interface Selection {
   fieldSelector?: string;
 }
 
+export interface ListOptions<T> {
+  /** What is made of each object as its page comes in: a large list is never in memory as it was sent. */
+  keep?: (object: T) => T;
+  /** At most so many objects, and no further page: enough to learn where the server stands. */
+  limit?: number;
+}
+
 export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
 
 export interface WriteOptions {
@@ -71,6 +78,8 @@ export type WatchEvent<T extends KubeObject> =
 export interface WatchOptions extends Selection {
   resourceVersion?: string;
   allowBookmarks?: boolean;
+  /** The server has accepted it: events may be long in coming. */
+  onOpen?: () => void;
 }
 
 export interface KubeClient {
@@ -81,6 +90,7 @@ export interface KubeClient {
   list<T extends KubeObject>(
     ref: ResourceRef,
     selection?: Selection,
+    options?: ListOptions<T>,
   ): Promise<{ items: T[]; resourceVersion: string }>;
   create<T extends KubeObject>(ref: ResourceRef, object: T, options?: WriteOptions): Promise<T>;
   update<T extends KubeObject>(ref: ResourceRef, object: T, options?: WriteOptions): Promise<T>;

@@ -13,6 +13,7 @@ function ref(
 
 const NETWORKING = 'networking.istio.io';
 const SECURITY = 'security.istio.io';
+const TULLE = 'tulle.dev';
 const GATEWAY = 'gateway.networking.k8s.io';
 
 export const RESOURCES = {
@@ -26,7 +27,15 @@ export const RESOURCES = {
   events: ref('', 'v1', 'events', 'Event'),
   endpointSlices: ref('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
   deployments: ref('apps', 'v1', 'deployments', 'Deployment'),
+  daemonSets: ref('apps', 'v1', 'daemonsets', 'DaemonSet'),
   replicaSets: ref('apps', 'v1', 'replicasets', 'ReplicaSet'),
+  horizontalPodAutoscalers: ref(
+    'autoscaling',
+    'v2',
+    'horizontalpodautoscalers',
+    'HorizontalPodAutoscaler',
+  ),
+  podDisruptionBudgets: ref('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget'),
   leases: ref('coordination.k8s.io', 'v1', 'leases', 'Lease'),
   customResourceDefinitions: ref(
     'apiextensions.k8s.io',
@@ -35,14 +44,41 @@ export const RESOURCES = {
     'CustomResourceDefinition',
     false,
   ),
+  validatingWebhookConfigurations: ref(
+    'admissionregistration.k8s.io',
+    'v1',
+    'validatingwebhookconfigurations',
+    'ValidatingWebhookConfiguration',
+    false,
+  ),
   tokenReviews: ref('authentication.k8s.io', 'v1', 'tokenreviews', 'TokenReview', false),
+  subjectAccessReviews: ref(
+    'authorization.k8s.io',
+    'v1',
+    'subjectaccessreviews',
+    'SubjectAccessReview',
+    false,
+  ),
   gatewayClasses: ref(GATEWAY, 'v1', 'gatewayclasses', 'GatewayClass', false),
   gateways: ref(GATEWAY, 'v1', 'gateways', 'Gateway'),
+  httpRoutes: ref(GATEWAY, 'v1', 'httproutes', 'HTTPRoute'),
+  grpcRoutes: ref(GATEWAY, 'v1', 'grpcroutes', 'GRPCRoute'),
+  tcpRoutes: ref(GATEWAY, 'v1', 'tcproutes', 'TCPRoute'),
+  tlsRoutes: ref(GATEWAY, 'v1', 'tlsroutes', 'TLSRoute'),
+  referenceGrants: ref(GATEWAY, 'v1beta1', 'referencegrants', 'ReferenceGrant'),
+  backendTlsPolicies: ref(GATEWAY, 'v1', 'backendtlspolicies', 'BackendTLSPolicy'),
+  listenerSets: ref(GATEWAY, 'v1', 'listenersets', 'ListenerSet'),
   virtualServices: ref(NETWORKING, 'v1', 'virtualservices', 'VirtualService'),
   destinationRules: ref(NETWORKING, 'v1', 'destinationrules', 'DestinationRule'),
+  istioGateways: ref(NETWORKING, 'v1', 'gateways', 'Gateway'),
+  sidecars: ref(NETWORKING, 'v1', 'sidecars', 'Sidecar'),
+  telemetries: ref('telemetry.istio.io', 'v1', 'telemetries', 'Telemetry'),
   serviceEntries: ref(NETWORKING, 'v1', 'serviceentries', 'ServiceEntry'),
   workloadEntries: ref(NETWORKING, 'v1', 'workloadentries', 'WorkloadEntry'),
+  workloadGroups: ref(NETWORKING, 'v1', 'workloadgroups', 'WorkloadGroup'),
   authorizationPolicies: ref(SECURITY, 'v1', 'authorizationpolicies', 'AuthorizationPolicy'),
   requestAuthentications: ref(SECURITY, 'v1', 'requestauthentications', 'RequestAuthentication'),
   peerAuthentications: ref(SECURITY, 'v1', 'peerauthentications', 'PeerAuthentication'),
+  localRateLimits: ref(TULLE, 'v1', 'localratelimits', 'LocalRateLimit'),
+  loadSheddings: ref(TULLE, 'v1', 'loadsheddings', 'LoadShedding'),
 } as const;

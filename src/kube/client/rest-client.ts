@@ -7,10 +7,11 @@ import type { Disposer } from '#base/disposer.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import type { KubeErrorCode } from '../errors.ts';
 import { KUBE_ERRORS } from '../errors.ts';
-import { LIST_PAGE_OBJECTS, WATCH_TIMEOUT_SECONDS } from '../limits.ts';
+import { LIST_PAGE_OBJECTS, LIST_PAGE_TIMEOUT_MS, WATCH_TIMEOUT_SECONDS } from '../limits.ts';
 import type {
   KubeClient,
   KubeObject,
+  ListOptions,
   PatchType,
   ResourceRef,
   Selection,
@@ -90,19 +91,39 @@ export class RestClient implements KubeClient {
   async list<T extends KubeObject>(
     ref: ResourceRef,
     selection: Selection = {},
+    options: ListOptions<T> = {},
   ): Promise<{ items: T[]; resourceVersion: string }> {
+    try {
+      return await this.#pages(ref, selection, { ...options, page: LIST_PAGE_OBJECTS });
+    } catch (error) {
+      if (!isMeshError(error, 'KUBE_GONE')) throw error;
+      // The server forgot the first page's snapshot before we had the last: all at once (as client-go's pager).
+      return await this.#pages(ref, selection, { ...options, page: undefined });
+    }
+  }
+
+  async #pages<T extends KubeObject>(
+    ref: ResourceRef,
+    selection: Selection,
+    options: ListOptions<T> & { page: number | undefined },
+  ): Promise<{ items: T[]; resourceVersion: string }> {
+    const { keep, limit = options.page } = options;
+    const path = resourcePath(ref, { namespace: selection.namespace });
     const items: T[] = [];
     let resourceVersion = '';
     let token: string | undefined;
     do {
-      const path = resourcePath(ref, { namespace: selection.namespace });
-      const query = { ...selectorQuery(selection), limit: LIST_PAGE_OBJECTS, continue: token };
-      const body = await this.#json<ListBody>('GET', path + queryString(query));
-      for (const item of body.items ?? []) items.push(withKind<T>(item, ref));
+      const query = queryString({ ...selectorQuery(selection), limit, continue: token });
+      const signal = AbortSignal.timeout(LIST_PAGE_TIMEOUT_MS);
+      const body = await this.#json<ListBody>('GET', path + query, { signal });
+      for (const item of body.items ?? []) {
+        const object = withKind<T>(item, ref);
+        items.push(keep === undefined ? object : keep(object));
+      }
       // The pages after the first belong to the first page's snapshot.
       resourceVersion ||= body.metadata?.resourceVersion ?? '';
       token = body.metadata?.continue || undefined;
-    } while (token !== undefined);
+    } while (token !== undefined && options.limit === undefined);
     return { items, resourceVersion };
   }
 
@@ -166,6 +187,7 @@ export class RestClient implements KubeClient {
     const path = resourcePath(ref, { namespace: options.namespace }) + query;
     const run = async () => {
       const response = await this.open('GET', path, { signal: abort.signal, timeout: false });
+      if (!abort.signal.aborted) options.onOpen?.();
       await readWatchStream<T>(response, (event) => {
         if (!abort.signal.aborted) onEvent(event);
       });
@@ -187,10 +209,11 @@ export class RestClient implements KubeClient {
   async #json<T>(
     method: string,
     path: string,
-    content: { body?: unknown; contentType?: string } = {},
+    content: { body?: unknown; contentType?: string; signal?: AbortSignal } = {},
   ): Promise<T> {
-    const { body, contentType } = content;
+    const { body, contentType, signal } = content;
     const response = await this.open(method, path, {
+      signal,
       body: body === undefined ? undefined : JSON.stringify(body),
       headers: body === undefined ? {} : { 'content-type': contentType ?? 'application/json' },
     });

@@ -6,7 +6,10 @@ import { FakeClock } from '#test/support/fake-clock.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import type { KubeObject } from '../client/kube-client.ts';
 import { RESOURCES } from '../client/resources.ts';
+import { CATCH_UP_MS } from '../limits.ts';
+import { ListGate } from './list-gate.ts';
 import { startInformer } from './list-watch.ts';
+import { isOlderVersion } from './resource-version.ts';
 
 interface Thing extends KubeObject {
   spec: { value: number };
@@ -85,6 +88,26 @@ describe('startInformer', () => {
     expect(told).toEqual([-1, -2, -3, -2]);
     expect(informer.list().map((object) => object.spec.value)).toEqual([-1, -3]);
     informer.stop();
+  });
+
+  test('counts an optional kind that the API does not serve as empty, until it does', async () => {
+    const client = new FakeKubeClient();
+    const clock = new FakeClock();
+    const deps = { client, clock, random: seededRandom(1), log: silentLogger };
+    client.unserved.add(REF.resource);
+    const required = startInformer<Thing>(deps, REF);
+    const optional = startInformer<Thing>(deps, REF, {}, { isOptional: true });
+    await settle();
+    expect([required.synced, optional.synced]).toEqual([false, true]);
+    expect(optional.list()).toEqual([]);
+    client.unserved.delete(REF.resource);
+    await client.create(REF, thing('a', 1));
+    clock.advance(60_000);
+    await settle();
+    expect(required.synced).toBe(true);
+    expect(optional.list().map(({ spec }) => spec.value)).toEqual([1]);
+    required.stop();
+    optional.stop();
   });
 
   test('lists, then follows the watch, and replays to a late subscriber', async () => {
@@ -169,14 +192,30 @@ describe('startInformer', () => {
       fc.record({ op: fc.constant('put' as const), name, value: fc.nat(3) }),
       fc.record({ op: fc.constant('delete' as const), name }),
       fc.record({
-        op: fc.constantFrom('cut', 'compact', 'expire', 'bookmark', 'fail', 'wait', 'settle'),
+        op: fc.constantFrom(
+          ...(['cut', 'compact', 'expire', 'bookmark', 'fail', 'wait', 'settle'] as const),
+          ...(['leave', 'return', 'backup', 'restore', 'wait long'] as const),
+        ),
       }),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const { client, clock, informer, seen } = setup();
+        let backup = client.backup();
         for (const each of steps) {
-          if (each.op === 'cut') client.cutWatches();
+          if (each.op === 'leave') {
+            client.away = true;
+            client.cutWatches();
+          } else if (each.op === 'return') client.away = false;
+          else if (each.op === 'backup') backup = client.backup();
+          else if (each.op === 'restore') {
+            // A server is not replaced without being away; its versions may have caught up when it is back.
+            client.restore(backup);
+            client.away = true;
+            clock.advance(500);
+            await settle();
+          } else if (each.op === 'wait long') clock.advance(90_000);
+          else if (each.op === 'cut') client.cutWatches();
           else if (each.op === 'compact') client.compact();
           else if (each.op === 'expire') client.expireWatches();
           else if (each.op === 'bookmark') client.bookmark();
@@ -186,7 +225,8 @@ describe('startInformer', () => {
           else await write(client, each);
         }
         client.failures = 0;
-        for (let round = 0; round < 6; round++) {
+        client.away = false;
+        for (let round = 0; round < 8; round++) {
           await settle();
           clock.advance(20_000);
         }
@@ -207,6 +247,227 @@ describe('startInformer', () => {
   });
 });
 
+describe('startInformer, when the server fails', () => {
+  /** Time passes in steps, as it does: each timer's work is done before the next one is due. */
+  async function pass(clock: FakeClock, ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 250) {
+      clock.advance(250);
+      await settle();
+    }
+  }
+
+  test('keeps what it has for ten minutes without a server, asks seldom, then lists once', async () => {
+    const { client, clock, informer, events } = setup();
+    await client.create(REF, thing('a', 1));
+    await settle();
+    client.away = true;
+    client.cutWatches();
+    await pass(clock, 20_000);
+    const calls = client.calls;
+    await pass(clock, 580_000);
+    // At the cap of the back-off, of which half is chance: 58 to 116.
+    expect(client.calls - calls).toBeGreaterThan(50);
+    expect(client.calls - calls).toBeLessThan(120);
+    expect(informer.list().map(({ spec }) => spec.value)).toEqual([1]);
+    expect(informer.problem).toMatchObject({
+      resource: 'configmaps',
+      code: 'KUBE_UNAVAILABLE',
+      message: 'connection refused',
+    });
+    const { lists } = client;
+    client.away = false;
+    await client.create(REF, thing('b', 2));
+    await pass(clock, 20_000);
+    expect(client.lists - lists).toBe(1);
+    expect(events).toEqual(['add a=1', 'add b=2']);
+    expect(informer.problem).toBeUndefined();
+    informer.stop();
+  });
+
+  test('is current while it follows, and again once what it missed has had time to arrive', async () => {
+    const { client, clock, informer } = setup();
+    expect(informer.isCurrent).toBe(false);
+    await settle();
+    expect(informer.isCurrent).toBe(true);
+    client.away = true;
+    client.cutWatches();
+    await settle();
+    expect(informer.isCurrent).toBe(false);
+    client.away = false;
+    await pass(clock, 250);
+    expect(informer.problem).toBeUndefined();
+    expect(informer.isCurrent).toBe(false);
+    await pass(clock, CATCH_UP_MS);
+    expect(informer.isCurrent).toBe(true);
+    informer.stop();
+  });
+
+  test('is current without a kind that is not served, not when it was and may come back', async () => {
+    const client = new FakeKubeClient();
+    const clock = new FakeClock();
+    const deps = { client, clock, random: seededRandom(1), log: silentLogger };
+    client.unserved.add(REF.resource);
+    const informer = startInformer<Thing>(deps, REF, {}, { isOptional: true });
+    await settle();
+    expect(informer.problem?.code).toBe('KUBE_NOT_FOUND');
+    expect(informer.isCurrent).toBe(true);
+    client.unserved.clear();
+    await client.create(REF, thing('a', 1));
+    await pass(clock, 20_000);
+    client.unserved.add(REF.resource);
+    client.expireWatches();
+    await pass(clock, 1_000);
+    expect(informer.list().length).toBe(1);
+    expect(informer.isCurrent).toBe(false);
+    await pass(clock, 90_000);
+    expect(informer.isCurrent).toBe(true);
+    informer.stop();
+  });
+
+  test('slows down in a storm of 410 answers', async () => {
+    const { client, clock, informer } = setup();
+    await client.create(REF, thing('a', 1));
+    await settle();
+    const { lists } = client;
+    for (let round = 0; round < 240; round++) {
+      client.expireWatches();
+      await pass(clock, 250);
+    }
+    // 60 s: 100 ms, doubled up to 10 s, of which half is chance.
+    expect(client.lists - lists).toBeLessThan(25);
+    informer.stop();
+  });
+
+  test('asks where the server is after a broken watch, and lists when that is in the past', async () => {
+    const { client, clock, informer, events } = setup();
+    await client.create(REF, thing('kept', 1));
+    const backup = client.backup();
+    await client.create(REF, thing('lost', 2));
+    await client.patch(
+      REF,
+      { namespace: 'shop', name: 'kept' },
+      { type: 'merge', body: { spec: { value: 3 } } },
+    );
+    await settle();
+    const { lists } = client;
+    client.restore(backup);
+    await pass(clock, 1_000);
+    expect(client.lists - lists).toBe(1);
+    expect(informer.list().map(({ spec }) => spec.value)).toEqual([1]);
+    // Versions are given again: the watch is where the server is now.
+    await client.create(REF, thing('new', 4));
+    await settle();
+    expect(events.slice(-3)).toEqual(['delete lost', 'update kept=1', 'add new=4']);
+    informer.stop();
+  });
+
+  test('takes the content where a version was given twice', async () => {
+    const { client, clock, informer } = setup();
+    await client.create(REF, thing('a', 1));
+    await settle();
+    const key = { namespace: 'shop', name: 'a' };
+    const backup = client.backup();
+    await client.patch(REF, key, { type: 'merge', body: { spec: { value: 2 } } });
+    await settle();
+    client.restore(backup);
+    client.away = true;
+    client.cutWatches();
+    client.away = false;
+    await client.patch(REF, key, { type: 'merge', body: { spec: { value: 7 } } });
+    client.away = true;
+    await pass(clock, 70_000);
+    client.away = false;
+    await pass(clock, 20_000);
+    expect(informer.list().map(({ spec }) => spec.value)).toEqual([7]);
+    informer.stop();
+  });
+
+  test.each([
+    ['waits for a kind that it may not read', false],
+    ['counts one that may be missing as empty', true],
+  ])('%s, names verb and resource, and follows it once it may', async (_title, isDispensable) => {
+    const client = new FakeKubeClient();
+    const clock = new FakeClock();
+    const deps = { client, clock, random: seededRandom(1), log: silentLogger };
+    const ref = RESOURCES.authorizationPolicies;
+    client.forbidden.add(ref.resource);
+    await client.create(ref, { ...thing('a', 1), kind: ref.kind });
+    const informer = startInformer<Thing>(deps, ref, {}, { isDispensable });
+    await settle();
+    expect(informer.synced).toBe(isDispensable);
+    expect(informer.problem).toMatchObject({
+      verb: 'list',
+      resource: 'authorizationpolicies.security.istio.io',
+      code: 'KUBE_FORBIDDEN',
+    });
+    client.forbidden.clear();
+    await pass(clock, 20_000);
+    expect(informer.list().length).toBe(1);
+    expect(informer.problem).toBeUndefined();
+    // What was there is no less there for a right that is taken away.
+    client.forbidden.add(ref.resource);
+    client.cutWatches();
+    await pass(clock, 90_000);
+    expect(informer.list().length).toBe(1);
+    expect(informer.problem?.code).toBe('KUBE_FORBIDDEN');
+    informer.stop();
+  });
+
+  test('empties an optional kind only when it was not served for a while', async () => {
+    const client = new FakeKubeClient();
+    const clock = new FakeClock();
+    const deps = { client, clock, random: seededRandom(1), log: silentLogger };
+    await client.create(REF, thing('a', 1));
+    const informer = startInformer<Thing>(deps, REF, {}, { isOptional: true });
+    await settle();
+    client.unserved.add(REF.resource);
+    client.expireWatches();
+    await pass(clock, 30_000);
+    expect(informer.list().length).toBe(1);
+    await pass(clock, 60_000);
+    expect(informer.list().length).toBe(0);
+    informer.stop();
+  });
+});
+
+describe('ListGate', () => {
+  test('runs so many at once, the others in turn, also after failures', async () => {
+    const gate = new ListGate(2);
+    const started: number[] = [];
+    const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+    const all = ends.map(({ promise }, index) =>
+      gate
+        .run(() => {
+          started.push(index);
+          return promise;
+        })
+        .catch(() => undefined),
+    );
+    await settle();
+    expect(started).toEqual([0, 1]);
+    ends[1].reject(new Error('no'));
+    await settle();
+    expect(started).toEqual([0, 1, 2]);
+    for (const { resolve } of ends) resolve();
+    await Promise.all(all);
+    expect(started).toEqual([0, 1, 2, 3]);
+  });
+});
+
+describe('isOlderVersion', () => {
+  test.each([
+    ['9', '10', true],
+    ['10', '9', false],
+    ['10', '10', false],
+    ['90071992547409930', '90071992547409931', true],
+    ['', '10', false],
+    ['opaque', '10', false],
+    ['1', 'opaque', false],
+  ])('%p than %p: %p', (version, than, expected) => {
+    expect(isOlderVersion(version, than)).toBe(expected);
+  });
+});
+
 function byName(left: Thing, right: Thing): number {
   return left.metadata.name < right.metadata.name ? -1 : 1;
 }
@@ -215,7 +476,9 @@ async function write(
   client: FakeKubeClient,
   change: { op: string; name?: string; value?: number },
 ): Promise<void> {
-  const failures = client.failures;
+  const { failures, away } = client;
+  // Others reach the server when we do not.
+  client.away = false;
   client.failures = 0;
   const name = change.name ?? '';
   const exists = [...client.objects.keys()].some((id) => id.endsWith(`|${name}`));
@@ -225,4 +488,5 @@ async function write(
   } else if (exists) await client.patch(REF, { namespace: 'shop', name }, { type: 'merge', body });
   else await client.create(REF, thing(name, change.value ?? 0));
   client.failures = failures;
+  client.away = away;
 }

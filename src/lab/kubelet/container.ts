@@ -6,10 +6,10 @@
  */
 import { type Clock, rfc3339, type Timer } from '#base/clock.ts';
 import type { Container, Probe } from '#kube/client/kinds.ts';
+import { ProbeState, probeTiming } from '#kube/probe/probe-state.ts';
 import type { EventNote } from './events.ts';
 import { ContainerLog } from './logs.ts';
 import type { ContainerView } from './pod-status.ts';
-import { ProbeState, probeTiming } from './probe-state.ts';
 import type { ProbeAnswer } from './prober.ts';
 import { MOUNT_FAILED_STATUS, type RunningProcess } from './process.ts';
 import { type RestartPolicy, restartDelayMs, restarts, restartsInARow } from './restart.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import type { Pod } from '#kube/client/kinds.ts';
+import { ProbeState } from '#kube/probe/probe-state.ts';
 import { CONTAINER_LOG_BYTES, RESTART_RESET_MS } from '../limits.ts';
 import { buildEnvironment, type EnvironmentContext, expand } from './environment.ts';
 import { resolveImage } from './images.ts';
 import { ContainerLog } from './logs.ts';
 import { planMounts } from './mounts.ts';
 import { type ContainerView, podPhase } from './pod-status.ts';
-import { ProbeState } from './probe-state.ts';
 import { restartDelayMs, restarts, restartsInARow } from './restart.ts';
 
 describe('resolveImage', () => {

@@ -1,10 +1,10 @@
 /** Performs one probe from the node, as the kubelet does: HTTP, TCP, or a command in the container. */
 import type { Clock } from '#base/clock.ts';
 import type { ContainerPort, Probe } from '#kube/client/kinds.ts';
+import { probePort } from '#kube/probe/probe-state.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import type { Network, NetworkNamespace } from '#net/network.ts';
 import { PROBE_BODY_BYTES_MAX } from '../limits.ts';
-import { probePort } from './probe-state.ts';
 import { enterContainer } from './process.ts';
 
 export interface ProbeTarget {

@@ -9,11 +9,12 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { assert } from '#base/assert.ts';
 import type { Clock } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
-import { MeshError } from '#base/errors.ts';
+import { isMeshError, MeshError } from '#base/errors.ts';
 import { LAB_ERRORS } from '../errors.ts';
 import { type LabEvent, type ReadyEvent, type RunnerOptions, readEvents } from '../events.ts';
 import { START_TIMEOUT_MS } from '../limits.ts';
 import { pathWithSbin, programCommand } from '../program.ts';
+import { Balancers } from './balancers.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { unshareFlags } from './preflight.ts';
 import { processStart } from './process-identity.ts';
@@ -57,6 +58,7 @@ export class LabHost {
   readonly #deps: HostDeps;
   readonly #options: LabOptions;
   readonly #relays: Relay[] = [];
+  readonly #balancers = new Balancers(() => this.#showBalancers());
   readonly #ready = Promise.withResolvers<ReadyEvent>();
   #record: LabRecord | undefined;
   #child: Bun.Subprocess<'pipe', 'pipe', number> | undefined;
@@ -69,6 +71,8 @@ export class LabHost {
     this.#deps = deps;
     this.#options = options;
     this.closed = this.#closed.promise;
+    // A stop may come before `start` waits for it.
+    this.#ready.promise.catch(() => undefined);
   }
 
   /** Resolves when everything in the lab is ready; on failure nothing is left. */
@@ -111,6 +115,7 @@ export class LabHost {
     }
     this.#stopping = true;
     for (const relay of this.#relays) relay.close();
+    this.#balancers.close();
     const child = this.#child;
     if (child !== undefined) {
       await child.stdin.end();
@@ -118,6 +123,7 @@ export class LabHost {
     }
     sweep(this.#deps.paths, undefined);
     this.#closed.resolve(undefined);
+    this.#ready.reject(stopped());
   }
 
   async #listen(): Promise<void> {
@@ -215,7 +221,22 @@ export class LabHost {
       onEvent(whole);
       return;
     }
+    if (event.event === 'balancer') {
+      this.#balancers.apply(event);
+      return;
+    }
     onEvent(event);
+  }
+
+  #showBalancers(): void {
+    if (this.#stopping || this.#record === undefined) return;
+    this.#record.balancers = this.#balancers.ports;
+    try {
+      updateRecord(this.#deps.paths, this.#record);
+    } catch (error) {
+      // A full disk: the relays work, `tulle lab status` does not show them.
+      if (!isMeshError(error)) throw error;
+    }
   }
 
   #onExit(text: string[]): void {
@@ -233,6 +254,7 @@ export class LabHost {
     this.#ready.reject(error);
     this.#stopping = true;
     for (const relay of this.#relays) relay.close();
+    this.#balancers.close();
     sweep(paths, undefined);
     this.#closed.resolve(error);
   }
@@ -244,6 +266,14 @@ export class LabHost {
       hint: LAB_ERRORS.LAB_START_FAILED,
     });
   }
+}
+
+/** Who starts it hears this; one that was ready ends without. */
+function stopped(): MeshError {
+  return new MeshError('LAB_STOPPED', 'the lab was stopped before it was ready', {
+    side: 'self',
+    hint: LAB_ERRORS.LAB_STOPPED,
+  });
 }
 
 /** An error of the other process, with its own code. */

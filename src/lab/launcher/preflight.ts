@@ -30,21 +30,28 @@ export function unshareFlags(root: boolean): string[] {
 }
 
 export function checkMachine(machine: Machine): void {
+  const why = whyNoTools(machine) ?? whyNoNamespaces(machine);
+  if (why !== undefined) throw why;
+}
+
+export function whyNoTools(machine: Machine): MeshError | undefined {
   const missing = Object.keys(TOOLS).filter((tool) => machine.which(tool) === null);
-  if (missing.length > 0) {
-    const packages = [...new Set(missing.map((tool) => TOOLS[tool]))].join(' ');
-    throw new MeshError(
-      'LAB_TOOL_MISSING',
-      `the lab needs ${missing.join(', ')}, not found on this machine`,
-      {
-        side: 'self',
-        hint: `${machine.root ? '' : 'sudo '}apt-get install ${packages}`,
-      },
-    );
-  }
+  if (missing.length === 0) return undefined;
+  const packages = [...new Set(missing.map((tool) => TOOLS[tool]))].join(' ');
+  return new MeshError(
+    'LAB_TOOL_MISSING',
+    `the lab needs ${missing.join(', ')}, not found on this machine`,
+    {
+      side: 'self',
+      hint: `${machine.root ? '' : 'sudo '}apt-get install ${packages}`,
+    },
+  );
+}
+
+export function whyNoNamespaces(machine: Machine): MeshError | undefined {
   const unshare = machine.which('unshare') ?? 'unshare';
   const attempt = machine.tryRun([unshare, ...unshareFlags(machine.root), 'true']);
-  if (attempt.status !== 0) throw noNamespaces(machine, attempt.stderr);
+  return attempt.status === 0 ? undefined : noNamespaces(machine, attempt.stderr);
 }
 
 function noNamespaces(machine: Machine, stderr: string): MeshError {

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { LAB_ERRORS } from '../errors.ts';
 import { DISK_PROBE_BYTES, SOCKET_PATH_BYTES_MAX } from '../limits.ts';
+import type { BalancedPort } from './balancers.ts';
 import { isRunning } from './process-identity.ts';
 
 export interface LabRecord {
@@ -29,6 +30,8 @@ export interface LabRecord {
   nodes: number;
   demo: boolean;
   startedAt: string;
+  /** Where the host reaches Services of type LoadBalancer. */
+  balancers?: BalancedPort[];
   /** The process that holds the namespace; it dies with the launcher, this is for the sweep after a kill -9. */
   inner?: { pid: number; start: string };
 }

@@ -2,12 +2,13 @@
 import { cpus, release, totalmem } from 'node:os';
 import { type Clock, rfc3339 } from '#base/clock.ts';
 import { isMeshError } from '#base/errors.ts';
+import { memoryEnvironment } from '#base/memory-environment.ts';
 import type { Node, Pod } from '#kube/client/kinds.ts';
 import type { KubeClient, KubeObject, ResourceRef } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { SYSTEM_NAMESPACE } from '../kubelet/cni.ts';
 import { NODE_PROXY_GRACE_SECONDS } from '../limits.ts';
-import type { NodePlan } from '../topology/addresses.ts';
+import { FABRIC_ADDRESS, type NodePlan } from '../topology/addresses.ts';
 
 /** 253 addresses less what a node needs for itself. */
 const PODS_PER_NODE = '250';
@@ -203,7 +204,13 @@ export function controlPlaneObjects(): { ref: ResourceRef; object: KubeObject }[
                 {
                   name: 'discovery',
                   image: 'tulle',
-                  args: ['role', 'control'],
+                  args: [
+                    'role',
+                    'control',
+                    // The relay from the owner's loopback comes from there; pods are asked for a token.
+                    `--console-open-to=loopback,${FABRIC_ADDRESS}`,
+                    '--console-guests=write',
+                  ],
                   env: IDENTITY_ENV,
                   ports: [
                     { name: 'grpc-xds', containerPort: 15012 },
@@ -254,8 +261,7 @@ export function nodeProxyPod(node: NodePlan, name = nodeProxyName(node)): Pod {
             fieldEnv('NODE_IP', 'status.hostIP'),
             { name: 'CA_ADDRESS', value: 'istiod.istio-system.svc:15012' },
             { name: 'XDS_ADDRESS', value: 'istiod.istio-system.svc:15012' },
-            // As the launcher sets it (docs/decisions/013): garbage is collected as on a machine of 128 MiB.
-            { name: 'BUN_JSC_forceRAMSize', value: String(128 * 1024 * 1024) },
+            ...memoryEnvironment('node'),
             {
               name: 'TERMINATION_GRACE_PERIOD_SECONDS',
               value: String(NODE_PROXY_GRACE_SECONDS),

@@ -13,6 +13,7 @@ import { openNamespace } from '#net/netns/namespace.ts';
 import { type Cluster, connectCluster } from '../controllers/cluster.ts';
 import { startDeployments } from '../controllers/deployments.ts';
 import { startEndpointSlices } from '../controllers/endpoint-slices.ts';
+import { startLoadBalancers } from '../controllers/load-balancers.ts';
 import { startNamespaceDefaults } from '../controllers/namespace-defaults.ts';
 import { isReady } from '../controllers/replica-plan.ts';
 import { startReplicaSets } from '../controllers/replica-sets.ts';
@@ -95,6 +96,8 @@ async function startLab(
   await Promise.all([createNodes(api.client, nodes, clock), createNamespaces(api.client)]);
   const cluster = await connectCluster({ client: api.client, clock, random: systemRandom, log });
   await runCluster(cluster, nodes, api);
+  const { stateDirectory } = options;
+  startLoadBalancers(cluster, { stateDirectory, tell: (event) => void emit(event) });
   await serveConsole(cluster, options.consoleSocket);
   if (options.mesh) await createMesh(cluster, nodes);
   await applyManifests(api.client, manifests, namespace);

@@ -1,21 +1,34 @@
 /**
- * Compiles a `RouteTable` to the form the request path reads: matchers with their regexes, the reason of each match, cumulative
- * weights. Done once per snapshot, off the path. Problems (an unreadable regex) are collected: the entry they sit in
- * then matches nothing, and the caller reports them.
+ * Compiles routes to the form the request path reads: matchers with their regexes, an index over them, the reason of each match,
+ * cumulative weights. Done once per snapshot, off the path. Problems (an unreadable regex) are collected: the entry they sit
+ * in then matches nothing, and the caller reports them.
  */
-import type { RE2JS } from 're2js';
 import type { AppProtocol } from '../service/service.ts';
-import type { Route, RouteDestination, RouteMatch, RouteTable, TextMatch } from './route-table.ts';
-import { compileRegex, describeMatch, TextMatcher } from './text-matcher.ts';
+import { compileDestinations, problemsOf, type WeightedDestinations } from './destinations.ts';
+import { type CompiledL4Routes, compileL4Routes } from './l4-routes.ts';
+import { RouteIndex } from './route-index.ts';
+import type { Route, RouteMatch, RouteTable, TextMatch } from './route-table.ts';
+import { describeMatch, TextMatcher } from './text-matcher.ts';
+import { type CompiledRewrite, compileRewrite } from './transform.ts';
+
+export type { CompiledDestination, WeightedDestinations } from './destinations.ts';
 
 export interface NamedMatcher {
   readonly name: string;
   readonly matcher: TextMatcher;
 }
 
-/** One match entry of one route. Also the answer of `matchRoute`: nothing is allocated to decide. */
+export interface ClaimMatcher {
+  readonly path: readonly string[];
+  readonly matcher: TextMatcher;
+  readonly negated: boolean;
+}
+
+/** One match entry of one route. Also the answer of `matchRoutes`: nothing is allocated to decide. */
 export interface RouteEntry {
   readonly route: CompiledRoute;
+  /** Place among all entries of its table: the lowest that matches wins. */
+  readonly order: number;
   /** Why this entry was taken, as a sentence part. */
   readonly reason: string;
   /** The path condition as configured, for rewrites that replace the matched prefix. */
@@ -27,28 +40,25 @@ export interface RouteEntry {
   readonly headers: readonly NamedMatcher[];
   readonly withoutHeaders: readonly NamedMatcher[];
   readonly queryParams: readonly NamedMatcher[];
+  readonly claims: readonly ClaimMatcher[];
 }
 
-export interface CompiledDestination {
-  readonly destination: RouteDestination;
-  /** Sum of the weights up to and including this one. */
-  readonly weightEnd: number;
-}
-
-export interface CompiledRoute {
+export interface CompiledRoute extends WeightedDestinations {
   readonly route: Route;
-  readonly destinations: readonly CompiledDestination[];
-  readonly weightTotal: number;
-  readonly rewriteRegex:
-    | { readonly regex: RE2JS; readonly replacement: readonly (string | number)[] }
-    | undefined;
+  readonly rewrite: CompiledRewrite | undefined;
 }
 
-export interface CompiledPort {
-  readonly port: number;
-  readonly protocol: AppProtocol;
+export interface CompiledRoutes {
   /** In order; the first entry that matches wins. */
   readonly entries: readonly RouteEntry[];
+  readonly index: RouteIndex;
+}
+
+export interface CompiledPort extends CompiledRoutes {
+  readonly port: number;
+  readonly protocol: AppProtocol;
+  /** Undefined: bytes go to the service itself. */
+  readonly l4: CompiledL4Routes | undefined;
 }
 
 export interface CompiledTable {
@@ -59,38 +69,44 @@ export interface CompiledTable {
 
 export function compileRouteTable(table: RouteTable): CompiledTable {
   const problems: string[] = [];
+  const onProblem = (problem: string) => problems.push(problem);
   const ports = new Map<number, CompiledPort>();
-  for (const { port, protocol, routes } of table.ports) {
-    const entries = routes.flatMap((route) => {
-      const { kind, namespace, name } = route.provenance;
-      return compileRoute(route, (problem) =>
-        problems.push(`${kind} ${namespace}/${name}, route ${route.name}: ${problem}`),
-      );
-    });
-    ports.set(port, { port, protocol, entries });
+  for (const { port, protocol, routes, l4Routes } of table.ports) {
+    const l4 = l4Routes && compileL4Routes(l4Routes, onProblem);
+    ports.set(port, { port, protocol, l4, ...compileRoutes(routes, onProblem) });
   }
   return { table, ports, problems };
 }
 
-function compileRoute(route: Route, onProblem: (problem: string) => void): RouteEntry[] {
+/** The routes of one service port or of one virtual host. */
+export function compileRoutes(
+  routes: readonly Route[],
+  onProblem: (problem: string) => void,
+): CompiledRoutes {
+  const entries: RouteEntry[] = [];
+  const matches: RouteMatch[] = [];
+  for (const route of routes) {
+    const report = problemsOf(route, onProblem);
+    const compiled = compileRoute(route, report);
+    for (const match of route.matches.length === 0 ? [ANY] : route.matches) {
+      entries.push(compileEntry(compiled, entries.length, match, report));
+      matches.push(match);
+    }
+  }
+  return { entries, index: new RouteIndex(entries, matches) };
+}
+
+function compileRoute(route: Route, onProblem: (problem: string) => void): CompiledRoute {
   const all = route.action.kind === 'forward' ? route.action.destinations : [];
-  // A single destination takes everything whatever its weight; of several, zero weights drop out.
-  const used = all.length === 1 ? all : all.filter((destination) => destination.weight > 0);
-  let weightTotal = 0;
-  const destinations = used.map((destination) => {
-    weightTotal += Math.max(destination.weight, all.length === 1 ? 1 : 0);
-    return { destination, weightEnd: weightTotal };
-  });
-  const rewriteRegex = compileRewrite(route, onProblem);
-  const compiled: CompiledRoute = { route, destinations, weightTotal, rewriteRegex };
-  if (route.matches.length === 0) return [compileEntry(compiled, ANY, onProblem)];
-  return route.matches.map((match) => compileEntry(compiled, match, onProblem));
+  const rewrite = compileRewrite(route.rewrite, onProblem);
+  return { route, ...compileDestinations(all, onProblem), rewrite };
 }
 
 const ANY: RouteMatch = { headers: [], withoutHeaders: [], queryParams: [] };
 
 function compileEntry(
   route: CompiledRoute,
+  order: number,
   match: RouteMatch,
   onProblem: (problem: string) => void,
 ): RouteEntry {
@@ -103,6 +119,7 @@ function compileEntry(
     }));
   return {
     route,
+    order,
     reason: describeEntry(match),
     pathMatch: match.path,
     path: text(match.path, match.ignorePathCase),
@@ -112,26 +129,12 @@ function compileEntry(
     headers: named(match.headers),
     withoutHeaders: named(match.withoutHeaders),
     queryParams: named(match.queryParams),
+    claims: (match.claims ?? []).map(({ path, match: condition, negated }) => ({
+      path,
+      matcher: TextMatcher.compile(condition, onProblem),
+      negated,
+    })),
   };
-}
-
-function compileRewrite(
-  route: Route,
-  onProblem: (problem: string) => void,
-): CompiledRoute['rewriteRegex'] {
-  const regexRewrite = route.rewrite?.regex;
-  if (regexRewrite === undefined) return undefined;
-  const regex = compileRegex(regexRewrite.match, onProblem);
-  if (regex === undefined) return undefined;
-  // RE2's rewrite syntax: `\\1` is a group, `\\\\` a backslash, all else literal.
-  const replacement = regexRewrite.rewrite
-    .split(/(\\[\d\\])/)
-    .filter((piece) => piece !== '')
-    .map((piece) => {
-      if (piece.length !== 2 || piece[0] !== '\\') return piece;
-      return piece[1] === '\\' ? '\\' : Number(piece[1]);
-    });
-  return { regex, replacement };
 }
 
 function describeEntry(match: RouteMatch): string {
@@ -150,6 +153,9 @@ function describeEntry(match: RouteMatch): string {
   }
   for (const { name, match: condition } of match.queryParams) {
     parts.push(`query ${name} ${describeMatch(condition)}`);
+  }
+  for (const { path, match: condition, negated } of match.claims ?? []) {
+    parts.push(`claim ${path.join('.')}${negated ? ' not:' : ''} ${describeMatch(condition)}`);
   }
   return parts.length === 0 ? 'it matches every request' : parts.join(' and ');
 }

@@ -70,6 +70,30 @@ describe('matchRoute conditions', () => {
       { path: '/fOObar' },
       true,
     ],
+    [
+      'path segments: the prefix itself',
+      { path: { kind: 'path-prefix', value: '/a/' } },
+      { path: '/a?x' },
+      true,
+    ],
+    [
+      'path segments: below',
+      { path: { kind: 'path-prefix', value: '/a' } },
+      { path: '/a/b' },
+      true,
+    ],
+    [
+      'path segments are whole',
+      { path: { kind: 'path-prefix', value: '/a' } },
+      { path: '/ab' },
+      false,
+    ],
+    [
+      'path segments: everything',
+      { path: { kind: 'path-prefix', value: '/' } },
+      { path: '/x' },
+      true,
+    ],
     ['path prefix elsewhere', { path: prefix('/foo') }, { path: '/x/foo' }, false],
     ['path regex is whole-string', { path: regex('/a[0-9]+') }, { path: '/a12' }, true],
     ['path regex refuses a part', { path: regex('/a[0-9]+') }, { path: '/a12/x' }, false],
@@ -231,6 +255,8 @@ describe('transform', () => {
     ['exact', { path: exact('/api') }, { path: '/v2' }, '/api?q', '/v2?q'],
     ['regex', { path: regex('/api.*') }, { path: '/v2' }, '/api/x', '/v2'],
     ['no path condition', {}, { path: '/v2/' }, '/x', '/v2/x'],
+    ['full path', { path: prefix('/api') }, { fullPath: '/v2' }, '/api/x?q', '/v2?q'],
+    ['authority alone', { path: prefix('/api') }, { authority: 'x' }, '/api/x?q', '/api/x?q'],
     [
       'regex rewrite',
       {},
@@ -243,8 +269,47 @@ describe('transform', () => {
     expect(rewritten(match, rewrite, path)).toBe(want);
   });
 
+  // Gateway API, HTTPPathModifier.replacePrefixMatch: its table of examples.
+  test.each([
+    ['/foo/bar', '/foo', '/xyz', '/xyz/bar'],
+    ['/foo/bar', '/foo', '/xyz/', '/xyz/bar'],
+    ['/foo/bar', '/foo/', '/xyz', '/xyz/bar'],
+    ['/foo/bar', '/foo/', '/xyz/', '/xyz/bar'],
+    ['/foo', '/foo', '/xyz', '/xyz'],
+    ['/foo/', '/foo', '/xyz', '/xyz/'],
+    ['/foo/bar', '/foo', '', '/bar'],
+    ['/foo/', '/foo', '', '/'],
+    ['/foo', '/foo', '', '/'],
+    ['/foo/', '/foo', '/', '/'],
+    ['/foo', '/foo', '/', '/'],
+    ['/foo?q=1', '/', '/xyz', '/xyz/foo?q=1'],
+    ['/', '/', '/xyz', '/xyz/'],
+  ])('a replaced path prefix joins slashes: %s by %s to %s', (path, matched, replacement, want) => {
+    const pathPrefix: TextMatch = { kind: 'path-prefix', value: matched };
+    expect(rewritten({ path: pathPrefix }, { prefix: replacement }, path)).toBe(want);
+    const location = redirectLocation(
+      { prefix: replacement },
+      { scheme: 'http', authority: 'p', path },
+      pathPrefix,
+    );
+    expect(location).toBe(`http://p${want}`);
+  });
+
+  test("a destination's own path rewrite replaces the route's", () => {
+    const destination = { ...to('stable'), rewrite: { fullPath: '/own' } };
+    const plain = { ...to('canary'), rewrite: { authority: 'other' } };
+    const action = { kind: 'forward', destinations: [destination, plain] } as const;
+    const entry = decide([route('r', [], { rewrite: { fullPath: '/all' }, action })], request());
+    if (entry.route === undefined) throw new Error('did not match');
+    const paths = entry.route.destinations.map((each) => rewritePath(entry, '/x?q', each));
+    expect(paths).toEqual(['/own?q', '/all?q']);
+  });
+
   test.each([
     [{ path: '/new' }, 'http://p:81/new?q=1'],
+    [{ path: '/new?r=2' }, 'http://p:81/new?r=2'],
+    [{ scheme: 'https' }, 'https://p:81/old?q=1'],
+    [{ prefix: '/x' }, 'http://p:81/x/old?q=1'],
     [{ authority: 'other' }, 'http://other/old?q=1'],
     [{ scheme: 'https', port: 443 }, 'https://p/old?q=1'],
     [{ port: 8080 }, 'http://p:8080/old?q=1'],
@@ -255,6 +320,13 @@ describe('transform', () => {
       path: '/old?q=1',
     });
     expect(location).toBe(want);
+  });
+
+  test("a redirect to another scheme leaves the old scheme's default port behind", () => {
+    const client = { scheme: 'http', authority: 'p:80', path: '/' };
+    expect(redirectLocation({ scheme: 'https' }, client)).toBe('https://p/');
+    expect(redirectLocation({}, client)).toBe('http://p:80/');
+    expect(redirectLocation({ port: 80 }, client)).toBe('http://p/');
   });
 
   test('applyHeaderOperations sets, adds, removes, in that order and in lower case', () => {

@@ -11,6 +11,8 @@ const PREFIX = 1;
 const REGEX = 2;
 const PRESENT = 3;
 const NEVER = 4;
+const PATH_PREFIX = 5;
+const SLASH = 0x2f;
 
 export class TextMatcher {
   readonly #kind: number;
@@ -47,6 +49,10 @@ export class TextMatcher {
         return new TextMatcher({ kind: EXACT, value: match.value, ignoreCase });
       case 'prefix':
         return new TextMatcher({ kind: PREFIX, value: match.value, ignoreCase });
+      case 'path-prefix': {
+        const value = match.value.replace(/\/+$/, '');
+        return new TextMatcher({ kind: PATH_PREFIX, value, ignoreCase });
+      }
       case 'regex': {
         if (match.value === '*') return new TextMatcher({ kind: PRESENT });
         const regex = compileRegex(match.value, onProblem);
@@ -65,6 +71,15 @@ export class TextMatcher {
         return this.#ignoreCase
           ? text.slice(0, this.#value.length).toLowerCase() === this.#value
           : text.startsWith(this.#value);
+      case PATH_PREFIX: {
+        const value = this.#value;
+        const next = text.charCodeAt(value.length);
+        // The text ends with the prefix, or a segment does.
+        if (text.length > value.length && next !== SLASH) return false;
+        return this.#ignoreCase
+          ? text.slice(0, value.length).toLowerCase() === value
+          : text.startsWith(value);
+      }
       case REGEX:
         return this.#regex?.testExact(text) ?? false;
       case PRESENT:

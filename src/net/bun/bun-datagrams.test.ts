@@ -131,6 +131,6 @@ test('closed sockets send nothing and leave no descriptor, whenever they are clo
     expect(socket.send(Buffer.from('late'))).toBe(false);
   }
   await Bun.sleep(0);
-  expect(count()).toBe(before);
+  expect(count()).toBeLessThanOrEqual(before);
   peer.close();
 });

@@ -5,8 +5,11 @@ import { createTestCa, type TestCa } from '#test/support/certificates.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import type { Connection, ConnectionHandler, TlsConnection, TlsIdentity } from '../connection.ts';
 import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+import { SOL_TCP, TCP_NODELAY } from '../netns/constants.ts';
+import { libc, ptr } from '../netns/libc.ts';
 import type { Listener, TlsConnectOptions, TlsListener } from '../network.ts';
 import { BunNetwork } from './bun-network.ts';
+import type { SocketConnection } from './socket-connection.ts';
 
 const network = new BunNetwork({ clock: systemClock });
 const LOCAL = { address: '127.0.0.1', port: 0 };
@@ -87,6 +90,18 @@ describe('BunNetwork over TCP', () => {
     server.connection.end();
   });
 
+  test('neither end waits to fill a segment: Bun sets TCP_NODELAY', async () => {
+    using joined = await pair();
+    for (const { connection } of [joined.client, joined.server]) {
+      const { fd } = connection as SocketConnection;
+      const value = new Int32Array(1);
+      const length = Uint32Array.of(4);
+      expect(libc().getsockopt(fd, SOL_TCP, TCP_NODELAY, ptr(value), ptr(length))).toBe(0);
+      expect(value[0]).toBe(1);
+      connection.reset();
+    }
+  });
+
   test('end is a half-close: the other direction goes on', async () => {
     using joined = await pair();
     const { client, server } = joined;
@@ -105,6 +120,51 @@ describe('BunNetwork over TCP', () => {
     server.connection.reset();
     expect((await client.recorder.closed.promise)?.code).toBe('NET_RESET');
     expect((await server.recorder.closed.promise)?.code).toBe('NET_RESET_LOCAL');
+  });
+
+  test('a reset that a write is the first to meet is no orderly end', async () => {
+    using joined = await pair();
+    const { client, server } = joined;
+    client.connection.reset();
+    expect(server.connection.write(Buffer.from('too late'))).toBe(0);
+    expect((await server.recorder.closed.promise)?.code).toBe('NET_RESET');
+  });
+
+  test('large chunks come whole and in order past Bun, and a reset or end behind them is what it is', async () => {
+    for (const last of ['end', 'reset'] as const) {
+      using joined = await pair();
+      const { client, server } = joined;
+      const sum = 24 * 1024 * 1024;
+      const received = new Uint8Array(sum + 1);
+      let at = 0;
+      const whole = Promise.withResolvers<void>();
+      const { recorder } = client;
+      recorder.onData = (bytes) => {
+        received.set(bytes, at);
+        at += bytes.length;
+        if (at === sum) whole.resolve();
+      };
+      const sent = Uint8Array.from(
+        { length: sum },
+        (_, index) => (index * 31 + (index >> 12)) & 255,
+      );
+      let from = 0;
+      server.recorder.onDrain = () => {
+        while (from < sum) {
+          const taken = server.connection.write(sent.subarray(from, from + 512 * 1024));
+          if (taken === 0) return;
+          from += taken;
+        }
+      };
+      server.recorder.onDrain();
+      await whole.promise;
+      expect(Buffer.compare(received.subarray(0, sum), sent)).toBe(0);
+      server.connection[last]();
+      if (last === 'end') await recorder.ended.promise;
+      client.connection.end();
+      expect((await recorder.closed.promise)?.code).toBe(last === 'end' ? undefined : 'NET_RESET');
+      expect(at).toBe(sum);
+    }
   });
 
   test('write takes a part, pause holds the peer back, onDrain follows resume', async () => {

@@ -17,16 +17,18 @@ import { NET_ERRORS } from '../errors.ts';
 import {
   ACCEPT_COST_MS,
   CARRIED_EARLY_BYTES_MAX,
+  DEFER_ACCEPT_SECONDS,
   HANDSHAKE_COST_MS,
-  TLS_HANDSHAKE_TIMEOUT_MS,
 } from '../limits.ts';
 import * as raw from '../netns/raw-socket.ts';
 import type {
   Accept,
   ConnectHandler,
   ConnectOptions,
+  FirstLook,
   Listener,
   ListenOptions,
+  LookingListenOptions,
   Network,
   TlsConnectOptions,
   TlsListener,
@@ -36,24 +38,26 @@ import { EarlyData } from '../pipe/early-data.ts';
 import { Pipe } from '../pipe/pipe.ts';
 import { encodeAlpn } from '../tls/alpn.ts';
 import type { PeerRequirement } from '../tls/peer-check.ts';
+import {
+  admit,
+  type BunSocket,
+  enter,
+  NO_TICKET,
+  PendingHandshake,
+  shaken,
+  TLS_VERSION,
+  versionsBetween,
+} from './accepted.ts';
 import { Dial } from './dial.ts';
-import { finishHandshake, type HandshakeSocket } from './handshake.ts';
+import { finishHandshake } from './handshake.ts';
+import { type LookedSocket, lookAt } from './look.ts';
 import { Newcomers } from './newcomers.ts';
-import { type CallbackSocket, STREAM_CALLBACKS } from './socket-callbacks.ts';
-import { type RawSocket, SocketConnection } from './socket-connection.ts';
+import { STREAM_CALLBACKS } from './socket-callbacks.ts';
+import { SocketConnection } from './socket-connection.ts';
 
-type BunSocket = RawSocket & HandshakeSocket & CallbackSocket;
 interface BunListener {
   stop(closeActive?: boolean): void;
 }
-
-/** RFC 8446 version number, as Bun's `minVersion` wants it. */
-const TLS_1_3 = 0x0304;
-/**
- * SSL_OP_NO_TICKET, as OpenSSL and BoringSSL number it. A resumed session is not verified again: with tickets a client could
- * come back with a certificate that has expired since.
- */
-const NO_TICKET = 0x4000;
 
 export class BunNetwork implements Network {
   readonly #clock: Clock;
@@ -81,18 +85,7 @@ export class BunNetwork implements Network {
         },
       },
     });
-    let stopped = false;
-    return {
-      address: bound.address,
-      port: bound.port,
-      get alive() {
-        return !stopped && raw.isListening(fd);
-      },
-      stop() {
-        stopped = true;
-        listener.stop();
-      },
-    };
+    return running(fd, bound, listener);
   }
 
   listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener {
@@ -122,6 +115,29 @@ export class BunNetwork implements Network {
         raw.closeDescriptor(fd);
       },
     };
+  }
+
+  listenLooking(
+    options: LookingListenOptions,
+    look: (bytes: Uint8Array, peer: SocketAddress) => FirstLook,
+  ): Listener {
+    const newcomers = this.#newcomers;
+    const clock = this.#clock;
+    const fd = raw.openListener(options);
+    raw.deferAccept(fd, DEFER_ACCEPT_SECONDS);
+    const bound = raw.localName(fd) ?? options;
+    const listener = adoptListener({
+      fd,
+      allowHalfOpen: true,
+      socket: {
+        ...STREAM_CALLBACKS,
+        open(socket: LookedSocket) {
+          const connection = enter(socket, newcomers, options, false);
+          if (connection !== undefined) lookAt(socket, connection, { clock, options, look });
+        },
+      },
+    });
+    return running(fd, bound, listener);
   }
 
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void {
@@ -184,6 +200,8 @@ export class BunNetwork implements Network {
   #tlsListenOptions(fd: number, options: TlsListenOptions, accept: Accept<TlsConnection>) {
     const clock = this.#clock;
     const newcomers = this.#newcomers;
+    const { alpn, clientCertificate, judgePeer, onRefused } = options;
+    const requirement = { alpn, clientCertificate, judgePeer, onRefused };
     return {
       fd,
       allowHalfOpen: true,
@@ -193,7 +211,7 @@ export class BunNetwork implements Network {
         ca: options.identity.trustBundle,
         requestCert: options.clientCertificate !== 'none',
         rejectUnauthorized: options.clientCertificate === 'require',
-        minVersion: TLS_1_3,
+        minVersion: TLS_VERSION['TLSv1.3'],
         secureOptions: NO_TICKET,
         ALPNProtocols: encodeAlpn(options.alpn),
       },
@@ -202,121 +220,31 @@ export class BunNetwork implements Network {
         open(socket: BunSocket) {
           const connection = enter(socket, newcomers, options, true);
           if (connection === undefined) return;
-          connection.handler = new PendingHandshake(connection, clock, options.onRefused);
+          connection.handler = new PendingHandshake(connection, clock, { onRefused });
           options.share?.admits(connection, HANDSHAKE_COST_MS);
         },
-        handshake(socket: BunSocket, success: boolean, error: unknown) {
-          const connection = socket.data;
-          if (!(connection?.handler instanceof PendingHandshake)) return;
-          connection.handler.finished();
-          const peer = formatHostPort(connection.remoteAddress, connection.remotePort);
-          const lenient = options.clientCertificate !== 'require' && !hasCertificate(socket);
-          const refused = finishHandshake(
-            socket,
-            connection,
-            { success, error: lenient && success ? undefined : error },
-            {
-              role: 'server',
-              alpn: options.alpn,
-              verifyName: false,
-              expectedUris: undefined,
-              peer,
-              judgePeer: options.judgePeer,
-            },
-          );
-          if (refused === undefined) admit(connection, accept);
-          else {
-            options.onRefused?.(refused, {
-              address: connection.remoteAddress,
-              port: connection.remotePort,
-            });
-            connection.reset();
-          }
-        },
+        handshake: (socket: BunSocket, success: boolean, error: unknown) =>
+          shaken(socket, { success, error }, requirement, accept),
       },
     };
   }
 }
 
-/** Bounds the time an accepted peer has for its handshake. */
-class PendingHandshake {
-  readonly #timer;
-
-  constructor(
-    connection: SocketConnection,
-    clock: Clock,
-    onRefused: TlsListenOptions['onRefused'],
-  ) {
-    this.#timer = clock.after(TLS_HANDSHAKE_TIMEOUT_MS, () => {
-      const peer = { address: connection.remoteAddress, port: connection.remotePort };
-      onRefused?.(handshakeTimedOut(peer), peer);
-      // Its end will be reported as a failed handshake, which was just said.
-      connection.handler = IGNORE;
-      connection.reset();
-    });
-  }
-
-  finished(): void {
-    this.#timer.cancel();
-  }
-
-  onData(): void {
-    return;
-  }
-
-  onDrain(): void {
-    return;
-  }
-
-  onEnd(): void {
-    return;
-  }
-
-  onClose(): void {
-    this.finished();
-  }
+/** Bun owns the descriptor. */
+function running(fd: number, { address, port }: SocketAddress, listener: BunListener): Listener {
+  let stopped = false;
+  return {
+    address,
+    port,
+    get alive() {
+      return !stopped && raw.isListening(fd);
+    },
+    stop() {
+      stopped = true;
+      listener.stop();
+    },
+  };
 }
-
-function handshakeTimedOut({ address, port }: SocketAddress): MeshError {
-  const what = `no handshake in ${TLS_HANDSHAKE_TIMEOUT_MS} ms`;
-  return new MeshError('NET_TLS_FAILED', `TLS with ${formatHostPort(address, port)}: ${what}`, {
-    side: 'downstream',
-    hint: NET_ERRORS.NET_TLS_FAILED,
-  });
-}
-
-/** Undefined: there is no room or the gate is shut, and the socket reset; its callbacks find no connection. */
-function enter(
-  socket: BunSocket,
-  newcomers: Newcomers,
-  { gate, share }: ListenOptions,
-  tls: boolean,
-): SocketConnection | undefined {
-  if (!newcomers.admit(socket) || (gate !== undefined && !gate.enter())) {
-    socket.terminate();
-    return undefined;
-  }
-  const connection = new SocketConnection(socket, { role: 'accepted', tls, gate, share });
-  socket.data = connection;
-  return connection;
-}
-
-function admit<C extends Connection>(connection: C, accept: Accept<C>): void {
-  const handler = accept(connection);
-  if (handler !== undefined) {
-    connection.handler = handler;
-    return;
-  }
-  connection.handler = IGNORE;
-  connection.reset();
-}
-
-const IGNORE = {
-  onData: () => undefined,
-  onDrain: () => undefined,
-  onEnd: () => undefined,
-  onClose: () => undefined,
-};
 
 function carrierEnded({ address, port }: SocketAddress): MeshError {
   const message = `TLS with ${formatHostPort(address, port)}: the connection that carried it ended`;
@@ -329,8 +257,13 @@ function carrierEnded({ address, port }: SocketAddress): MeshError {
 function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
   const requirement: PeerRequirement = {
     role: 'client',
-    alpn: options.alpn,
-    verifyName: options.serverName !== undefined && options.expectedUris === undefined,
+    alpn: options.alpnOptional ? [] : options.alpn,
+    versions: options.versions && versionsBetween(options.versions),
+    verifyName:
+      options.serverName !== undefined &&
+      options.expectedUris === undefined &&
+      options.verify === undefined,
+    unverified: options.verify === 'none',
     expectedUris: options.expectedUris,
     peer: formatHostPort(options.address, options.port),
     judgePeer: options.judgePeer,
@@ -386,14 +319,10 @@ function clientTls(options: TlsConnectOptions): object {
     // Bun would judge by host name; `checkPeer` judges by URI SAN, chain first.
     rejectUnauthorized: false,
     serverName: options.serverName,
-    minVersion: TLS_1_3,
-    ALPNProtocols: encodeAlpn(options.alpn),
+    minVersion: TLS_VERSION[options.versions?.min ?? 'TLSv1.3'],
+    maxVersion: options.versions && TLS_VERSION[options.versions.max],
+    ALPNProtocols: options.alpn.length === 0 ? undefined : encodeAlpn(options.alpn),
   };
-}
-
-function hasCertificate(socket: HandshakeSocket): boolean {
-  const certificate = socket.getPeerCertificate();
-  return typeof certificate === 'object' && certificate !== null && 'raw' in certificate;
 }
 
 // Bun's types do not know `fd` for listen, nor callbacks narrowed to our view of its socket.

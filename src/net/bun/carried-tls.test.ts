@@ -27,6 +27,7 @@ describe('connectTlsOver', () => {
 
   afterEach(() => listener?.stop());
 
+  /** Sockets of other suites in this process may close meanwhile: fewer than before is no leak. */
   const descriptors = () => readdirSync('/proc/self/fd').length;
   const until = async (done: () => boolean) => {
     while (!done()) await Bun.sleep(1);
@@ -111,7 +112,7 @@ describe('connectTlsOver', () => {
     }
     connection.end();
     expect(await closed.promise).toBeUndefined();
-    await until(() => descriptors() === before);
+    await until(() => descriptors() <= before);
   });
 
   test('a peer that proves another identity fails it once, and nothing stays open', async () => {
@@ -121,7 +122,7 @@ describe('connectTlsOver', () => {
       expectedUris: ['spiffe://cluster.local/ns/a/sa/b'],
     });
     expect(((await opened) as MeshError).code).toBe('NET_PEER_IDENTITY');
-    await until(() => descriptors() === before);
+    await until(() => descriptors() <= before);
     expect(failures()).toBe(1);
   });
 

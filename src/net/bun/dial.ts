@@ -20,9 +20,14 @@ const SETTLED: ConnectionHandler = {
   onClose: () => undefined,
 };
 
+const TOLD: ConnectHandler<SocketConnection> = {
+  onOpen: () => SETTLED,
+  onFail: () => undefined,
+};
+
 export class Dial implements ConnectionHandler {
   readonly #options: ConnectOptions;
-  readonly #handler: ConnectHandler<SocketConnection>;
+  #handler: ConnectHandler<SocketConnection>;
   readonly #tls: boolean;
   #connection: SocketConnection | undefined = undefined;
   #timer: Timer | undefined = undefined;
@@ -50,17 +55,18 @@ export class Dial implements ConnectionHandler {
 
   opened(): void {
     const connection = this.#connection;
-    if (connection === undefined || !this.#settle()) return;
-    connection.handler = this.#handler.onOpen(connection);
+    if (connection === undefined || this.#settled) return;
+    connection.handler = this.#settle().onOpen(connection);
   }
 
   fail(error: MeshError): void {
-    if (!this.#settle()) return;
+    if (this.#settled) return;
+    const handler = this.#settle();
     if (this.#connection !== undefined) {
       this.#connection.handler = SETTLED;
       this.#connection.reset();
     }
-    this.#handler.onFail(error);
+    handler.onFail(error);
   }
 
   onData(bytes: Uint8Array): void {
@@ -81,11 +87,14 @@ export class Dial implements ConnectionHandler {
     this.fail(this.#failure(messageOf(error?.cause ?? error), error));
   }
 
-  #settle(): boolean {
-    if (this.#settled) return false;
+  /** Whom to tell, once. Bun's callbacks keep the dial as long as its socket: it must not keep who wanted it. */
+  #settle(): ConnectHandler<SocketConnection> {
+    const handler = this.#handler;
     this.#settled = true;
     this.#timer?.cancel();
-    return true;
+    this.#timer = undefined;
+    this.#handler = TOLD;
+    return handler;
   }
 
   #timedOut(): void {

@@ -2,6 +2,8 @@
  * The callback tables that Bun's sockets are given. Each finds its connection in `socket.data`; a socket that
  * was refused at once has none. One table per listener or dial kind, never one per connection.
  */
+import { FREED_CHUNK_BYTES_MIN } from '../limits.ts';
+import { giveBack } from '../pipe/give-back.ts';
 import type { SocketConnection } from './socket-connection.ts';
 
 /** Bun's socket, as far as the callbacks use it. */
@@ -21,14 +23,11 @@ export const STREAM_CALLBACKS: SocketCallbacks = {
   data: (socket, bytes) => {
     const connection = socket.data;
     if (connection === undefined) return;
-    const { share } = connection;
-    if (share === undefined || share.alone) {
-      connection.handler.onData(bytes);
-      return;
-    }
-    const startedAt = share.now();
-    connection.handler.onData(bytes);
-    share.took(connection, bytes.length, startedAt);
+    const { length } = bytes;
+    connection.deliver(bytes);
+    if (length < FREED_CHUNK_BYTES_MIN) return;
+    giveBack(bytes);
+    connection.readOn();
   },
   drain: (socket) => socket.data?.handler.onDrain(),
   end: (socket) => socket.data?.peerEnded(),

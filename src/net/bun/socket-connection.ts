@@ -8,7 +8,8 @@ import { canonicalIp, formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import type { Holdable, LoopShare } from '../fair/fair-loop.ts';
-import { localName } from '../netns/raw-socket.ts';
+import { FREED_CHUNK_BYTES_MIN, READ_ON_BYTES, READS_ON_MAX } from '../limits.ts';
+import { localName, receive } from '../netns/raw-socket.ts';
 import type { AcceptGate } from '../network.ts';
 
 /** What a connection needs of a Bun socket. */
@@ -42,6 +43,11 @@ const NOBODY: ConnectionHandler = {
   onClose: () => undefined,
 };
 
+const LOST_UNSENT = new Error('it closed before it took all that was sent');
+
+/** Of all sockets: what is in it is used before the next read. */
+let readOnBuffer: Buffer | undefined;
+
 const NO_CHAIN: readonly Uint8Array[] = [];
 
 export class SocketConnection implements TlsConnection, Holdable {
@@ -59,6 +65,8 @@ export class SocketConnection implements TlsConnection, Holdable {
   #local: SocketAddress | undefined = undefined;
   #peerEnded = false;
   #endSent = false;
+  /** The last write was not taken whole. */
+  #short = false;
   #closed = false;
   #paused = false;
   #held = false;
@@ -86,8 +94,9 @@ export class SocketConnection implements TlsConnection, Holdable {
 
   write(bytes: Uint8Array): number {
     if (this.#closed || this.#endSent) return 0;
-    const taken = this.#socket.write(bytes);
-    return Math.max(taken, 0);
+    const taken = Math.max(this.#socket.write(bytes), 0);
+    this.#short = taken < bytes.length;
+    return taken;
   }
 
   end(): void {
@@ -135,6 +144,41 @@ export class SocketConnection implements TlsConnection, Holdable {
     begin();
   }
 
+  /** Hands on what was read, at the expense of whose part of the loop it is. */
+  deliver(bytes: Uint8Array): void {
+    const { share } = this;
+    if (share === undefined || share.alone) {
+      this.handler.onData(bytes);
+      return;
+    }
+    const startedAt = share.now();
+    this.handler.onData(bytes);
+    share.took(this, bytes.length, startedAt);
+  }
+
+  /**
+   * After a large chunk of a plain socket: reads what came meanwhile past Bun, which would copy each chunk into a buffer of its
+   * own. Nothing else may be in the way: Bun reads the socket itself when this returns, and reports its end.
+   */
+  readOn(): void {
+    if (this.#origin.tls) return;
+    readOnBuffer ??= Buffer.allocUnsafeSlow(READ_ON_BYTES);
+    for (let reads = 0; reads < READS_ON_MAX; reads++) {
+      if (this.#closed || this.#paused || this.#held) return;
+      const count = receive(this.#socket.fd, readOnBuffer);
+      if (typeof count === 'string') {
+        // The kernel says it once: Bun would take the rest for an orderly end.
+        this.failed(new Error(`read ${count}`));
+        this.#socket.terminate();
+        return;
+      }
+      if (count <= 0) return;
+      this.deliver(count === READ_ON_BYTES ? readOnBuffer : readOnBuffer.subarray(0, count));
+      // Nearly all that was there: more of it is worth a turn of the loop.
+      if (count < FREED_CHUNK_BYTES_MIN) return;
+    }
+  }
+
   /** The peer's FIN, from Bun's `end`. */
   peerEnded(): void {
     if (this.#peerEnded || this.#closed) return;
@@ -151,6 +195,8 @@ export class SocketConnection implements TlsConnection, Holdable {
   closed(error: unknown): void {
     if (this.#closed) return;
     if (error !== undefined && error !== null) this.failed(error);
+    // The kernel tells a reset once. When it told our write, which Bun reports as a short one, this looks like an orderly end.
+    if (this.#error === undefined && this.#short && !this.#endSent) this.failed(LOST_UNSENT);
     // After our own FIN Bun reports the peer's FIN only as the close.
     if (this.#error === undefined) this.peerEnded();
     this.#closed = true;

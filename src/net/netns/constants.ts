@@ -26,20 +26,21 @@ export const SO_REUSEPORT = 15;
 export const SO_ACCEPTCONN = 30;
 export const SO_MARK = 36;
 // ip(7), linux/netfilter_ipv4.h
-export const IP_FREEBIND = 15;
 export const IP_TRANSPARENT = 19;
 export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const SO_ORIGINAL_DST = 80;
 // ipv6(7), linux/netfilter_ipv6/ip6_tables.h
 export const IPV6_V6ONLY = 26;
 export const IPV6_TRANSPARENT = 75;
-export const IPV6_FREEBIND = 78;
 export const IP6T_SO_ORIGINAL_DST = 80;
 // tcp(7)
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
+export const TCP_DEFER_ACCEPT = 9;
+// recv(2)
+export const MSG_PEEK = 0x2;
 
 // netlink(7), linux/netlink.h
 export const NETLINK_ROUTE = 0;

@@ -41,6 +41,12 @@ function request(family: number, port: number): Uint8Array {
 const portIn = (answer: Uint8Array) => (answer[ANSWER_PORT_AT] << 8) | answer[ANSWER_PORT_AT + 1];
 
 /**
+ * The same files where we run in a container: its own /proc/sys is read-only, so the manifest mounts the node's here. They show the
+ * network namespace of whoever opens them, as the others do (proc_sysctl(5)).
+ */
+export const NODE_SETTINGS = '/host/proc/sys/net';
+
+/**
  * Sets net.ipv4.tcp_migrate_req (Linux 5.14): with it the kernel gives what waits at a listener that closes to another on the
  * same port. Returns why it could not be set, or undefined.
  */
@@ -49,7 +55,8 @@ export function setQueueMigration(
   on: boolean,
 ): string | undefined {
   try {
-    const fd = openWithin(namespace, '/proc/sys/net/ipv4/tcp_migrate_req', 'w');
+    const open = (folder: string) => openWithin(namespace, `${folder}/ipv4/tcp_migrate_req`, 'w');
+    const fd = open(NODE_SETTINGS) ?? open('/proc/sys/net');
     if (fd === undefined) return 'the kernel has no net.ipv4.tcp_migrate_req';
     try {
       writeSync(fd, on ? '1' : '0');

@@ -94,7 +94,7 @@ function join(fd: number, groups: readonly number[]): void {
 
 function drain(fd: number): boolean {
   for (let heard = false; ; heard = true) {
-    if (Number(libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT)) >= 0) continue;
+    if (libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT) >= 0) continue;
     const code = errno();
     if (code === abi.EAGAIN) return heard;
     // More was announced than there was room for: that is news, too.
@@ -108,7 +108,7 @@ function exchange(fd: number, bytes: Uint8Array): Answers {
   }
   const answers: Answers = { messages: [], outcomes: new Map() };
   for (;;) {
-    const length = Number(libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT));
+    const length = libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT);
     if (length < 0) {
       const code = errno();
       if (code === abi.EAGAIN) return answers;

@@ -15,7 +15,12 @@ import {
   KEEPALIVE_TIME_SECONDS,
   LISTEN_BACKLOG,
 } from '../limits.ts';
-import type { ConnectOptions, ListenOptions, NetworkNamespace } from '../network.ts';
+import type {
+  ConnectOptions,
+  KeepaliveTimes,
+  ListenOptions,
+  NetworkNamespace,
+} from '../network.ts';
 import * as abi from './constants.ts';
 import { errno, libc, ptr } from './libc.ts';
 import { within } from './namespace.ts';
@@ -47,13 +52,14 @@ export function openListener(options: ListenOptions): number {
   return fd;
 }
 
-/** Starts a connect and returns the descriptor at once; Bun reports how it ends. */
+/** Starts a connect and returns the descriptor at once; Bun reports how it ends, and sets TCP_NODELAY. */
 export function openConnection(options: ConnectOptions): number {
   const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
   const what = `connect to ${options.address}:${options.port}`;
   const fd = openSocket(options.namespace, family, what);
   if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
-  if (options.keepalive !== false) setKeepalive(fd);
+  const { keepalive = true } = options;
+  if (keepalive !== false) setKeepalive(fd, keepalive === true ? {} : keepalive);
   if (options.sourceAddress !== undefined) bindSource(fd, family, options.sourceAddress, what);
   const name = encodeSocketName(options, family);
   if (libc().connect(fd, ptr(name), name.length) !== 0) {
@@ -107,12 +113,9 @@ function openDatagrams(options: DatagramOptions, what: string): { fd: number; fa
   return { fd, family };
 }
 
-/** ip(7) IP_TRANSPARENT + IP_FREEBIND: bind to an address that is not ours; the port stays free. */
+/** ip(7) IP_TRANSPARENT: bind to an address that is not ours; the port stays free. */
 function bindSource(fd: number, family: number, source: string, what: string): void {
   setTransparent(fd, family);
-  const [level, option] =
-    family === abi.AF_INET ? [abi.SOL_IP, abi.IP_FREEBIND] : [abi.SOL_IPV6, abi.IPV6_FREEBIND];
-  setOption(fd, level, option, 1);
   // The port is chosen by connect(2), for source and destination together: else one client had 28,000 ports for all.
   setOption(fd, abi.SOL_IP, abi.IP_BIND_ADDRESS_NO_PORT, 1);
   const name = encodeSocketName({ address: source, port: 0 }, family);
@@ -141,6 +144,16 @@ export function localName(fd: number): SocketAddress | undefined {
   return decodeSocketName(nameBuffer);
 }
 
+/** Bytes that came, into `buffer`; 0 at the peer's FIN, and the name of the error where there is one but EAGAIN, which is -1. */
+export function receive(fd: number, buffer: Uint8Array): number | string {
+  const count = libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT);
+  if (count >= 0) return count;
+  const code = errno();
+  return code === abi.EAGAIN || code === abi.EINTR
+    ? -1
+    : (abi.ERRNO_NAMES[code] ?? `errno ${code}`);
+}
+
 /** Whether the socket still takes connections: the kernel may have been told to end it. */
 export function isListening(fd: number): boolean {
   number[0] = 0;
@@ -154,6 +167,21 @@ export function isListening(fd: number): boolean {
 export function isConnected(fd: number): boolean {
   nameLength[0] = SOCKET_NAME_BYTES_MAX;
   return libc().getpeername(fd, ptr(nameBuffer), ptr(nameLength)) === 0;
+}
+
+/** tcp(7) TCP_DEFER_ACCEPT: connections are accepted once they have sent something. */
+export function deferAccept(fd: number, seconds: number): void {
+  setOption(fd, abi.SOL_TCP, abi.TCP_DEFER_ACCEPT, seconds);
+}
+
+/** How many bytes wait, a copy of them in `into`; 0 when the peer ended, -1 when there are none (yet). The socket is non-blocking. */
+export function peek(fd: number, into: Uint8Array): number {
+  return Number(libc().recv(fd, ptr(into), into.length, abi.MSG_PEEK));
+}
+
+/** Takes bytes that `peek` has seen out of the socket. */
+export function discard(fd: number, scratch: Uint8Array, count: number): void {
+  libc().recv(fd, ptr(scratch), count, 0);
 }
 
 /** Two descriptors, each the other end of the other. */
@@ -182,7 +210,6 @@ function openSocket(namespace: NetworkNamespace | undefined, family: number, wha
   const fd = within(namespace, () => libc().socket(family, type, 0));
   if (fd < 0) throw failed(-1, 'NET_SOCKET', what);
   if (!leavesRoomToDial(fd)) throw failed(fd, 'NET_SOCKET', what, abi.EMFILE);
-  setOption(fd, abi.SOL_TCP, abi.TCP_NODELAY, 1);
   return fd;
 }
 
@@ -194,11 +221,22 @@ function setTransparent(fd: number, family: number): void {
   setOption(fd, level, option, 1);
 }
 
-function setKeepalive(fd: number): void {
+function setKeepalive(fd: number, times: KeepaliveTimes = {}): void {
+  const { timeMs, intervalMs, probes = KEEPALIVE_PROBES } = times;
   setOption(fd, abi.SOL_SOCKET, abi.SO_KEEPALIVE, 1);
-  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPIDLE, KEEPALIVE_TIME_SECONDS);
-  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
-  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPCNT, KEEPALIVE_PROBES);
+  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPIDLE, wholeSeconds(timeMs, KEEPALIVE_TIME_SECONDS));
+  setOption(
+    fd,
+    abi.SOL_TCP,
+    abi.TCP_KEEPINTVL,
+    wholeSeconds(intervalMs, KEEPALIVE_INTERVAL_SECONDS),
+  );
+  setOption(fd, abi.SOL_TCP, abi.TCP_KEEPCNT, probes);
+}
+
+/** The kernel counts in seconds, one at least. */
+function wholeSeconds(ms: number | undefined, otherwise: number): number {
+  return ms === undefined ? otherwise : Math.max(1, Math.round(ms / 1000));
 }
 
 function setOption(fd: number, level: number, option: number, value: number): boolean {

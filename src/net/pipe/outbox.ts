@@ -4,6 +4,7 @@
  */
 import { OUTBOX_HIGH_BYTES, OUTBOX_LOW_BYTES } from '../limits.ts';
 import { ByteQueue } from './byte-queue.ts';
+import { giveBack } from './give-back.ts';
 
 export interface Sink {
   write(bytes: Uint8Array): number;
@@ -66,6 +67,7 @@ export class Outbox {
       this.#account.bytes -= taken;
       this.#queue.take(taken);
       if (taken < chunk.length) return false;
+      giveBack(chunk);
     }
     return true;
   }

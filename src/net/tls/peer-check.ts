@@ -19,14 +19,19 @@ export interface HandshakeOutcome {
 export interface PeerRequirement {
   role: 'client' | 'server';
   alpn: readonly string[];
+  /** Undefined = TLS 1.3 alone. */
+  versions?: readonly string[];
   /** Client role: verify `serverName`-style names too (then a mismatch fails). */
   verifyName: boolean;
+  /** Client role: whatever the chain is. */
+  unverified?: boolean;
   expectedUris: readonly string[] | undefined;
   /** Server role: the peer must have shown a certificate that chains to the bundle. */
   peer: string;
   judgePeer: JudgePeer | undefined;
 }
 
+const MESH_VERSIONS: readonly string[] = ['TLSv1.3'];
 const NAME_MISMATCH = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
 /** Undefined when the peer is accepted. */
@@ -37,11 +42,12 @@ export function checkPeer(
   const { errorCode } = outcome;
   const nameOnly =
     requirement.role === 'client' && !requirement.verifyName && errorCode === NAME_MISMATCH;
-  if (errorCode !== undefined && !nameOnly) {
+  const isExcused = nameOnly || requirement.unverified === true;
+  if (errorCode !== undefined && !isExcused) {
     return tlsFailed(requirement, `${outcome.errorMessage} (${errorCode})`);
   }
-  if (!outcome.success && !nameOnly) return tlsFailed(requirement, 'handshake failed');
-  if (outcome.protocol !== 'TLSv1.3') {
+  if (!outcome.success && !isExcused) return tlsFailed(requirement, 'handshake failed');
+  if (!(requirement.versions ?? MESH_VERSIONS).includes(outcome.protocol ?? '')) {
     return tlsFailed(requirement, `peer negotiated ${outcome.protocol ?? 'no protocol'}`);
   }
   if (requirement.alpn.length > 0 && !requirement.alpn.includes(outcome.alpn ?? '')) {

@@ -7,7 +7,11 @@ import { ProbeExemptions } from '#redirect/probes.ts';
 import type { Watched } from '#redirect/reconcile.ts';
 import { Redirection } from '#redirect/redirection.ts';
 import type { RuleOptions } from '#redirect/rules.ts';
-import { CAPTURE_RETRY_CAP_MS, CAPTURE_RETRY_INITIAL_MS } from '../limits.ts';
+import {
+  CAPTURE_FAILURES_TOLD,
+  CAPTURE_RETRY_CAP_MS,
+  CAPTURE_RETRY_INITIAL_MS,
+} from '../limits.ts';
 import type { NodeContext } from '../workload/context.ts';
 import { WorkloadProxy } from '../workload/workload-proxy.ts';
 import {
@@ -15,6 +19,7 @@ import {
   CapturedPod,
   type CapturedPodDeps,
   type CaptureRequest,
+  type CaptureState,
   type CaptureTimes,
   type RedirectionReport,
 } from './captured-pod.ts';
@@ -23,6 +28,8 @@ import { Turns } from './turns.ts';
 export interface CaptureHooks {
   /** Says how far the capture of a pod is, each time that changes; not when the pod is gone. */
   report(request: CaptureRequest, value: RedirectionReport): void;
+  /** A pod that runs could not be captured, several times in a row: it goes on uncaptured, and is tried again. Told once. */
+  failed(request: CaptureRequest, error: unknown): void;
 }
 
 export interface CaptureOptions {
@@ -46,6 +53,7 @@ export class CaptureAgent {
   readonly #pods = new Map<string, CapturedPod>();
   /** Pods that should be captured; a retry stops when its pod is no longer here. */
   readonly #wanted = new Map<string, CaptureRequest>();
+  #forGood = false;
 
   constructor(context: NodeContext, hooks: CaptureHooks, options: CaptureOptions = {}) {
     this.#context = context;
@@ -78,6 +86,7 @@ export class CaptureAgent {
       {
         name: 'the node',
         differences: () => {
+          if (this.#forGood) return [];
           const exempt = this.#probes.read();
           const missing = this.#exempt().some((address) => !exempt.has(address));
           return missing ? ['probe exemption'] : [];
@@ -85,6 +94,11 @@ export class CaptureAgent {
         repair: () => this.#probes.add(this.#exempt()),
       },
     ];
+  }
+
+  /** How far the pod is; undefined when it is none of ours. */
+  stateOf(uid: string): CaptureState | undefined {
+    return this.#pods.get(uid)?.state;
   }
 
   /** Captured, or on the way there. */
@@ -138,7 +152,7 @@ export class CaptureAgent {
         onGone: () => this.#drop(pod),
       },
       request,
-      netnsPath ?? this.#find(uid),
+      netnsPath ?? this.#find(request.kubeletUid ?? uid),
     );
     this.#pods.set(uid, pod);
   }
@@ -152,9 +166,9 @@ export class CaptureAgent {
 
   /** Of a pod that left the mesh while no agent ran: its rules lead to nobody. */
   clear(request: CaptureRequest): void {
-    const path = request.netnsPath ?? this.#find(request.uid);
+    const path = request.netnsPath ?? this.#find(request.kubeletUid ?? request.uid);
     // Without a process there is no namespace, and without that no rule.
-    if (path !== undefined) removeRules(path);
+    if (path !== undefined) removeRedirection(path);
     this.#hooks.report(request, undefined);
   }
 
@@ -166,6 +180,7 @@ export class CaptureAgent {
       capMs: CAPTURE_RETRY_CAP_MS,
     });
     this.#wanted.set(request.uid, request);
+    let failures = 0;
     const attempt = () => {
       if (this.#wanted.get(request.uid) !== request) return;
       try {
@@ -173,6 +188,8 @@ export class CaptureAgent {
       } catch (error) {
         const pod = `${request.namespace}/${request.name}`;
         log.warn('pod not captured yet', { pod, error: messageOf(error) });
+        failures += 1;
+        if (failures === CAPTURE_FAILURES_TOLD) this.#hooks.failed(request, error);
         clock.after(backoff.nextDelayMs(), () => this.#turns.push(attempt));
       }
     };
@@ -194,11 +211,19 @@ export class CaptureAgent {
     });
   }
 
+  /** The node leaves the mesh for good: every pod, and in the end what the node itself has of it. */
+  releaseAll(): void {
+    this.#forGood = true;
+    for (const uid of [...this.#pods.keys()]) this.release(uid);
+    this.#wanted.clear();
+  }
+
   stop(reason: string): void {
     this.#wanted.clear();
     this.#turns.stop();
     for (const pod of this.#pods.values()) pod.stop(reason);
     this.#pods.clear();
+    if (this.#forGood) this.#probes.remove();
     this.#probes.close();
   }
 
@@ -231,7 +256,8 @@ export class CaptureAgent {
   }
 }
 
-function removeRules(path: string): void {
+/** Of a pod that nobody looks after. */
+export function removeRedirection(path: string): void {
   const namespace = openNamespace(path);
   try {
     const redirection = new Redirection(namespace);

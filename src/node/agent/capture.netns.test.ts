@@ -152,6 +152,17 @@ describe.skipIf(skip)('a captured pod', () => {
     expect(await logged(rig, 'outbound')).toHaveLength(1);
   });
 
+  test('a pod that cannot be captured again and again is told once, and tried on', async () => {
+    await using rig = await CaptureRig.start();
+    const [pod] = await rig.addPods(1);
+    rig.agent.keepCapturing({ ...pod.request(), netnsPath: '/run/netns/none', isNew: false });
+    await eventually('the failure', async () => rig.failures.length > 0 || undefined);
+    expect(rig.failures).toEqual([pod.request().name]);
+    rig.agent.keepCapturing({ ...pod.request(), isNew: false });
+    await eventually('captured', async () => pod.announced || undefined);
+    expect(rig.failures.length).toBe(1);
+  });
+
   test('the namespace of the node itself is never captured, whatever the request says', async () => {
     await using rig = await CaptureRig.start();
     const pod = await rig.addPod();

@@ -38,6 +38,8 @@ import type { Turns } from './turns.ts';
 
 export interface CaptureRequest {
   readonly uid: string;
+  /** By which the kubelet knows a static pod, whose uid in the API is another; undefined: the same. */
+  readonly kubeletUid?: string;
   readonly namespace: string;
   readonly name: string;
   readonly serviceAccount: string;
@@ -83,6 +85,8 @@ export class CapturedPod implements Watched {
   readonly proxy: PodListeners;
   readonly #deps: CapturedPodDeps;
   readonly #netns: NetworkNamespace;
+  /** Where the runtime has it; undefined for one that was found through a process. */
+  readonly #named: string | undefined;
   readonly #redirection: Redirection;
   readonly #scope = new Scope();
   #request: CaptureRequest;
@@ -98,6 +102,7 @@ export class CapturedPod implements Watched {
     this.#request = request;
     this.name = `${request.namespace}/${request.name}`;
     this.#netns = openPodNamespace(this.name, netnsPath);
+    this.#named = netnsPath?.startsWith('/proc/') ? undefined : netnsPath;
     this.#redirection = new Redirection(this.#netns);
     this.proxy = deps.listeners({ ...request, netns: this.#netns }, optionsFor(request));
     try {
@@ -207,8 +212,14 @@ export class CapturedPod implements Watched {
     const differences = this.#redirection.differences();
     if (this.#rules !== this.#wantedRules) differences.push('options');
     differences.push(...this.proxy.deadListeners());
+    if (differences.length === 0 || this.#isTornDown) return [];
     // A successor's version may want other rules: two that put back theirs would never rest.
-    return differences.length > 0 && this.proxy.takenOver() ? [] : differences;
+    return this.proxy.takenOver() ? [] : differences;
+  }
+
+  /** The runtime has taken devices and routes out and let go of it; that the pod is gone is known a moment later. */
+  get #isTornDown(): boolean {
+    return this.#named !== undefined && !existsSync(this.#named);
   }
 
   /** Listeners first, as ever. */

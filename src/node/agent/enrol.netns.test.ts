@@ -1,6 +1,9 @@
 /** Letting running pods into the mesh and out of it: who is interrupted, and what is left. Needs root. */
 
 import { describe, expect, test } from 'bun:test';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { CaptureRig, type RigPod } from '#test/support/capture-rig.ts';
@@ -476,5 +479,23 @@ describe.skipIf(skip)('the reconciler', () => {
     await eventually('the repair', async () => (rig.repairs.length > 0 ? true : undefined));
     expect(rig.repairs).toEqual(['probe exemption']);
     expect(rig.node.run('nft', 'list', 'ruleset')).toContain(pod.ipv4);
+  });
+
+  test('leaves a namespace alone that its runtime has let go of: the pod is ending', async () => {
+    await using rig = await CaptureRig.start();
+    const pod = await rig.addPod();
+    const folder = mkdtempSync(join(tmpdir(), 'tulle-netns-'));
+    const netnsPath = join(folder, 'cni-1');
+    symlinkSync(pod.namespace.path, netnsPath);
+    rig.agent.capture({ ...pod.request(), netnsPath });
+    await eventually('captured', async () => pod.captured || undefined);
+    const [watched] = rig.agent.watched;
+    rmSync(folder, { recursive: true });
+    pod.namespace.nft('flush ruleset');
+    expect(watched.differences()).toEqual([]);
+    mkdirSync(folder);
+    symlinkSync(pod.namespace.path, netnsPath);
+    expect(watched.differences()).not.toEqual([]);
+    rmSync(folder, { recursive: true });
   });
 });

@@ -26,6 +26,21 @@ describe('podUidIn', () => {
       text: `0::/../../pod${UID}/0a1b2c\n`,
       want: UID,
     },
+    {
+      title: 'cgroup v2, systemd, guaranteed',
+      text: `0::/kubepods.slice/kubepods-pod${UID.replaceAll('-', '_')}.slice/crio-0a1b.scope\n`,
+      want: UID,
+    },
+    {
+      title: 'a static pod',
+      text: '0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/0a1b\n',
+      want: '0123456789abcdef0123456789abcdef',
+    },
+    {
+      title: 'a static pod, systemd',
+      text: '0::/kubepods.slice/kubepods-pod0123456789abcdef0123456789abcdef.slice/x.scope\n',
+      want: '0123456789abcdef0123456789abcdef',
+    },
     { title: 'guaranteed', text: `0::/kubepods/pod${UID}/0a1b2c\n`, want: UID },
     { title: 'a service of the node', text: '0::/system.slice/sshd.service\n', want: undefined },
     {
@@ -75,6 +90,23 @@ describe('NamespaceFinder', () => {
     process('10', UID.replace('6', '7'));
     process('11', UID);
     expect(finder.find(UID)).toBe(join(procDir, '11', 'ns', 'net'));
+  });
+
+  test('a namespace that the runtime names is found where it is from here', () => {
+    const { finder, procDir, netnsDir } = start();
+    const path = '/var/run/netns/cni-1';
+    expect(finder.local(path)).toBe(path);
+    const root = join(procDir, '1', 'root');
+    mkdirSync(join(root, 'var/run/netns'), { recursive: true });
+    writeFileSync(join(root, path), '');
+    expect(finder.local(path)).toBe(join(root, path));
+    writeFileSync(join(netnsDir, 'cni-1'), '');
+    expect(finder.local(path)).toBe(join(netnsDir, 'cni-1'));
+    // Not one of those that runtimes name: the same name elsewhere is another namespace.
+    expect(finder.local('/proc/self/ns/cni-1')).toBe('/proc/self/ns/cni-1');
+    // What is a namespace indeed comes before a file of the name.
+    writeFileSync(join(netnsDir, 'net'), '');
+    expect(finder.local('/proc/self/ns/net')).toBe('/proc/self/ns/net');
   });
 
   test('processes are walked through once a period, and again when one that was found has ended', () => {

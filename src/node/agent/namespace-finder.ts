@@ -3,7 +3,8 @@
  * made. Either it has the uid as its name, or one of the pod's processes is in it; which pod a process belongs to
  * says its control group, as istio-cni reads it (cni/pkg/nodeagent/podcgroupns.go).
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { NAMESPACE_SCAN_PERIOD_MS } from '../limits.ts';
 
@@ -14,9 +15,17 @@ export interface NamespacePlaces {
   readonly procDir?: string;
 }
 
-/** `…/kubepods/burstable/pod1234-…/…`, and with underscores where systemd names the groups. */
+/**
+ * `…/kubepods/burstable/pod1234-…/…`, and with underscores where systemd names the groups. Static pods have the hash of
+ * their file for a uid, which has neither.
+ */
 const POD_GROUP =
-  /[/-]pod([0-9a-f]{8}([-_])[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{12})\b/i;
+  /[/-]pod([0-9a-f]{32}|[0-9a-f]{8}([-_])[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{12})\b/i;
+
+/** Where runtimes name the namespaces that they make, as the node sees it. */
+const NODE_NETNS_DIRS: readonly string[] = ['/run/netns', '/var/run/netns'];
+/** linux/magic.h NSFS_MAGIC */
+const NSFS_MAGIC = 0x6e736673;
 
 /** From proc(5) `/proc/PID/cgroup`; undefined for processes of no pod. */
 export function podUidIn(cgroups: string): string | undefined {
@@ -48,6 +57,21 @@ export class NamespaceFinder {
     return this.#found.get(uid);
   }
 
+  /**
+   * Where a path of the node's leads to from here: in a container its folders may be elsewhere, or not at all. Then through
+   * the node's first process.
+   */
+  local(path: string): string {
+    const named = NODE_NETNS_DIRS.includes(dirname(path));
+    const places = [
+      ...(named ? [`${this.#netnsDir}/${basename(path)}`] : []),
+      path,
+      `${this.#procDir}/1/root${path}`,
+    ];
+    // A mount that has not come through yet leaves an empty file.
+    return places.find(isNamespace) ?? places.find((place) => existsSync(place)) ?? path;
+  }
+
   #scan(): void {
     this.#scannedAt = this.#clock.now();
     this.#found = new Map();
@@ -71,6 +95,10 @@ function textOf(path: string): string {
     // The process has ended meanwhile.
     return '';
   }
+}
+
+function isNamespace(path: string): boolean {
+  return existsSync(path) && statfsSync(path).type === NSFS_MAGIC;
 }
 
 function inodeOf(path: string): number | undefined {

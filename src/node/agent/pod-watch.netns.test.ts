@@ -97,4 +97,84 @@ describe.skipIf(skip)('PodWatch', () => {
     expect(await ask(other)).toMatchObject({ captured: false });
     expect(isRedirected(other)).toBe(false);
   });
+
+  describe('asked by the plugin', () => {
+    const addOf = (pod: RigPod, podUid = pod.uid) => ({
+      podNamespace: 'shop',
+      podName: pod.name,
+      podUid,
+      netns: pod.namespace.path,
+    });
+
+    test('judges by the label of this moment, not by what it heard last', async () => {
+      await using cluster = await CaptureCluster.start({});
+      const pod = await cluster.add();
+      cluster.follow();
+      await eventually('synced', async () => (cluster.watch?.synced ? true : undefined));
+      // Nothing of this is announced to the watch in time.
+      cluster.client.cutWatches();
+      await cluster.label({ [MODE]: 'ambient' });
+      expect(await cluster.watch?.add(addOf(pod))).toMatchObject({ captured: true });
+      expect(isRedirected(pod)).toBe(true);
+    });
+
+    test('answers from what it knows while the API is away, for pods that it knows', async () => {
+      await using cluster = await CaptureCluster.start({});
+      const pod = await cluster.add();
+      cluster.follow();
+      await eventually('synced', async () => (cluster.watch?.synced ? true : undefined));
+      cluster.client.failures = 2;
+      expect(await cluster.watch?.add(addOf(pod))).toMatchObject({ captured: false });
+      cluster.client.failures = 2;
+      await expect(
+        cluster.watch?.add({ ...addOf(pod), podName: 'new' }) as Promise<unknown>,
+      ).rejects.toMatchObject({ code: 'KUBE_UNAVAILABLE' });
+    });
+
+    test('refuses a pod that is another by now, and takes a static pod by its own uid', async () => {
+      await using cluster = await CaptureCluster.start({ [MODE]: 'ambient' });
+      const pod = await cluster.add({ annotations: { 'kubernetes.io/config.hash': 'static' } });
+      cluster.follow();
+      await expect(
+        cluster.watch?.add(addOf(pod, 'other')) as Promise<unknown>,
+      ).rejects.toMatchObject({ code: 'NODE_CAPTURE' });
+      expect(isRedirected(pod)).toBe(false);
+      expect(await cluster.watch?.add(addOf(pod, 'static'))).toMatchObject({ captured: true });
+      expect(isRedirected(pod)).toBe(true);
+    });
+
+    test('says of a pod whether it is captured as it should be', async () => {
+      await using cluster = await CaptureCluster.start({ [MODE]: 'ambient' });
+      const [pod, out] = [await cluster.add(), await cluster.add({ labels: { [MODE]: 'none' } })];
+      cluster.follow();
+      await cluster.annotated(pod, 'enabled');
+      expect(await cluster.watch?.check(addOf(pod))).toMatchObject({ captured: true });
+      expect(await cluster.watch?.check(addOf(out))).toMatchObject({ captured: false });
+      cluster.rig.agent.forget(pod.uid);
+      await expect(cluster.watch?.check(addOf(pod)) as Promise<unknown>).rejects.toMatchObject({
+        code: 'NODE_CAPTURE',
+      });
+    });
+  });
+
+  test('when the mesh leaves the node, every pod and the node itself are as before', async () => {
+    await using cluster = await CaptureCluster.start({ [MODE]: 'ambient' });
+    const pods = [await cluster.add(), await cluster.add()];
+    const before = pods.map((pod) => pod.namespace.listing());
+    const node = cluster.rig.node.listing();
+    cluster.follow();
+    for (const pod of pods) await cluster.annotated(pod, 'enabled');
+    expect(cluster.rig.node.listing()).toContain('istio-ambient-probes');
+    cluster.watch?.leave();
+    for (const pod of pods) await cluster.annotated(pod, undefined);
+    await eventually('nothing left', async () =>
+      cluster.rig.agent.proxies.length === 0 ? true : undefined,
+    );
+    const late = { podNamespace: 'shop', podName: pods[0].name, podUid: '', netns: 'none' };
+    expect(await cluster.watch?.add(late)).toMatchObject({ captured: false });
+    expect(pods.map((pod) => pod.namespace.listing())).toEqual(before);
+    cluster.rig.agent.stop('the mesh has left');
+    expect(cluster.rig.node.listing()).toBe(node);
+    cluster.rig.addGeneration();
+  });
 });

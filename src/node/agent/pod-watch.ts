@@ -1,13 +1,15 @@
 /** Follows the pods of this node and the labels of their namespaces, and asks the agent to capture or release. */
 import type { Disposer } from '#base/disposer.ts';
-import { messageOf } from '#base/errors.ts';
+import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import type { Namespace, Pod } from '#kube/client/kinds.ts';
-import type { KubeClient } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
+import { withinTime } from '#kube/client/within-time.ts';
 import type { Informer } from '#kube/informer/informer.ts';
 import { type InformerDeps, startInformer } from '#kube/informer/list-watch.ts';
 import type { CniAdd, CniAnswer } from '#redirect/cni-server.ts';
 import { type CaptureVerdict, planCapture, REDIRECTION_ANNOTATION } from '#redirect/plan.ts';
+import { NODE_ERRORS } from '../errors.ts';
+import { CNI_LOOKUP_MS } from '../limits.ts';
 import type { CaptureAgent } from './capture-agent.ts';
 import type { CaptureRequest } from './captured-pod.ts';
 import type { RedirectionReports } from './reports.ts';
@@ -15,9 +17,13 @@ import type { RedirectionReports } from './reports.ts';
 export interface PodWatchOptions {
   nodeName: string;
   dnsCapture: boolean;
+  excludeNamespaces?: readonly string[];
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** Of a static pod: its uid as the kubelet knows it (kubernetes pkg/kubelet/types/pod_update.go). */
+export const STATIC_UID = 'kubernetes.io/config.hash';
 
 const FINISHED: readonly (string | undefined)[] = ['Succeeded', 'Failed'];
 
@@ -29,6 +35,7 @@ export class PodWatch {
   readonly #pods: Informer<Pod>;
   readonly #namespaces: Informer<Namespace>;
   readonly #stops: Disposer[];
+  #leaving = false;
 
   constructor(
     deps: InformerDeps,
@@ -60,15 +67,27 @@ export class PodWatch {
 
   /** Answers the CNI plugin: a pod whose first process has not started yet. */
   async add(add: CniAdd): Promise<CniAnswer> {
-    const { client } = this.#deps;
-    const pod = await client.get<Pod>(RESOURCES.pods, {
-      namespace: add.podNamespace,
-      name: add.podName,
-    });
-    const verdict = this.#plan(pod, await this.#labelsOf(client, add.podNamespace));
-    if (!verdict.captured) return { captured: false, reason: verdict.reason };
-    this.#agent.capture(requestOf(pod, add.netns, { verdict, isNew: true }));
-    return { captured: true, reason: verdict.reason };
+    const { pod, labels } = await this.#lookUp(add);
+    const verdict = this.#plan(pod, labels);
+    if (this.#leaving) return { captured: false, reason: 'the mesh is leaving this node' };
+    if (verdict.captured) this.#agent.capture(requestOf(pod, add.netns, { verdict, isNew: true }));
+    return { captured: verdict.captured, reason: verdict.reason };
+  }
+
+  /** Whether a pod that was added before is as it should be. */
+  async check(add: CniAdd): Promise<CniAnswer> {
+    const { pod, labels } = await this.#lookUp(add);
+    const { captured, reason } = this.#plan(pod, labels);
+    const state = this.#agent.stateOf(pod.metadata.uid ?? '');
+    if (!captured || state === 'captured' || state === 'pending') return { captured, reason };
+    throw refusal(`${reason}, but it is ${state ?? 'not captured'}`);
+  }
+
+  /** The node leaves the mesh for good; nothing is captured any more. */
+  leave(): void {
+    this.#leaving = true;
+    this.#deps.log.info('every pod of this node leaves the mesh');
+    this.#agent.releaseAll();
   }
 
   /** Namespaces first: a pod without its namespace's labels would be judged wrongly. */
@@ -108,7 +127,8 @@ export class PodWatch {
   }
 
   #plan(pod: Pod, namespaceLabels: Record<string, string>): CaptureVerdict {
-    return planCapture(factsOf(pod), namespaceLabels, { dns: this.#options.dnsCapture });
+    const { dnsCapture: dns, excludeNamespaces: excludedNamespaces } = this.#options;
+    return planCapture(factsOf(pod), namespaceLabels, { dns, excludedNamespaces });
   }
 
   #judgeAll(namespace: Namespace): void {
@@ -123,6 +143,7 @@ export class PodWatch {
     }
     const report = pod.metadata.annotations?.[REDIRECTION_ANNOTATION];
     this.#reports.observe(uid, report);
+    if (this.#leaving) return;
     const verdict = this.#verdictOn(pod);
     const request = requestOf(pod, undefined, { verdict, isNew: false });
     if (!verdict.captured) {
@@ -156,12 +177,52 @@ export class PodWatch {
     }
   }
 
-  async #labelsOf(client: KubeClient, name: string): Promise<Record<string, string>> {
-    const known =
-      this.#namespaces.get({ name }) ??
-      (await client.get<Namespace>(RESOURCES.namespaces, { name }));
-    return known.metadata.labels ?? {};
+  /**
+   * The API is asked, so that no label is missed that was set a moment ago. What was last known is enough to capture a
+   * pod, and for as long as the API is away.
+   */
+  async #lookUp(add: CniAdd): Promise<{ pod: Pod; labels: Record<string, string> }> {
+    const { podNamespace: namespace, podName: name } = add;
+    const known = this.#pods.get({ namespace, name });
+    const usable = known !== undefined && isThat(known, add) ? known : undefined;
+    if (usable !== undefined && this.#verdictOn(usable).captured) return this.#asKnown(usable);
+    try {
+      return await this.#ask(add);
+    } catch (error) {
+      if (usable === undefined || !isMeshError(error, 'KUBE_UNAVAILABLE')) throw error;
+      const pod = `${namespace}/${name}`;
+      this.#deps.log.warn('judged by what was last known', { pod, error: messageOf(error) });
+      return this.#asKnown(usable);
+    }
   }
+
+  #asKnown(pod: Pod) {
+    const { namespace: name = '' } = pod.metadata;
+    return { pod, labels: this.#namespaces.get({ name })?.metadata.labels ?? {} };
+  }
+
+  async #ask(add: CniAdd) {
+    const { client, clock } = this.#deps;
+    const { podNamespace: namespace, podName: name } = add;
+    const [pod, { metadata }] = await withinTime(
+      clock,
+      CNI_LOOKUP_MS,
+      Promise.all([
+        client.get<Pod>(RESOURCES.pods, { namespace, name }),
+        client.get<Namespace>(RESOURCES.namespaces, { name: namespace }),
+      ]),
+    );
+    if (isThat(pod, add)) return { pod, labels: metadata.labels ?? {} };
+    throw refusal('the API knows another pod of that name by now');
+  }
+}
+
+function isThat({ metadata }: Pod, { podUid }: CniAdd): boolean {
+  return podUid === '' || metadata.uid === podUid || metadata.annotations?.[STATIC_UID] === podUid;
+}
+
+function refusal(message: string): MeshError {
+  return new MeshError('NODE_CAPTURE', message, { side: 'self', hint: NODE_ERRORS.NODE_CAPTURE });
 }
 
 /** What is read here. The containers, conditions and applied manifests of a node's pods are megabytes. */
@@ -195,6 +256,7 @@ function requestOf(
   const report = pod.metadata.annotations?.[REDIRECTION_ANNOTATION];
   return {
     uid: pod.metadata.uid ?? '',
+    kubeletUid: pod.metadata.annotations?.[STATIC_UID],
     namespace: pod.metadata.namespace ?? '',
     name: pod.metadata.name,
     serviceAccount: pod.spec.serviceAccountName ?? 'default',

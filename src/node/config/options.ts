@@ -8,13 +8,17 @@ import { DEFAULT_DNS_SETTINGS, type DnsSettings } from '../dns/decide.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { ADMIN_PORT, METRICS_PORT, READINESS_PORT, WORKERS_MAX } from '../limits.ts';
 import type { PodLimits } from '../usage/pod-limits.ts';
-
+import { CNI_FLAGS, type CniOptions, cniOptionsOf, excludedNamespacesOf } from './cni-options.ts';
 import { cpuLimit } from './cpu-limit.ts';
 
 export interface NodeOptions {
   nodeName: string;
   netnsDir: string;
   cniSocket: string;
+  /** The plugin that asks on it. */
+  cni: CniOptions;
+  /** No pod of these is captured. */
+  excludeNamespaces: readonly string[];
   /** Where an outside CNI agent listens that captures the pods (ZDS); undefined: we capture them. */
   inpodSocket: string | undefined;
   /** Where outside ztunnels are told of the pods that we capture (ZDS); undefined: we serve them. */
@@ -58,6 +62,7 @@ const FLAGS = {
   'node-name': { type: 'string' },
   'netns-dir': { type: 'string' },
   'cni-socket': { type: 'string' },
+  ...CNI_FLAGS,
   'inpod-uds': { type: 'string' },
   'ztunnel-uds-address': { type: 'string' },
   'xds-address': { type: 'string' },
@@ -111,10 +116,17 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
   const address = values['xds-address'] ?? env.XDS_ADDRESS ?? 'istiod.istio-system.svc:15012';
   const rootFile = values['root-file'] ?? env.XDS_ROOT_CA ?? ROOT_FILE;
   const nodeMetadata = metadataOf(env);
+  const podNamespace = env.POD_NAMESPACE ?? 'istio-system';
   return {
     nodeName,
     netnsDir: values['netns-dir'] ?? '/run/netns',
     cniSocket: values['cni-socket'] ?? `/run/tulle/${nodeName}/cni.sock`,
+    cni: cniOptionsOf(
+      oneOf('cni', values.cni ?? env.TULLE_CNI ?? 'off', ['install', 'off', 'uninstall']),
+      values,
+      env,
+    ),
+    excludeNamespaces: excludedNamespacesOf(values, env, podNamespace),
     ztunnelSocket: values['ztunnel-uds-address'] ?? env.ZTUNNEL_UDS_ADDRESS,
     inpodSocket: values['inpod-uds'] ?? env.INPOD_UDS,
     xdsAddress: withoutScheme(address),
@@ -128,7 +140,7 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     nodeMetadata,
     crlFile: (values['crl-file'] ?? env.CRL_PATH) || undefined,
     podName: env.POD_NAME ?? `node-${nodeName}`,
-    podNamespace: env.POD_NAMESPACE ?? 'istio-system',
+    podNamespace,
     podIp: env.INSTANCE_IP ?? env.POD_IP ?? env.NODE_IP ?? '1.1.1.1',
     logLevels: levelsOf(values['log-level'] ?? (env.RUST_LOG || 'info')),
     podLimits: podLimitsOf(values, env),

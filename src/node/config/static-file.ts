@@ -7,6 +7,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import { DEFAULT_TRUST_DOMAIN } from '#model/identity/spiffe.ts';
 import type { Service } from '#model/service/service.ts';
+import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import type { PortMapping, Workload } from '#model/workload/workload.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { NODE_ERRORS } from '../errors.ts';
@@ -35,6 +36,7 @@ interface StaticFile {
   workloads?: StaticWorkload[];
   services?: StaticService[];
   authorizations?: Authorization[];
+  telemetry?: ScopedTelemetry[];
   pods: StaticPodFile[];
 }
 
@@ -48,6 +50,8 @@ export interface StaticMesh {
   trustDomain: string;
   addresses: MeshAddress[];
   authorizations: Authorization[];
+  /** By scope. */
+  telemetry?: ReadonlyMap<string, ScopedTelemetry>;
   pods: StaticPod[];
 }
 
@@ -64,6 +68,7 @@ export function readStaticMesh(path: string): StaticMesh {
         ...services.map((service) => ({ kind: 'service' as const, service })),
       ],
       authorizations: file.authorizations ?? [],
+      telemetry: new Map((file.telemetry ?? []).map((each) => [each.scope, each])),
       pods: file.pods.map(completePod),
     };
   } catch (cause) {

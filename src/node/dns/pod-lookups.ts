@@ -75,7 +75,7 @@ export class PodLookups {
   }
 
   #client(): Workload | undefined {
-    return this.#context.state.current.podNamed(this.#pod.namespace, this.#pod.name);
+    return this.#context.state.current.servedBy(this.#pod);
   }
 
   /** Discovery may be a moment behind a pod that has just started. */
@@ -84,9 +84,8 @@ export class PodLookups {
     if (!this.#enter()) return this.#busy(lookup, handler);
     let over = false;
     let inner: Waiting | undefined;
-    const { namespace, name } = this.#pod;
     state.waitFor(
-      (snapshot) => snapshot.podNamed(namespace, name),
+      (snapshot) => snapshot.servedBy(this.#pod),
       { clock, timeoutMs: WORKLOAD_WAIT_MS },
       (client) => {
         if (over) return;

@@ -126,6 +126,21 @@ describe('decideTunnel', () => {
   }
 });
 
+describe('decideTunnel on a machine', () => {
+  const facts = { local, localAddress: '198.18.2.2' };
+  const shared = new Set([8080]);
+  test.each([
+    ['198.18.2.2:8080', shared, undefined],
+    ['product.shop.svc.cluster.local:80', shared, undefined],
+    ['198.18.2.2:22', shared, 'shares only 8080 with the mesh, not 22'],
+    ['198.18.2.2:22', new Set<number>(), 'shares no port with the mesh, not 22'],
+  ])('%s where %p are shared', (authority, sharedPorts, complaint) => {
+    const verdict = decideTunnel(snapshot, { ...facts, authority, sharedPorts });
+    expect(verdict.kind).toBe(complaint === undefined ? 'connect' : 'refuse');
+    expect(verdict.reason).toContain(complaint ?? '');
+  });
+});
+
 test('decidePlaintext keeps the original destination and refuses loops', () => {
   const original = { address: '198.18.2.2', port: 8080 };
   expect(decidePlaintext(original)).toMatchObject({ kind: 'connect', upstream: original });

@@ -38,6 +38,8 @@ export interface TunnelFacts {
   /** The address the connection arrived on. */
   readonly localAddress: string;
   readonly authority: string;
+  /** Undefined: every port. */
+  readonly sharedPorts?: ReadonlySet<number>;
 }
 
 /** Resolves `:authority` to the app's address. Policy comes after, on the result. */
@@ -84,13 +86,16 @@ function addressFor({ addresses }: Service, network: string): string | undefined
 }
 
 function connectTo(
-  { local, localAddress, authority }: TunnelFacts,
+  { local, localAddress, authority, sharedPorts }: TunnelFacts,
   target: { port: number; asked: SocketAddress | undefined },
 ): InboundVerdict {
   const reason = `authority ${authority}`;
   // Judged before the tunnel's own port replaces it, as ztunnel does.
   const looped = loopOf({ address: localAddress, port: target.port });
   if (looped !== undefined) return looped;
+  if (sharedPorts !== undefined && !sharedPorts.has(target.port)) {
+    return notShared(target.port, sharedPorts);
+  }
   const tunnel = local.applicationTunnel;
   const upstream = { address: localAddress, port: tunnel?.port || target.port };
   if (tunnel?.protocol !== 'proxy') return { kind: 'connect', upstream, reason };
@@ -99,6 +104,13 @@ function connectTo(
   }
   const missing = `${authority} has no address for the PROXY header`;
   return { kind: 'refuse', status: 503, code: 'NODE_NO_UPSTREAM', reason: missing };
+}
+
+/** A firewall that opens 15008 has not opened everything else of a machine. */
+function notShared(port: number, shared: ReadonlySet<number>): Refusal {
+  const has = shared.size === 0 ? 'no port' : `only ${[...shared].join(', ')}`;
+  const reason = `this machine shares ${has} with the mesh, not ${port}: tulle join --port NAME=${port}`;
+  return { kind: 'refuse', status: 503, code: 'NODE_NO_UPSTREAM', reason };
 }
 
 /** A captured waypoint gets tunnels for the services and workloads that name it. */

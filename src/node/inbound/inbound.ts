@@ -110,12 +110,14 @@ function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnd
       baggage: tunnel.head.getAll('baggage'),
       forwardedNetwork: tunnel.head.get('x-forwarded-network'),
       forwarded: tunnel.head.get('forwarded'),
+      traceparent: tunnel.head.get('traceparent'),
     };
     const localAddress = ends.destination.address;
     const verdict = decideTunnel(context.state.current, {
       local: workload,
       localAddress,
       authority,
+      sharedPorts: deps.pod.sharedPorts,
     });
     proceed(deps, session, { ...ends, local: workload, authority, described, verdict });
   });
@@ -153,7 +155,7 @@ export function acceptPlaintext(
       peer: undefined,
       local,
       authority: undefined,
-      described: { baggage: undefined, forwardedNetwork: undefined, forwarded: undefined },
+      described: NOTHING_SAID,
       verdict,
     });
   });
@@ -163,7 +165,7 @@ export function acceptPlaintext(
 function withLocal(deps: InboundDeps, session: Session, next: (local: Workload) => void): void {
   const { context, pod } = deps;
   context.state.waitFor(
-    (snapshot) => snapshot.podNamed(pod.namespace, pod.name),
+    (snapshot) => snapshot.servedBy(pod),
     { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },
     (workload) => {
       if (session.over) return;
@@ -180,9 +182,17 @@ interface Incoming {
   local: Workload;
   authority: string | undefined;
   /** What the peer says of itself. */
-  described: Pick<SourceFacts, 'baggage' | 'forwardedNetwork'> & Pick<MeantFor, 'forwarded'>;
+  described: Pick<SourceFacts, 'baggage' | 'forwardedNetwork'> &
+    Pick<MeantFor, 'forwarded'> & { readonly traceparent: string | undefined };
   verdict: InboundVerdict;
 }
+
+const NOTHING_SAID: Incoming['described'] = {
+  baggage: undefined,
+  forwardedNetwork: undefined,
+  forwarded: undefined,
+  traceparent: undefined,
+};
 
 /** Record, policy, then the app; everything that may fail comes before the tunnel's 200. */
 function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void {
@@ -284,6 +294,7 @@ function factsOf(context: NodeContext, incoming: Incoming) {
     destinationIdentity: peer === undefined ? undefined : formatPrincipal(local),
     requested,
     mutualTls: peer !== undefined,
+    trace: context.tracing.begin(local, 'inbound', described.traceparent),
   };
 }
 

@@ -4,7 +4,7 @@ import { encodeBaggage } from '#hbone/baggage.ts';
 import type { InnerHandler } from '#hbone/pool/inner-tunnel.ts';
 import type { TunnelRequest } from '#hbone/pool/tunnel-request.ts';
 import type { TunnelConnection } from '#hbone/tunnel-connection.ts';
-import { forwardedOf, newTraceparent } from '#hbone/tunnel-head.ts';
+import { forwardedOf } from '#hbone/tunnel-head.ts';
 import { formatPrincipal, principalOf } from '#model/identity/spiffe.ts';
 import { serviceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
@@ -13,6 +13,7 @@ import type { ConnectHandler } from '#net/network.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
+import { traceparentOf } from '../tracing.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { LiveTraffic } from '../workload/live-traffic.ts';
@@ -46,7 +47,7 @@ export function acceptOutbound(
   });
   live.addOutbound(session);
   context.state.waitFor(
-    (snapshot) => snapshot.podNamed(pod.namespace, pod.name),
+    (snapshot) => snapshot.servedBy(pod),
     { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },
     (workload) => {
       if (session.over) return;
@@ -137,7 +138,7 @@ function openTunnel(
       authority: verdict.authority,
       baggage: encodeBaggage(workload),
       forwarded: forwardedOf(source, verdict.service?.hostname),
-      traceparent: newTraceparent(context.random),
+      traceparent: traceparentOf(facts.trace),
     },
   };
   const open = () =>
@@ -199,7 +200,7 @@ function throughOuter(
 }
 
 function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {
-  const { workload, source, original } = outgoing;
+  const { context, workload, source, original } = outgoing;
   const tunnel = verdict.kind === 'hbone';
   const next = verdict.kind === 'refuse' ? undefined : verdict;
   return {
@@ -215,6 +216,7 @@ function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {
     destinationIdentity: tunnel ? verdict.expected[0] : undefined,
     requested: verdict.service,
     mutualTls: tunnel,
+    trace: context.tracing.begin(workload, 'outbound'),
   };
 }
 

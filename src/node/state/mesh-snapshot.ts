@@ -10,6 +10,7 @@ import {
   type ServiceKey,
   serviceKey,
 } from '#model/service/service.ts';
+import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { PolicyIndex } from '#policy/l4/policy-index.ts';
 import { RangeIndex } from './range-index.ts';
@@ -18,18 +19,31 @@ export type MeshAddress =
   | { readonly kind: 'workload'; readonly workload: Workload }
   | { readonly kind: 'service'; readonly service: Service };
 
+export interface ServedWorkload {
+  readonly namespace: string;
+  readonly name: string;
+  /** Its uid in discovery, of one that is no pod: a pod may have the same name. */
+  readonly workloadUid?: string;
+}
+
 export interface SnapshotInput {
   readonly version: number;
   readonly addresses: Iterable<MeshAddress>;
   /** An index is taken over as it is: equal policies are then known to be equal without a look at them. */
   readonly authorizations: Iterable<Authorization> | PolicyIndex;
+  /** By scope; taken over as it is. */
+  readonly telemetry?: ReadonlyMap<string, ScopedTelemetry>;
 }
+
+const NO_TELEMETRY: ReadonlyMap<string, ScopedTelemetry> = new Map();
 
 export class MeshSnapshot {
   readonly version: number;
   readonly workloads: ReadonlyMap<string, Workload>;
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly policies: PolicyIndex;
+  /** What is measured and logged, by scope (model/telemetry/scopes.ts). */
+  readonly telemetry: ReadonlyMap<string, ScopedTelemetry>;
   /** Services whose traffic waits for a waypoint, because of the policy named. */
   readonly unjudged: ReadonlyMap<ServiceKey, string>;
   readonly #workloadsByAddress = new Map<string, Workload>();
@@ -51,6 +65,7 @@ export class MeshSnapshot {
     this.version = input.version;
     this.workloads = workloads;
     this.services = services;
+    this.telemetry = input.telemetry ?? NO_TELEMETRY;
     const { authorizations } = input;
     this.policies =
       authorizations instanceof PolicyIndex ? authorizations : new PolicyIndex(authorizations);
@@ -102,6 +117,13 @@ export class MeshSnapshot {
 
   podNamed(namespace: string, name: string): Workload | undefined {
     return this.#podsByName.get(`${namespace}/${name}`);
+  }
+
+  /** What discovery says of a workload that this process serves. */
+  servedBy({ namespace, name, workloadUid }: ServedWorkload): Workload | undefined {
+    return workloadUid === undefined
+      ? this.podNamed(namespace, name)
+      : this.workloads.get(workloadUid);
   }
 
   /** The policies that apply to a workload; computed once a snapshot. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Authorization } from '#model/authorization/authorization.ts';
+import { DEFAULT_SCOPED } from '#model/telemetry/scopes.ts';
 import { completeService, completeWorkload } from '../config/static-file.ts';
 import { EMPTY_SNAPSHOT, type MeshAddress, MeshSnapshot } from './mesh-snapshot.ts';
 import { ChangedMesh, changeBetween } from './snapshot-change.ts';
@@ -31,7 +32,15 @@ test('ChangedMesh holds the last snapshot after any sequence of changes', () => 
       const mesh = new ChangedMesh();
       let previous = EMPTY_SNAPSHOT;
       for (const [index, { addresses, policies }] of steps.entries()) {
-        const next = new MeshSnapshot({ version: index + 1, addresses, authorizations: policies });
+        const telemetry = new Map(
+          policies.map(({ name }) => [name, { ...DEFAULT_SCOPED, scope: name }] as const),
+        );
+        const next = new MeshSnapshot({
+          version: index + 1,
+          addresses,
+          authorizations: policies,
+          telemetry,
+        });
         mesh.apply(structuredClone(changeBetween(previous, next)));
         previous = next;
       }
@@ -39,10 +48,12 @@ test('ChangedMesh holds the last snapshot after any sequence of changes', () => 
         version: 1,
         addresses: mesh.addresses(),
         authorizations: mesh.policies,
+        telemetry: mesh.telemetry,
       });
       const keys = (map: ReadonlyMap<string, unknown>) => [...map.keys()].sort();
       expect(keys(copy.workloads)).toEqual(keys(previous.workloads));
       expect(keys(copy.services)).toEqual(keys(previous.services));
+      expect(keys(copy.telemetry)).toEqual(keys(previous.telemetry));
       expect(copy.authorizations.map(({ name }) => name).sort()).toEqual(
         previous.authorizations.map(({ name }) => name).sort(),
       );
@@ -60,5 +71,6 @@ test('changeBetween sends only what was replaced', () => {
     workloads: { changed: [[fresh.uid, fresh]], removed: [] },
     services: { changed: [], removed: [] },
     authorizations: { changed: [], removed: [] },
+    telemetry: { changed: [], removed: [] },
   });
 });

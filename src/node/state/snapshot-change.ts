@@ -4,6 +4,7 @@
  */
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { Service } from '#model/service/service.ts';
+import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { PolicyIndex } from '#policy/l4/policy-index.ts';
 import type { MeshAddress, MeshSnapshot } from './mesh-snapshot.ts';
@@ -18,6 +19,7 @@ export interface SnapshotChange {
   readonly workloads: ChangeOf<Workload>;
   readonly services: ChangeOf<Service>;
   readonly authorizations: ChangeOf<Authorization>;
+  readonly telemetry: ChangeOf<ScopedTelemetry>;
 }
 
 export function changeBetween(previous: MeshSnapshot, next: MeshSnapshot): SnapshotChange {
@@ -26,6 +28,7 @@ export function changeBetween(previous: MeshSnapshot, next: MeshSnapshot): Snaps
     workloads: difference(previous.workloads, next.workloads),
     services: difference(previous.services, next.services),
     authorizations: difference(byName(previous), byName(next)),
+    telemetry: difference(previous.telemetry, next.telemetry),
   };
 }
 
@@ -47,10 +50,16 @@ export class ChangedMesh {
   readonly #services = new Map<string, Service>();
   readonly #authorizations = new Map<string, Authorization>();
   #policies = new PolicyIndex([]);
+  #telemetry: ReadonlyMap<string, ScopedTelemetry> = new Map();
 
   apply(change: SnapshotChange): void {
     applyTo(this.#workloads, change.workloads);
     applyTo(this.#services, change.services);
+    if (change.telemetry.changed.length > 0 || change.telemetry.removed.length > 0) {
+      const telemetry = new Map(this.#telemetry);
+      applyTo(telemetry, change.telemetry);
+      this.#telemetry = telemetry;
+    }
     const { changed, removed } = change.authorizations;
     if (changed.length === 0 && removed.length === 0) return;
     applyTo(this.#authorizations, change.authorizations);
@@ -65,6 +74,11 @@ export class ChangedMesh {
   /** The same index as long as no policy changes. */
   get policies(): PolicyIndex {
     return this.#policies;
+  }
+
+  /** The same map as long as none of it changes. */
+  get telemetry(): ReadonlyMap<string, ScopedTelemetry> {
+    return this.#telemetry;
   }
 }
 

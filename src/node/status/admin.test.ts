@@ -86,6 +86,7 @@ beforeAll(async () => {
   servers = startStatusServers(
     statusSource({
       nodeName: 'node1',
+      podName: 'tulle-node1',
       assembly: node.assembly,
       proxies: () => node.proxies,
       xds: undefined,

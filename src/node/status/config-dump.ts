@@ -7,6 +7,7 @@ import { rfc3339At } from '#base/clock.ts';
 import type { SvidStatus, SvidStore } from '#identity/svid/svid-store.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { GatewayAddress, Service, ServiceKey } from '#model/service/service.ts';
+import { shownTelemetry } from '#model/telemetry/shown.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { splitCertificates } from '#wire/x509/pem.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
@@ -109,6 +110,11 @@ const SCOPES = {
   namespace: 'Namespace',
   'workload-selector': 'WorkloadSelector',
 } as const;
+
+/** Ours: what is measured and logged of the workloads. */
+export function* telemetryScopesOf({ telemetry }: MeshSnapshot): Iterable<object> {
+  for (const scoped of telemetry.values()) yield shownTelemetry(scoped);
+}
 
 export function* policiesOf(snapshot: MeshSnapshot): Iterable<object> {
   for (const policy of snapshot.authorizations) yield policyDump(policy);

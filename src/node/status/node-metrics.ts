@@ -1,4 +1,4 @@
-/** Metrics of the proxy itself, with ztunnel's names where it has one: pods, discovery, memory, what the log dropped. */
+/** Metrics of the proxy itself, with ztunnel's names where it has one: pods, discovery, what the log dropped. */
 import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
@@ -19,7 +19,6 @@ export function exposeNodeMetrics({ assembly, proxies, xds }: Parts): void {
   const pending = gauge('workload_manager_pending_proxy_count', 'Pods whose proxy is not ready.');
   const started = counter('workload_manager_proxies_started_total', 'Pod proxies begun.');
   const stopped = counter('workload_manager_proxies_stopped_total', 'Pod proxies ended.');
-  const memory = gauge('process_resident_memory_bytes', 'Resident memory of the process.');
   const dropped = counter(
     'tulle_access_log_dropped_lines_total',
     'Access log lines that nobody read fast enough.',
@@ -31,7 +30,6 @@ export function exposeNodeMetrics({ assembly, proxies, xds }: Parts): void {
     pending.set(all.filter(({ ready }) => !ready).length);
     started.value = context.usages.opened;
     stopped.value = context.usages.closed;
-    memory.set(process.memoryUsage.rss());
     dropped.value = accessLog.droppedTotal;
   });
 }

@@ -1,19 +1,21 @@
 /** What the status and admin ports say: gathered from the parts of the proxy and from its data workers. */
 import { rfc3339At } from '#base/clock.ts';
 import type { Drain } from '#base/drain.ts';
+import { processCpuSeconds } from '#base/process-cpu.ts';
 import { VERSION } from '#base/version.ts';
+import { type JsonMembers, list, value } from '#telemetry/admin/json-stream.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
 import type { WorkerReport } from '../worker/messages.ts';
 import type { WorkloadProxy } from '../workload/workload-proxy.ts';
 import * as dump from './config-dump.ts';
 import { type ConnectionFilter, matchingConnections, reportOf } from './connections.ts';
-import { type JsonMembers, list, value } from './json-stream.ts';
 import { exposeNodeMetrics } from './node-metrics.ts';
 import type { StatusSource } from './servers.ts';
 
 export interface ReportParts {
   nodeName: string;
+  podName: string;
   assembly: Assembly;
   proxies(): readonly WorkloadProxy[];
   /** Undefined for a static node. */
@@ -27,6 +29,7 @@ export function statusSource(parts: ReportParts): StatusSource {
   exposeNodeMetrics(parts);
   const notReady = () => (parts.drain.state === 'serving' ? parts.notReady() : 'draining');
   return {
+    podName: parts.podName,
     registry,
     levels,
     notReady,
@@ -51,6 +54,7 @@ function statusOf(
     role: 'node',
     version: VERSION,
     memoryBytes: process.memoryUsage.rss(),
+    cpuSeconds: processCpuSeconds(),
     threads: 1 + reports.length,
     node: parts.nodeName,
     ready: notReady === undefined,
@@ -122,6 +126,7 @@ function configOf(parts: ReportParts, reports: readonly WorkerReport[]): JsonMem
     workloads: list(dump.workloadsOf(current)),
     services: list(dump.servicesOf(current)),
     policies: list(dump.policiesOf(current)),
+    telemetry: list(dump.telemetryScopesOf(current)),
     certificates: list(dump.certsOf(context.identities)),
     workloadState: value(workloadStateOf(parts)),
     config: value({

@@ -2,14 +2,20 @@
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevels } from '#base/log.ts';
-import { EXPOSITION_CONTENT_TYPE, type MetricRegistry } from '#telemetry/metrics/registry.ts';
+import { type JsonMembers, jsonAnswer } from '#telemetry/admin/json-stream.ts';
+import { answerLogging } from '#telemetry/admin/logging.ts';
+import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
+import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { CONNECTIONS_SHOWN, CONNECTIONS_SHOWN_MAX } from '../limits.ts';
 import type { WorkerReport } from '../worker/messages.ts';
 import type { ConnectionFilter } from './connections.ts';
-import { type JsonMembers, jsonAnswer, piecewise } from './json-stream.ts';
-import { answerLogging } from './logging.ts';
+
+/** Says whose ports these are: src/node/started.ts. */
+export const STARTED_PATH = '/healthz/started';
 
 export interface StatusSource {
+  /** Of the pod that this process runs in. */
+  podName: string;
   registry: MetricRegistry;
   levels: LogLevels;
   /** Undefined when ready, else what is missing. */
@@ -43,9 +49,9 @@ type Route = (source: StatusSource, request: Request) => Response | Promise<Resp
 /** Counts only: what a scrape needs. */
 const counts = (source: StatusSource) => source.reports({}, 0);
 
-const METRICS: Route = async (source) => {
+const METRICS: Route = async (source, request) => {
   const samples = (await counts(source)).flatMap((report) => report.samples);
-  return piecewise(source.registry.exposeParts(samples), EXPOSITION_CONTENT_TYPE);
+  return answerMetrics(source.registry, request, samples);
 };
 const READY: Route = (source) => {
   const missing = source.notReady();
@@ -53,6 +59,7 @@ const READY: Route = (source) => {
     ? new Response('ready\n')
     : new Response(`not ready: ${missing}\n`, { status: 503 });
 };
+const STARTED: Route = ({ podName }) => new Response(`${podName}\n`);
 const PUBLIC: Record<string, Route> = {
   '/metrics': METRICS,
   '/stats/prometheus': METRICS,
@@ -104,7 +111,14 @@ export function startStatusServers(source: StatusSource, ports: StatusPorts): St
   try {
     servers.push(serve('127.0.0.1', ports.admin, ADMIN, source));
     servers.push(serve('0.0.0.0', ports.metrics, PUBLIC, source));
-    servers.push(serve('0.0.0.0', ports.readiness, { '/healthz/ready': READY }, source));
+    servers.push(
+      serve(
+        '0.0.0.0',
+        ports.readiness,
+        { '/healthz/ready': READY, [STARTED_PATH]: STARTED },
+        source,
+      ),
+    );
   } catch (error) {
     stop();
     throw error;

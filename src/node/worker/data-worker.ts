@@ -3,20 +3,23 @@
  * and proxies what the kernel gives it. It decides by the same functions on a snapshot of its own; discovery,
  * certificates, capture and the status ports stay in the main thread (worker-group.ts).
  */
-import { systemClock } from '#base/clock.ts';
+import { systemClock, type Timer } from '#base/clock.ts';
 import { DRAIN_CHECK_MS } from '#base/drain.ts';
 import { messageOf } from '#base/errors.ts';
 import { createLogger, LogLevels } from '#base/log.ts';
 import { closeDescriptor } from '#net/netns/raw-socket.ts';
 import type { NetworkNamespace } from '#net/network.ts';
+import { startTrim } from '#net/trim.ts';
 import { startReconciler } from '#redirect/reconcile.ts';
+import { FLUSH_MS } from '#telemetry/report/limits.ts';
+import { Outbox } from '#telemetry/report/outbox.ts';
 import { countRepairs } from '../agent/repairs.ts';
 import { type Assembly, assembleNode } from '../assemble.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { ChangedMesh } from '../state/snapshot-change.ts';
 import { matchingConnections, reportOf } from '../status/connections.ts';
-import { startTrim } from '../trim.ts';
 import { WorkloadProxy } from '../workload/workload-proxy.ts';
+import { relayFlows } from './flow-relay.ts';
 import type { FromWorker, ServedPod, ToWorker, WorkerReport, WorkerStart } from './messages.ts';
 import { RelayedIdentities } from './relayed-identities.ts';
 
@@ -32,10 +35,15 @@ class DataWorker {
   readonly #assembly: Assembly;
   readonly #levels: LogLevels;
   readonly #send: (message: FromWorker) => void;
+  readonly #outbox = new Outbox(systemClock, {
+    proxy: '',
+    onSomething: () => this.#offerSoon(),
+  });
+  #offer: Timer | undefined;
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void) {
     this.#send = send;
-    const { trustDomain, logFormat: format, podLimits, crlFile, dns } = start;
+    const { trustDomain, logFormat: format, podLimits, crlFile, dns, proxy } = start;
     this.#levels = new LogLevels(start.levels);
     const level = this.#levels;
     this.#assembly = assembleNode({
@@ -47,13 +55,17 @@ class DataWorker {
       podLimits,
       crlFile,
       dns,
+      proxy,
+      spans: { offerSpan: (span, provider) => send({ kind: 'span', span, provider }) },
       write(text) {
         send({ kind: 'log', text });
         return true;
       },
     });
-    // Somebody may take the sockets of one thread only: each looks after its own.
     const { context, registry } = this.#assembly;
+    relayFlows(systemClock, context.telemetry.flows, (flow) => send({ kind: 'flow', flow }));
+    context.telemetry.report = this.#outbox;
+    // Somebody may take the sockets of one thread only: each looks after its own.
     startReconciler({
       clock: systemClock,
       log: context.log,
@@ -75,8 +87,9 @@ class DataWorker {
         const { version } = change;
         const addresses = this.#mesh.addresses();
         const authorizations = this.#mesh.policies;
+        const { telemetry } = this.#mesh;
         const { state } = this.#assembly.context;
-        state.replace(new MeshSnapshot({ version, addresses, authorizations }));
+        state.replace(new MeshSnapshot({ version, addresses, authorizations, telemetry }));
         return;
       }
       case 'identity':
@@ -88,6 +101,9 @@ class DataWorker {
         return;
       case 'levels':
         this.#levels.set(message.levels);
+        return;
+      case 'taps':
+        this.#outbox.tap(message.filters);
         return;
       case 'leave':
         this.#leave(message.uid);
@@ -104,6 +120,15 @@ class DataWorker {
       case 'report':
         this.#send({ kind: 'report', id: message.id, report: this.#report(message) });
     }
+  }
+
+  /** The main thread reports for the process, under its name. */
+  #offerSoon(): void {
+    this.#offer ??= systemClock.after(FLUSH_MS, () => {
+      this.#offer = undefined;
+      const offered = this.#outbox.takeAll();
+      if (offered !== undefined) this.#send({ kind: 'offered', offered });
+    });
   }
 
   #serve({ pod, options }: Extract<ToWorker, { kind: 'serve' }>): void {

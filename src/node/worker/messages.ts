@@ -4,8 +4,12 @@
  */
 
 import type { Principal } from '#model/identity/spiffe.ts';
+import type { TracingProvider } from '#model/telemetry/settings.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import type { MetricSample } from '#telemetry/metrics/samples.ts';
+import type { Offered } from '#telemetry/report/outbox.ts';
+import type { TapFilter } from '#telemetry/requests/request-record.ts';
+import type { Span } from '#telemetry/tracing/span.ts';
 import type { AccessLogFormat } from '../access-log.ts';
 import type { DnsOptions } from '../dns/dns-context.ts';
 import type { SnapshotChange } from '../state/snapshot-change.ts';
@@ -13,6 +17,7 @@ import type { ConnectionFilter, ConnectionReport } from '../status/connections.t
 import type { PodLimits } from '../usage/pod-limits.ts';
 import type { UsageReport } from '../usage/usages.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';
+import type { RelayedFlow } from './flow-relay.ts';
 
 export interface WorkerStart {
   readonly trustDomain: string;
@@ -21,6 +26,7 @@ export interface WorkerStart {
   readonly logFormat: AccessLogFormat;
   readonly crlFile: string | undefined;
   readonly dns: DnsOptions | undefined;
+  readonly proxy: string | undefined;
   /** This thread's share. */
   readonly podLimits: PodLimits;
 }
@@ -47,6 +53,8 @@ export type ToWorker =
   | { kind: 'identity'; identity: RelayedIdentity }
   | { kind: 'serve'; pod: ServedPod; options: ProxyOptions; identity: RelayedIdentity | undefined }
   | { kind: 'levels'; levels: string }
+  /** Connections that somebody wants to see, in the place of those before. */
+  | { kind: 'taps'; filters: readonly TapFilter[] }
   /** Takes nothing new; then says how many run, until none do. */
   | { kind: 'leave'; uid: string }
   | { kind: 'resume'; uid: string }
@@ -70,4 +78,8 @@ export type FromWorker =
   | { kind: 'failed'; uid: string; message: string }
   | { kind: 'remaining'; uid: string; count: number }
   | { kind: 'log'; text: string }
+  | { kind: 'span'; span: Span; provider: TracingProvider | undefined }
+  /** Of the second that ended. */
+  | { kind: 'flow'; flow: RelayedFlow }
+  | { kind: 'offered'; offered: Offered }
   | { kind: 'report'; id: number; report: WorkerReport };

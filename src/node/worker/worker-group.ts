@@ -8,6 +8,7 @@
  * A worker that dies is a bug of ours and its connections are gone: the process ends and is started again.
  */
 import type { Clock } from '#base/clock.ts';
+import { COMPILED, embeddedPath } from '#base/compiled.ts';
 import { Scope } from '#base/disposer.ts';
 import { MeshError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
@@ -15,6 +16,10 @@ import type { SvidStore } from '#identity/svid/svid-store.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { duplicate } from '#net/netns/raw-socket.ts';
+import type { FlowBook } from '#telemetry/flow/flow-book.ts';
+import type { Offered } from '#telemetry/report/outbox.ts';
+import type { TapFilter } from '#telemetry/requests/request-record.ts';
+import type { SpanOutlet } from '#telemetry/tracing/span-outlet.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { WORKER_REPORT_TIMEOUT_MS } from '../limits.ts';
 import { EMPTY_SNAPSHOT, type MeshSnapshot } from '../state/mesh-snapshot.ts';
@@ -23,6 +28,7 @@ import { changeBetween } from '../state/snapshot-change.ts';
 import type { ConnectionFilter } from '../status/connections.ts';
 import type { PodIdentity } from '../workload/context.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';
+import { FlowReceiver } from './flow-relay.ts';
 import type {
   FromWorker,
   RelayedIdentity,
@@ -38,6 +44,10 @@ export interface WorkerGroupDeps {
   readonly identities: SvidStore;
   /** Takes the workers' access log text. */
   readonly accessLog: { write(text: string): void };
+  /** And their spans. */
+  readonly spans: Pick<SpanOutlet, 'offerSpan'>;
+  /** Takes the workers' flows. */
+  readonly telemetry: { readonly flows: FlowBook };
 }
 
 /** One pod's listeners in all workers. */
@@ -60,23 +70,31 @@ interface Served {
   readonly remaining: number[];
 }
 
+/** The compiled program holds it as an entry of its own, named after its place under src (tools/image/compile.ts). */
+const WORKER_MODULE = COMPILED
+  ? embeddedPath('node/worker/data-worker.js')
+  : new URL('./data-worker.ts', import.meta.url).href;
+
 export class WorkerGroup {
   readonly #deps: WorkerGroupDeps;
   readonly #workers: Worker[] = [];
+  readonly #flows: FlowReceiver[] = [];
   readonly #pods = new Map<string, Served>();
   readonly #reports = new Map<number, (report: WorkerReport) => void>();
   readonly #scope = new Scope();
   #sent: MeshSnapshot = EMPTY_SNAPSHOT;
   #nextReport = 0;
+  #onOffered: (offered: Offered) => void = () => undefined;
 
   /** `count` threads besides the main one. */
   constructor(deps: WorkerGroupDeps, count: number, start: WorkerStart) {
     this.#deps = deps;
     for (let index = 1; index <= count; index++) {
-      const worker = new Worker(new URL('./data-worker.ts', import.meta.url).href);
+      const worker = new Worker(WORKER_MODULE);
       worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data, index);
       worker.onerror = ({ message }) => died(index, message);
       this.#workers.push(worker);
+      this.#flows.push(new FlowReceiver(deps.telemetry.flows));
     }
     this.#tell({ kind: 'start', start });
     this.#follow(deps.state.current);
@@ -90,6 +108,15 @@ export class WorkerGroup {
 
   get count(): number {
     return this.#workers.length;
+  }
+
+  setTaps(filters: readonly TapFilter[]): void {
+    this.#tell({ kind: 'taps', filters });
+  }
+
+  /** Records and spans of workers, from now on. */
+  onOffered(callback: (offered: Offered) => void): void {
+    this.#onOffered = callback;
   }
 
   setLevels(levels: string): void {
@@ -187,6 +214,15 @@ export class WorkerGroup {
     switch (message.kind) {
       case 'log':
         this.#deps.accessLog.write(message.text);
+        return;
+      case 'span':
+        this.#deps.spans.offerSpan(message.span, message.provider);
+        return;
+      case 'flow':
+        this.#flows[worker - 1].take(message.flow);
+        return;
+      case 'offered':
+        this.#onOffered(message.offered);
         return;
       case 'report':
         this.#reports.get(message.id)?.(message.report);

@@ -109,6 +109,14 @@ describe.skipIf(skip)('a pair of captured pods with two data workers', () => {
       .filter((line) => line.startsWith('istio_tcp_connections_opened_total{'))
       .map((line) => Number(line.slice(line.lastIndexOf(' '))));
     expect(opened.reduce((sum, value) => sum + value, 0)).toBe(2 * CONNECTIONS);
+    // Workers hand over what flowed once a second.
+    let flowed = 0;
+    for (let second = 1; flowed < 2 * CONNECTIONS; second++) {
+      for (const sample of node.assembly.context.telemetry.flows.take(second))
+        flowed += sample.opened;
+      await Bun.sleep(10);
+    }
+    expect(flowed).toBe(2 * CONNECTIONS);
     for (const { connection } of open) connection.end();
     await Promise.all(open.map(({ closed }) => closed));
   });

@@ -11,6 +11,7 @@ import type { DescribedSources } from '../inbound/described-sources.ts';
 import type { HostResolver } from '../outbound/host-resolver.ts';
 import type { MeshState } from '../state/mesh-state.ts';
 import type { NodeTelemetry } from '../telemetry.ts';
+import type { NodeTracing } from '../tracing.ts';
 import type { Usages } from '../usage/usages.ts';
 import type { WorkerGroup } from '../worker/worker-group.ts';
 
@@ -23,6 +24,7 @@ export interface NodeContext {
   readonly identities: SvidStore;
   readonly pool: TunnelPool;
   readonly telemetry: NodeTelemetry;
+  readonly tracing: NodeTracing;
   readonly usages: Usages;
   readonly dns: DnsContext;
   readonly hosts: HostResolver;
@@ -42,6 +44,10 @@ export interface PodIdentity {
   readonly serviceAccount: string;
   /** As discovery tells it; undefined: the node's own. */
   readonly trustDomain?: string;
-  /** Undefined: the proxy's own namespace (benchmarks, tests). */
+  /** Undefined: the proxy's own namespace (machines, benchmarks, tests). */
   readonly netns: NetworkNamespace | undefined;
+  /** Its uid in discovery, of one that is no pod. */
+  readonly workloadUid?: string;
+  /** The only ports that tunnels may reach; undefined: all. A machine has others that are none of the mesh's business. */
+  readonly sharedPorts?: ReadonlySet<number>;
 }

@@ -264,7 +264,7 @@ export class WorkloadProxy implements DrainPart {
     const identity = identities.get(this.principal);
     try {
       if (this.watching) {
-        const known = state.current.podNamed(namespace, name) !== undefined;
+        const known = state.current.servedBy(this.pod) !== undefined;
         if (!(known && identity !== undefined) && this.#othersListen(this.#ports.outbound)) return;
         this.#openPlain();
       }

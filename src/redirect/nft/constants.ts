@@ -23,7 +23,8 @@ export const GET_ELEMENTS = message(13);
 export const DELETE_ELEMENTS = message(14);
 export const GET_GENERATION = message(16);
 
-export const TABLE = { name: 1 } as const;
+export const TABLE = { name: 1, flags: 2 } as const;
+export const TABLE_OWNER = 2;
 export const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
 export const HOOK = { number: 1, priority: 2 } as const;
 export const RULE = { table: 1, chain: 2, expressions: 4 } as const;

@@ -148,6 +148,21 @@ export function destinationIn(set: string, family: IpFamily): Expression[] {
   ];
 }
 
+/** A CIDR of either family. */
+export function destinationWithin(base: Uint8Array, length: number): Expression[] {
+  const mask = base.map(
+    (_, index) => 256 - 2 ** (8 - Math.min(8, Math.max(0, length - index * 8))),
+  );
+  return [
+    ...loadAddress('destination', base.length === 4 ? 'ipv4' : 'ipv6'),
+    bitwise(mask, new Uint8Array(base.length)),
+    compare(
+      '==',
+      base.map((byte, index) => byte & mask[index]),
+    ),
+  ];
+}
+
 /** Of TCP and UDP alike; the rule must have named which. */
 export function port(end: 'source' | 'destination', comparison: Comparison, value: number) {
   const offset = end === 'source' ? 0 : 2;

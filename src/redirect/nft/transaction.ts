@@ -54,6 +54,12 @@ export function createTable(name: string): Step {
   return { type: nft.NEW_TABLE, attributes: [[nft.TABLE.name, textBytes(name)]] };
 }
 
+/** Goes with the socket that makes it, however its process ends; nobody else can change it. Linux 5.12 and later. */
+export function createOwnedTable(name: string): Step {
+  const flags: Attribute = [nft.TABLE.flags, network32(nft.TABLE_OWNER)];
+  return { type: nft.NEW_TABLE, attributes: [[nft.TABLE.name, textBytes(name)], flags] };
+}
+
 /** Creates before it deletes: deleting a table that is not there is an error. */
 export function removeTable(name: string): Step[] {
   const attributes: Attribute[] = [[nft.TABLE.name, textBytes(name)]];

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'bun:test';
-import { ACCESS_LOG_FIELD_CHARS_MAX } from '../limits.ts';
+import { FakeClock } from '#test/support/fake-clock.ts';
+import {
+  ACCESS_LOG_BATCH_BYTES,
+  ACCESS_LOG_BATCH_MS,
+  ACCESS_LOG_FIELD_CHARS_MAX,
+} from '../limits.ts';
 import { formatAccess } from './format.ts';
 import { type LogOutput, LogWriter } from './log-writer.ts';
 import type { AccessRecord } from './record.ts';
@@ -36,6 +41,39 @@ describe('formatAccess', () => {
     );
   });
 
+  test('text of requests that differ in one field alone has that field of each', () => {
+    const fields = [
+      'method',
+      'path',
+      'protocol',
+      'responseCodeDetails',
+      'upstreamTransportFailure',
+      'forwardedFor',
+      'userAgent',
+      'requestId',
+      'authority',
+      'upstreamHost',
+      'upstreamCluster',
+      'downstreamLocal',
+      'downstreamRemote',
+      'routeName',
+      'serverName',
+      'note',
+    ] as const;
+    for (const field of fields)
+      for (const value of ['one', 'two', '', 'one', 'a"b'])
+        expect(formatAccess({ ...RECORD, [field]: value }, 'text')).toContain(
+          value === 'a"b' ? 'a\\"b' : value,
+        );
+    for (const code of [200, 503, 200])
+      for (const flags of ['-', 'UF', '-']) {
+        const line = formatAccess({ ...RECORD, responseCode: code, responseFlags: flags }, 'text');
+        expect(line).toContain(`" ${code} ${flags} via_upstream`);
+      }
+    const other = formatAccess({ ...RECORD, authority: 'elsewhere' }, 'text');
+    expect(other).toBe(formatAccess(RECORD, 'text').replace('"product-service"', '"elsewhere"'));
+  });
+
   test('json has Istio’s keys, null where there is nothing', () => {
     const line = JSON.parse(
       formatAccess({ ...RECORD, userAgent: undefined, upstreamServiceMs: -1, note: '' }, 'json'),
@@ -67,8 +105,8 @@ describe('LogWriter', () => {
     const writes: string[] = [];
     const state = { hasRoom: true, drained: () => undefined as unknown };
     const output: LogOutput = {
-      write: (text) => {
-        writes.push(text);
+      write: (lines) => {
+        writes.push(Buffer.from(lines).toString());
         return state.hasRoom;
       },
       onDrain: (callback) => {
@@ -81,7 +119,7 @@ describe('LogWriter', () => {
 
   test('all lines of a turn leave in one write', async () => {
     const { writes, output } = scripted();
-    const writer = new LogWriter(output);
+    const writer = new LogWriter(output, undefined, { batchMs: 0 });
     writer.write('a\n');
     writer.write('b\n');
     expect(writes).toEqual([]);
@@ -89,9 +127,31 @@ describe('LogWriter', () => {
     expect(writes).toEqual(['a\nb\n']);
   });
 
+  test('lines wait a moment for others, and not when there are many', async () => {
+    const { writes, output } = scripted();
+    const clock = new FakeClock();
+    const writer = new LogWriter(output, undefined, { clock });
+    writer.write('a\n');
+    clock.advance(ACCESS_LOG_BATCH_MS - 1);
+    writer.write('b\n');
+    await turn();
+    expect(writes).toEqual([]);
+    clock.advance(1);
+    expect(writes).toEqual(['a\nb\n']);
+    const line = `${'x'.repeat(ACCESS_LOG_BATCH_BYTES / 2)}\n`;
+    writer.write(line);
+    writer.write(line);
+    writer.write('c\n');
+    await turn();
+    expect(writes.length).toBe(2);
+    expect(writes[1]).toEndWith('c\n');
+    clock.advance(ACCESS_LOG_BATCH_MS);
+    expect(writes.length).toBe(2);
+  });
+
   test('while the output is full lines wait up to the bound, then are dropped and counted', async () => {
     const { writes, state, output } = scripted();
-    const writer = new LogWriter(output, 4);
+    const writer = new LogWriter(output, 4, { batchMs: 0 });
     state.hasRoom = false;
     writer.write('a\n');
     await turn();

@@ -1,27 +1,47 @@
 /**
- * Writes log lines in batches: all lines of an event-loop turn leave in one write. A slow reader of the output costs lines, never
+ * Writes log lines in batches: what came within a moment leaves in one write, sooner when it is much. A write costs as much as some ten
+ * lines, so one a turn of the loop would be a good part of what a request costs. A slow reader of the output costs lines, never
  * memory or requests: above the bound lines are dropped, counted, and the count is written once there is room.
  */
-import { ACCESS_LOG_PENDING_BYTES_MAX } from '../limits.ts';
+import { type Clock, systemClock } from '#base/clock.ts';
+import {
+  ACCESS_LOG_BATCH_BYTES,
+  ACCESS_LOG_BATCH_MS,
+  ACCESS_LOG_PENDING_BYTES_MAX,
+} from '../limits.ts';
+import { LineBuffer } from './line-buffer.ts';
 
 export interface LogOutput {
-  /** False when the output is full; `onDrain` follows. The text was taken all the same. */
-  write(text: string): boolean;
+  /** UTF-8, the output's from now on. False when it is full; `onDrain` follows. The lines were taken all the same. */
+  write(lines: Uint8Array): boolean;
   onDrain(callback: () => void): void;
 }
 
 export class LogWriter {
   readonly #output: LogOutput;
   readonly #pendingMax: number;
-  #pending = '';
+  readonly #batchMs: number;
+  readonly #clock: Clock;
+  readonly #pending = new LineBuffer();
   #dropped = 0;
   #droppedTotal = 0;
   #scheduled = false;
+  #isUrgent = false;
   #blocked = false;
 
-  constructor(output: LogOutput, pendingMax = ACCESS_LOG_PENDING_BYTES_MAX) {
+  /** `batchMs` 0: what came in a turn of the loop. */
+  constructor(
+    output: LogOutput,
+    pendingMax = ACCESS_LOG_PENDING_BYTES_MAX,
+    {
+      batchMs = ACCESS_LOG_BATCH_MS,
+      clock = systemClock,
+    }: { batchMs?: number; clock?: Clock } = {},
+  ) {
     this.#output = output;
     this.#pendingMax = pendingMax;
+    this.#batchMs = batchMs;
+    this.#clock = clock;
   }
 
   get droppedTotal(): number {
@@ -30,31 +50,48 @@ export class LogWriter {
 
   /** `line` ends with a newline. */
   write(line: string): void {
-    if (this.#pending.length + line.length > this.#pendingMax) {
+    this.put(putText, line);
+  }
+
+  /** `put` writes one line of `what`. */
+  put<T>(put: (out: LineBuffer, what: T) => void, what: T): void {
+    const pending = this.#pending;
+    const { length } = pending;
+    put(pending, what);
+    if (pending.length > this.#pendingMax) {
+      pending.truncate(length);
       this.#dropped += 1;
       this.#droppedTotal += 1;
       return;
     }
-    this.#pending += line;
-    if (this.#scheduled || this.#blocked) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    if (this.#blocked) return;
+    if (this.#batchMs === 0 || pending.length >= ACCESS_LOG_BATCH_BYTES) {
+      if (this.#isUrgent) return;
+      this.#isUrgent = true;
+      setImmediate(() => {
+        this.#isUrgent = false;
+        this.flush();
+      });
+    } else if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#clock.after(this.#batchMs, () => {
+        this.#scheduled = false;
+        this.flush();
+      });
+    }
   }
 
   /** Hands over what waits; also before the process ends. */
   flush(): void {
     if (this.#blocked) return;
     if (this.#dropped > 0) {
-      this.#pending += `{"dropped_access_log_lines":${this.#dropped},"reason":"the output is not read fast enough"}\n`;
+      this.#pending.text(
+        `{"dropped_access_log_lines":${this.#dropped},"reason":"the output is not read fast enough"}\n`,
+      );
       this.#dropped = 0;
     }
-    if (this.#pending === '') return;
-    const text = this.#pending;
-    this.#pending = '';
-    if (this.#output.write(text)) return;
+    if (this.#pending.length === 0) return;
+    if (this.#output.write(this.#pending.take())) return;
     this.#blocked = true;
     this.#output.onDrain(() => {
       this.#blocked = false;
@@ -63,8 +100,12 @@ export class LogWriter {
   }
 }
 
+function putText(out: LineBuffer, line: string): void {
+  out.text(line);
+}
+
 /** The process's standard output. */
 export const standardOutput: LogOutput = {
-  write: (text) => process.stdout.write(text),
+  write: (lines) => process.stdout.write(lines),
   onDrain: (callback) => void process.stdout.once('drain', callback),
 };

@@ -25,6 +25,8 @@ export interface AccessRecord {
   readonly downstreamLocal: string;
   readonly downstreamRemote: string;
   readonly routeName: string;
+  /** Server name of TLS (%REQUESTED_SERVER_NAME%). */
+  readonly serverName?: string;
   /** Ours, last on the line: where it went instead, which resource is at fault. Empty for nothing to say. */
   readonly note: string;
 }

@@ -51,6 +51,14 @@ export const EDGE_LABELS = [
   'destination_cluster',
 ] as const;
 
+/** Where the two are; of node proxies' metrics, and only where one of the two is known, as ztunnel. */
+export const LOCALITY_LABELS = [
+  'source_region',
+  'source_zone',
+  'destination_region',
+  'destination_zone',
+] as const;
+
 export const TCP_LABELS = [
   ...EDGE_LABELS,
   'request_protocol',
@@ -77,6 +85,10 @@ export const DEFAULT_BOUNDS = [
 ] as const;
 
 export const UNKNOWN = 'unknown';
+/** A revision that nobody gave. */
+export const LATEST = 'latest';
+/** What the series have that take everything for which a workload has no place any more. */
+export const OTHER = 'other';
 
 export const UNKNOWN_PEER: PeerLabels = {
   workload: UNKNOWN,
@@ -87,6 +99,17 @@ export const UNKNOWN_PEER: PeerLabels = {
   app: UNKNOWN,
   version: UNKNOWN,
   cluster: UNKNOWN,
+};
+
+export const OTHER_PEER: PeerLabels = {
+  workload: OTHER,
+  canonicalService: OTHER,
+  canonicalRevision: OTHER,
+  workloadNamespace: OTHER,
+  principal: OTHER,
+  app: OTHER,
+  version: OTHER,
+  cluster: OTHER,
 };
 
 /** Values for `EDGE_LABELS`, in order. */
@@ -130,7 +153,7 @@ export function tcpValues(edge: EdgeLabels, outcome: TcpOutcome): string[] {
 export interface HttpOutcome extends TcpOutcome {
   readonly requestProtocol: 'http' | 'grpc';
   /** 0 when no response was sent. */
-  readonly responseCode: number;
+  readonly responseCode: number | typeof OTHER;
   /** Empty unless gRPC. */
   readonly grpcStatus: string;
 }
@@ -154,6 +177,9 @@ export interface HttpMetrics {
   readonly durationMs: Family<Histogram>;
   readonly requestBytes: Family<Histogram>;
   readonly responseBytes: Family<Histogram>;
+  /** Of gRPC. */
+  readonly requestMessages: Family<Counter>;
+  readonly responseMessages: Family<Counter>;
 }
 
 export function tcpMetrics(registry: MetricRegistry): TcpMetrics {
@@ -173,17 +199,17 @@ export function tcpMetrics(registry: MetricRegistry): TcpMetrics {
 }
 
 export function httpMetrics(registry: MetricRegistry): HttpMetrics {
+  const counter = (name: string, help: string) =>
+    registry.counter({ name, help, labels: HTTP_LABELS });
   const histogram = (name: string, help: string) =>
     registry.histogram({ name, help, labels: HTTP_LABELS, bounds: DEFAULT_BOUNDS });
   return {
-    requests: registry.counter({
-      name: 'istio_requests_total',
-      help: 'Requests handled.',
-      labels: HTTP_LABELS,
-    }),
+    requests: counter('istio_requests_total', 'Requests handled.'),
     durationMs: histogram('istio_request_duration_milliseconds', 'Duration of requests.'),
     requestBytes: histogram('istio_request_bytes', 'Size of requests, heads included.'),
     responseBytes: histogram('istio_response_bytes', 'Size of responses, heads included.'),
+    requestMessages: counter('istio_request_messages_total', 'gRPC messages from clients.'),
+    responseMessages: counter('istio_response_messages_total', 'gRPC messages from servers.'),
   };
 }
 
@@ -196,12 +222,20 @@ export function crlRejections(registry: MetricRegistry): Family<Counter> {
   });
 }
 
-/** `istio_build`: which build of which component answers here. */
-export function exposeBuild(registry: MetricRegistry, build: { component: string; tag: string }) {
+/** `istio_build`: which build of which component answers here; and its memory, as Prometheus' own clients name it. */
+export function exposeProcess(registry: MetricRegistry, build: { component: string; tag: string }) {
   const family = registry.gauge({
     name: 'istio_build',
     help: 'Component and version of this process.',
     labels: ['component', 'tag'],
   });
   family.with([build.component, build.tag]).set(1);
+  const memory = registry
+    .gauge({
+      name: 'process_resident_memory_bytes',
+      help: 'Resident memory of the process.',
+      labels: [],
+    })
+    .with([]);
+  registry.onCollect(() => memory.set(process.memoryUsage.rss()));
 }

@@ -1,7 +1,7 @@
 /** Label values of a workload as telemetry reports it. */
 import { formatPrincipal } from '#model/identity/spiffe.ts';
 import type { Workload } from '#model/workload/workload.ts';
-import { type PeerLabels, UNKNOWN, UNKNOWN_PEER } from './istio.ts';
+import { LATEST, type PeerLabels, UNKNOWN, UNKNOWN_PEER } from './istio.ts';
 
 export interface PeerOptions {
   /** The principal that TLS proved; wins over what discovery says. */
@@ -19,11 +19,11 @@ export function peerLabels(workload: Workload | undefined, options: PeerOptions 
   return {
     workload: workload.workloadName,
     canonicalService: workload.canonicalName,
-    canonicalRevision: workload.canonicalRevision || 'latest',
+    canonicalRevision: workload.canonicalRevision || LATEST,
     workloadNamespace: workload.namespace,
     principal: options.principal || discovered,
     app: workload.canonicalName,
-    version: workload.canonicalRevision || 'latest',
+    version: workload.canonicalRevision || LATEST,
     cluster: workload.clusterId,
   };
 }

@@ -6,7 +6,7 @@
 import { assert } from '#base/assert.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { SERIES_PER_METRIC_MAX, STALE_SWEEPS } from '../limits.ts';
-import { renderFamily, renderLabels } from './exposition.ts';
+import { type ExpositionFormat, familyHead, renderFamily, renderLabels } from './exposition.ts';
 import { addSamples, type MetricSample, sampleOf } from './samples.ts';
 import { Counter, Gauge, Histogram, type SeriesState } from './series.ts';
 
@@ -51,14 +51,19 @@ export class Family<S extends SeriesState> {
     this.#seriesMax = options.seriesMax ?? SERIES_PER_METRIC_MAX;
   }
 
-  /** The handle for these label values, in the order of `labels`. Balance with `release` if it can go stale. */
-  with(values: readonly string[]): S {
-    assert(values.length === this.labels.length, `${this.name}: one value for each label`);
-    const key = values.join('\u0000');
+  /**
+   * The handle for these label values, in the order of `labels`, or of `names` for a series with labels of its own. Balance
+   * with `release` if it can go stale.
+   */
+  with(values: readonly string[], names: readonly string[] = this.labels): S {
+    assert(values.length === names.length, `${this.name}: one value for each label`);
+    const own = names === this.labels ? undefined : names;
+    const key = keyOf(values, own);
     let series = this.series.get(key);
     if (series === undefined) {
       if (this.series.size >= this.#seriesMax) return this.#overflow();
-      series = this.#make(renderLabels(this.labels, values), [...values]);
+      series = this.#make(renderLabels(names, values), [...values]);
+      series.names = own;
       this.series.set(key, series);
     }
     series.holders += 1;
@@ -84,14 +89,14 @@ export class Family<S extends SeriesState> {
     const { name, help, labels, type } = this;
     const make = (text: string, values: readonly string[]) => this.#make(text, values);
     const total = new Family<SeriesState>(type, { name, help, labels }, make);
-    const byKey = Map.groupBy(samples, ({ values }) => values.join('\u0000'));
+    const byKey = Map.groupBy(samples, ({ values, names }) => keyOf(values, names));
     for (const [key, series] of this.series) {
       total.series.set(key, addSamples(series, byKey.get(key) ?? []));
     }
     for (const [key, others] of byKey) {
       if (total.series.has(key)) continue;
-      const { values } = others[0];
-      total.series.set(key, addSamples(make(renderLabels(labels, values), values), others));
+      const { values, names = labels } = others[0];
+      total.series.set(key, addSamples(make(renderLabels(names, values), values), others));
     }
     return total;
   }
@@ -108,6 +113,11 @@ export class Family<S extends SeriesState> {
     series.holders += 1;
     return series;
   }
+}
+
+function keyOf(values: readonly string[], names: readonly string[] | undefined): string {
+  const key = values.join('\u0000');
+  return names === undefined ? key : `${key}\u0001${names.join('\u0000')}`;
 }
 
 export class MetricRegistry {
@@ -145,25 +155,31 @@ export class MetricRegistry {
     );
   }
 
-  /** Prometheus text exposition format 0.0.4; `others` are the samples of this process's other threads. */
-  expose(others: readonly MetricSample[] = []): string {
-    return [...this.exposeParts(others)].join('');
+  /** What is counted, as text; `others` are the samples of this process's other threads. */
+  expose(others: readonly MetricSample[] = [], format: ExpositionFormat = 'text'): string {
+    return [...this.exposeParts(others, format)].join('');
   }
 
   /** The same, a series at a time: the reader decides how much of it one turn renders. */
-  *exposeParts(others: readonly MetricSample[] = []): Iterable<string> {
+  *exposeParts(
+    others: readonly MetricSample[] = [],
+    format: ExpositionFormat = 'text',
+  ): Iterable<string> {
     for (const collect of this.#collectors) collect();
     const byName = Map.groupBy(others, ({ name }) => name);
     let overflowed = '';
     for (const family of this.#families.values()) {
       const added = byName.get(family.name);
-      yield* renderFamily(added === undefined ? family : family.plus(added));
+      yield* renderFamily(added === undefined ? family : family.plus(added), format);
       if (family.overflows > 0) {
         overflowed += `tulle_metric_overflows_total{metric="${family.name}"} ${family.overflows}\n`;
       }
     }
-    if (overflowed === '') return;
-    yield `# HELP tulle_metric_overflows_total Series refused because a metric had too many.\n# TYPE tulle_metric_overflows_total counter\n${overflowed}`;
+    if (overflowed !== '') {
+      const head = familyHead('tulle_metric_overflows_total', OVERFLOWS_HELP, 'counter', format);
+      yield `${head}${overflowed}`;
+    }
+    if (format === 'openmetrics') yield '# EOF\n';
   }
 
   #add<S extends SeriesState>(family: Family<S>): Family<S> {
@@ -173,4 +189,4 @@ export class MetricRegistry {
   }
 }
 
-export const EXPOSITION_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+const OVERFLOWS_HELP = 'Series refused because a metric had too many.';

@@ -5,10 +5,17 @@
 import { Counter, Gauge, Histogram, type SeriesState } from './series.ts';
 
 export type MetricSample =
-  | { readonly name: string; readonly values: readonly string[]; readonly value: number }
   | {
       readonly name: string;
       readonly values: readonly string[];
+      /** Undefined: the family's own label names. */
+      readonly names: readonly string[] | undefined;
+      readonly value: number;
+    }
+  | {
+      readonly name: string;
+      readonly values: readonly string[];
+      readonly names: readonly string[] | undefined;
       readonly sum: number;
       readonly count: number;
       readonly buckets: readonly number[];
@@ -16,12 +23,13 @@ export type MetricSample =
 
 export function sampleOf(name: string, series: SeriesState): MetricSample {
   const values = [...series.values];
+  const { names } = series;
   if (series instanceof Histogram) {
     const { sum, count, buckets } = series;
-    return { name, values, sum, count, buckets: [...buckets] };
+    return { name, values, names, sum, count, buckets: [...buckets] };
   }
   const value = series instanceof Counter || series instanceof Gauge ? series.value : 0;
-  return { name, values, value };
+  return { name, values, names, value };
 }
 
 /** A copy of `series` with the samples of the same label values added. */
@@ -34,6 +42,7 @@ export function addSamples(
     total.sum = series.sum;
     total.count = series.count;
     total.buckets.set(series.buckets);
+    total.exemplars = series.exemplars;
     for (const sample of samples) {
       if (!('buckets' in sample)) continue;
       total.sum += sample.sum;

@@ -8,6 +8,8 @@ export interface SeriesState {
   /** Rendered once: `{a="b",c="d"}`, or empty without labels. */
   readonly labels: string;
   readonly values: readonly string[];
+  /** Undefined: the family's own label names. */
+  names: readonly string[] | undefined;
   /** How many callers hold it; at 0 it is stale and goes after a few sweeps. */
   holders: number;
   staleSweeps: number;
@@ -15,6 +17,7 @@ export interface SeriesState {
 
 export class Counter implements SeriesState {
   value = 0;
+  names: readonly string[] | undefined = undefined;
   holders = 0;
   staleSweeps = 0;
   readonly labels: string;
@@ -32,6 +35,7 @@ export class Counter implements SeriesState {
 
 export class Gauge implements SeriesState {
   value = 0;
+  names: readonly string[] | undefined = undefined;
   holders = 0;
   staleSweeps = 0;
   readonly labels: string;
@@ -51,9 +55,29 @@ export class Gauge implements SeriesState {
   }
 }
 
+/** One example a bucket, in arrays that are made once. */
+export class Exemplars {
+  readonly traceIds: string[];
+  readonly values: Float64Array;
+  readonly wallMs: Float64Array;
+
+  constructor(buckets: number) {
+    this.traceIds = new Array<string>(buckets).fill('');
+    this.values = new Float64Array(buckets);
+    this.wallMs = new Float64Array(buckets);
+  }
+
+  set(bucket: number, value: number, traceId: string, wallMs: number): void {
+    this.traceIds[bucket] = traceId;
+    this.values[bucket] = value;
+    this.wallMs[bucket] = wallMs;
+  }
+}
+
 export class Histogram implements SeriesState {
   sum = 0;
   count = 0;
+  names: readonly string[] | undefined = undefined;
   holders = 0;
   staleSweeps = 0;
   readonly labels: string;
@@ -61,6 +85,8 @@ export class Histogram implements SeriesState {
   readonly bounds: readonly number[];
   /** One per bound plus the one above the last; not cumulative. */
   readonly buckets: Float64Array;
+  /** The last request with a trace in each bucket; undefined until there is one. */
+  exemplars: Exemplars | undefined = undefined;
 
   constructor(labels: string, values: readonly string[], bounds: readonly number[]) {
     this.labels = labels;
@@ -70,6 +96,22 @@ export class Histogram implements SeriesState {
   }
 
   observe(value: number): void {
+    this.buckets[this.#bucketOf(value)] += 1;
+    this.sum += value;
+    this.count += 1;
+  }
+
+  /** Of a request that has a trace: the bucket remembers it. */
+  observeTraced(value: number, traceId: string, wallMs: number): void {
+    const bucket = this.#bucketOf(value);
+    this.buckets[bucket] += 1;
+    this.sum += value;
+    this.count += 1;
+    this.exemplars ??= new Exemplars(this.buckets.length);
+    this.exemplars.set(bucket, value, traceId, wallMs);
+  }
+
+  #bucketOf(value: number): number {
     const { bounds } = this;
     let low = 0;
     let high = bounds.length;
@@ -78,8 +120,6 @@ export class Histogram implements SeriesState {
       if (value <= bounds[middle]) high = middle;
       else low = middle + 1;
     }
-    this.buckets[low] += 1;
-    this.sum += value;
-    this.count += 1;
+    return low;
   }
 }

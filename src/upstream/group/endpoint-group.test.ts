@@ -163,3 +163,21 @@ describe('EndpointGroup.pick', () => {
     );
   });
 });
+
+test('useClientProtocol keeps connections of both protocols apart, and ends those of HTTP/2 with itself', () => {
+  const { store } = setup();
+  const connectionPool = { ...POLICY.connectionPool, useClientProtocol: true };
+  const name = { port: 80 };
+  const group = store.resolve(upstream(ALL, { ...POLICY, connectionPool }), name);
+  const state = group?.states[0];
+  if (state === undefined) throw new Error('no endpoint');
+  const h2 = state.poolFor({ isH2: true });
+  const h1 = state.poolFor({ isH2: false });
+  expect([h1.protocol, h2.protocol]).toEqual(['h1', 'h2']);
+  expect(state.poolFor({ isH2: true })).toBe(h2);
+  const failed: string[] = [];
+  h2.acquire({ onConnection: () => undefined, onFail: ({ code }) => failed.push(code) });
+  store.resolve(upstream(ALL), name);
+  expect(failed).toEqual(['UPSTREAM_ENDPOINT_GONE']);
+  expect(state.poolFor({ isH2: true })).toBe(state.poolFor({ isH2: false }));
+});

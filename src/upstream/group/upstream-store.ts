@@ -54,6 +54,11 @@ export class UpstreamStore<C extends PoolConnection> {
     }
   }
 
+  /** The proxy learned where it runs: localities are ranked anew. */
+  relocate(): void {
+    for (const group of this.#groups.values()) group.relocate();
+  }
+
   close(): void {
     this.#sweeper.cancel();
     this.retain(new Set());
@@ -65,7 +70,11 @@ export function groupKey(upstream: Upstream, { subset, port }: GroupName): strin
   return `outbound|${port}|${subset ?? ''}|${upstream.hostname}`;
 }
 
-function groupConfig(upstream: Upstream, { subset, port }: GroupName): GroupConfig | undefined {
+/** What a destination is: its port, policy and endpoints; undefined when the upstream has no such subset or port. */
+export function groupConfig(
+  upstream: Upstream,
+  { subset, port }: GroupName,
+): GroupConfig | undefined {
   const servicePort = upstream.ports.find((candidate) => candidate.port === port);
   if (servicePort === undefined) return undefined;
   const { protocol } = servicePort;

@@ -47,6 +47,8 @@ describe('OutlierDetector ejects', () => {
       false,
     ],
     ['gateway errors count as 5xx too', {}, [502, 500, 503], true],
+    ['listed statuses count as errors', { errorCodes: [429] }, [429, 429, 429], true],
+    ['with a list a 5xx is none', { errorCodes: [429] }, [500, 500, 500, 500], false],
   ];
   test.each(rows)('%s', (_title, part, statuses, want) => {
     const { members, report } = setup(1, part);
@@ -60,6 +62,56 @@ describe('OutlierDetector ejects', () => {
     detector.reportFailure(members[0], 'timeout');
     detector.reportFailure(members[0], 'reset');
     expect(members[0].ejection?.reason).toBe('3 consecutive 5xx errors (last: connection reset)');
+  });
+
+  const SPLIT = { splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2 };
+
+  test('failures of our own making are counted apart when split, and an answer starts them over', () => {
+    const { members, detector, report } = setup(2, SPLIT);
+    report(0, 500, 500);
+    detector.reportFailure(members[0], 'connect');
+    report(0, 404);
+    detector.reportFailure(members[0], 'timeout');
+    expect(members[0].state).toBe('admitting');
+    detector.reportFailure(members[0], 'reset');
+    expect(members[0].ejection?.reason).toBe(
+      '2 consecutive local origin failures (last: connection reset)',
+    );
+  });
+
+  test('a connection that came about is a success, of its own kind when split', () => {
+    for (const [part, failures] of [
+      [{}, 3],
+      [SPLIT, 2],
+    ] as const) {
+      const { members, detector } = setup(1, part);
+      for (let count = 1; count < failures; count += 1)
+        detector.reportFailure(members[0], 'connect');
+      detector.reportConnected(members[0]);
+      for (let count = 1; count < failures; count += 1)
+        detector.reportFailure(members[0], 'connect');
+      expect(members[0].state).toBe('admitting');
+      detector.reportFailure(members[0], 'connect');
+      expect(members[0].state).toBe('ejected');
+    }
+  });
+
+  test('the time out grows to its bound, and shrinks with each good interval', () => {
+    const { clock, members, report } = setup(1, {
+      baseEjectionTimeMs: 100_000,
+      intervalMs: 100_000,
+    });
+    const outMs = () => {
+      report(0, 500, 500, 500);
+      const { untilMs = 0, atMs = 0 } = members[0].ejection ?? {};
+      clock.advance(untilMs - atMs);
+      return untilMs - atMs;
+    };
+    expect([outMs(), outMs(), outMs(), outMs(), outMs()]).toEqual([
+      100_000, 200_000, 300_000, 300_000, 300_000,
+    ]);
+    clock.advance(200_000);
+    expect(outMs()).toBe(200_000);
   });
 
   test('an ejection carries reason, time and end, and is announced once', () => {

@@ -32,6 +32,7 @@ export class EndpointHealth {
   ejectionsTotal = 0;
   consecutive5xx = 0;
   consecutiveGatewayErrors = 0;
+  consecutiveLocalOrigin = 0;
   /** Envoy's eject time back-off: grows by one with each ejection, shrinks by one with each healthy interval. */
   multiplier = 0;
   /** Monotonic; only while ejected. */
@@ -49,6 +50,9 @@ export interface OutlierDeps {
   /** For log lines and counters. */
   onEvent?: (event: 'ejected' | 'restored', health: EndpointHealth) => void;
 }
+
+const STATUS_OF = { connect: 503, timeout: 504, reset: 500 };
+const WORDS = { connect: 'connect failed', timeout: 'timed out', reset: 'connection reset' };
 
 export class OutlierDetector {
   readonly #deps: OutlierDeps;
@@ -77,15 +81,26 @@ export class OutlierDetector {
 
   /** An HTTP status that the endpoint answered with. */
   reportStatus(health: EndpointHealth, status: number): void {
-    if (status < 500) this.#success(health);
-    else this.#failure(health, status, `answered ${status}`);
+    health.consecutiveLocalOrigin = 0;
+    const codes = this.#policy?.errorCodes;
+    const isError = codes === undefined ? status >= 500 : codes.includes(status);
+    if (isError) this.#failure(health, status, `answered ${status}`);
+    else this.#success(health);
   }
 
-  /** Connect failures count as 503, timeouts as 504, resets as 500: no split of local-origin errors. */
+  /** A connection came about that carries only bytes: all that can be said of its endpoint. */
+  reportConnected(health: EndpointHealth): void {
+    health.consecutiveLocalOrigin = 0;
+    if (this.#policy?.splitExternalLocalOriginErrors !== true) this.#success(health);
+  }
+
+  /**
+   * What never became an answer. Counted apart when the policy splits; else a connect failure counts as 503, a timeout as 504, a
+   * reset as 500 (Envoy: DetectorHostMonitorImpl::putResult).
+   */
   reportFailure(health: EndpointHealth, failure: 'connect' | 'timeout' | 'reset'): void {
-    if (failure === 'connect') this.#failure(health, 503, 'connect failed');
-    else if (failure === 'timeout') this.#failure(health, 504, 'timed out');
-    else this.#failure(health, 500, 'connection reset');
+    if (this.#policy?.splitExternalLocalOriginErrors === true) this.#localOrigin(health, failure);
+    else this.#failure(health, STATUS_OF[failure], WORDS[failure]);
   }
 
   /** Call every `policy.intervalMs`. */
@@ -100,6 +115,15 @@ export class OutlierDetector {
       } else if (member.multiplier > 0) member.multiplier -= 1;
     }
     if (changed) this.#deps.onChange();
+  }
+
+  #localOrigin(health: EndpointHealth, failure: keyof typeof WORDS): void {
+    const limit = this.#policy?.consecutiveLocalOriginFailures ?? 0;
+    if (limit === 0 || health.state === 'ejected') return;
+    health.consecutiveLocalOrigin += 1;
+    if (health.consecutiveLocalOrigin < limit) return;
+    health.consecutiveLocalOrigin = 0;
+    this.#eject(health, `${limit} consecutive local origin failures (last: ${WORDS[failure]})`);
   }
 
   #success(health: EndpointHealth): void {
@@ -136,8 +160,9 @@ export class OutlierDetector {
     const share = ((ejected + 1) / Math.max(1, this.#members.length)) * 100;
     if (ejected > 0 && share > policy.maxEjectionPercent) return;
     const { clock } = this.#deps;
-    health.multiplier += 1;
     const longest = Math.max(EJECTION_TIME_MAX_MS, policy.baseEjectionTimeMs);
+    // Beyond the longest time it grows no further, so that it also shrinks again in reasonable time (Envoy).
+    if (policy.baseEjectionTimeMs * health.multiplier < longest) health.multiplier += 1;
     const durationMs = Math.min(policy.baseEjectionTimeMs * health.multiplier, longest);
     health.state = 'ejected';
     health.ejectionsTotal += 1;
@@ -152,6 +177,7 @@ export class OutlierDetector {
     health.state = 'probing';
     health.consecutive5xx = 0;
     health.consecutiveGatewayErrors = 0;
+    health.consecutiveLocalOrigin = 0;
     this.#deps.onEvent?.('restored', health);
   }
 }

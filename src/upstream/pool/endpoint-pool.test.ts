@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
 import { MeshError } from '#base/errors.ts';
 import type { ConnectionPoolPolicy } from '#model/route/route-table.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
@@ -251,5 +252,174 @@ describe('EndpointPool with h2 and unknown endpoints', () => {
     dials[0].outcome.onFail(refused());
     expect(log).toEqual(['a NET_CONNECT_REFUSED', 'b NET_CONNECT_REFUSED']);
     expect([learned, pool.protocol]).toEqual([[], 'unknown']);
+  });
+});
+
+describe('EndpointPool limits', () => {
+  test('maxConcurrentStreams: the next stream gets another connection, and a place that is free again', () => {
+    const { dials, log, ask, ready, pool } = setup({ maxConcurrentStreams: 2 }, 'h2');
+    for (const name of ['a', 'b', 'c']) ask(name);
+    const first = ready(100);
+    expect([log, dials.length]).toEqual([['a fresh', 'b reused'], 2]);
+    ready(100);
+    expect([log.length, pool.connections]).toEqual([3, 2]);
+    first.finish();
+    ask('d');
+    expect([first.active + 1, dials.length]).toEqual([3, 2]);
+  });
+
+  test('maxConnectionDuration: an old connection takes no more, what runs on it finishes', () => {
+    const { clock, dials, ask, ready, pool, share } = setup(
+      { maxConnectionDurationMs: 10_000 },
+      'h2',
+    );
+    ask('a');
+    const old = ready(100);
+    clock.advance(10_000);
+    pool.sweepIdle();
+    expect([old.drained, old.active]).toEqual([true, 1]);
+    ask('b');
+    expect(dials).toHaveLength(2);
+    ready(100);
+    old.finish();
+    expect([pool.connections, share.connections]).toEqual([1, 1]);
+  });
+
+  test('an idle timeout of 0 is none', () => {
+    const { clock, ask, ready, pool } = setup({ idleTimeoutMs: 0 });
+    ask('a');
+    ready().finish();
+    clock.advance(86_400_000);
+    pool.sweepIdle();
+    expect(pool.connections).toBe(1);
+  });
+
+  test('a connection that takes no more (GOAWAY, Connection: close) is passed over at once', () => {
+    const { dials, log, ask, ready } = setup({}, 'h2');
+    ask('a');
+    ready(100).drain();
+    ask('b');
+    expect([log, dials.length]).toEqual([['a fresh'], 2]);
+    ready(100);
+    expect(log).toEqual(['a fresh', 'b fresh']);
+  });
+});
+
+describe('EndpointPool under churn', () => {
+  type Step =
+    | { readonly do: 'ask' | 'dialled' | 'refused' | 'finish' | 'drain' | 'break' | 'cancel' }
+    | { readonly do: 'pass'; readonly ms: number };
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.constantFrom('ask', 'dialled', 'finish').map((name) => ({ do: name })),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .constantFrom('refused', 'drain', 'break', 'cancel')
+        .map((name) => ({ do: name })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.integer({ min: 1, max: 70_000 }).map((ms) => ({ do: 'pass' as const, ms })),
+    },
+  ) as fc.Arbitrary<Step>;
+  const policies = fc.record({
+    maxConnections: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+    maxPendingRequests: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
+    maxRequestsPerConnection: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
+    maxConcurrentStreams: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
+    maxConnectionDurationMs: fc.option(fc.constant(30_000), { nil: undefined }),
+  });
+
+  test('every waiter gets one answer, limits hold, and nothing is left behind', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 120 }),
+        policies,
+        fc.constantFrom<LearnedProtocol>('h1', 'h2'),
+        (steps, policy, protocol) => {
+          const rig = setup(policy, protocol);
+          const { pool, share, dials, clock, log } = rig;
+          const open: ScriptedConnection[] = [];
+          const waiting = new Map<string, ReturnType<typeof rig.ask>>();
+          let asked = 0;
+          let cancelled = 0;
+          let settled = 0;
+          const nextDial = () => (settled < dials.length ? dials[settled++] : undefined);
+          const settle = () => {
+            for (const line of log.splice(0)) waiting.delete(line.split(' ')[0]);
+          };
+          let answers = 0;
+          const act = (what: Step) => {
+            const live = open.filter((each) => !each.closed);
+            switch (what.do) {
+              case 'ask':
+                asked += 1;
+                waiting.set(`w${asked}`, rig.ask(`w${asked}`));
+                break;
+              case 'dialled': {
+                const dial = nextDial();
+                if (dial === undefined) break;
+                const connection = new ScriptedConnection(protocol === 'h1' ? 1 : 100);
+                open.push(connection);
+                dial.outcome.onReady(connection);
+                break;
+              }
+              case 'refused':
+                nextDial()?.outcome.onFail(refused());
+                break;
+              case 'finish':
+                live.find(({ active }) => active > 0)?.finish();
+                break;
+              case 'drain':
+                live[0]?.drain();
+                break;
+              case 'break':
+                live[0]?.break();
+                break;
+              case 'cancel': {
+                const [first] = waiting;
+                if (first === undefined) break;
+                pool.cancel(first[1]);
+                waiting.delete(first[0]);
+                cancelled += 1;
+                break;
+              }
+              case 'pass':
+                clock.advance(what.ms);
+                pool.sweepIdle();
+            }
+            answers += log.length;
+            settle();
+            expect(share.pending).toBe(waiting.size);
+            expect(pool.connections).toBe(open.filter((each) => !each.closed).length);
+            if (policy.maxConnections !== undefined)
+              expect(share.connections).toBeLessThanOrEqual(policy.maxConnections);
+            if (policy.maxPendingRequests !== undefined)
+              expect(waiting.size).toBeLessThanOrEqual(policy.maxPendingRequests);
+            for (const each of open)
+              if (policy.maxConcurrentStreams !== undefined)
+                expect(each.active).toBeLessThanOrEqual(policy.maxConcurrentStreams);
+          };
+          for (const each of steps) act(each);
+          // Everything settles: dials come about, exchanges end.
+          for (
+            let turn = 0;
+            turn < 2_000 && (waiting.size > 0 || settled < dials.length);
+            turn += 1
+          ) {
+            act({ do: 'dialled' });
+            act({ do: 'finish' });
+          }
+          expect(answers + cancelled).toBe(asked);
+          pool.close();
+          for (const each of open) while (!each.closed && each.active > 0) each.finish();
+          expect([pool.connections, share.connections, share.pending]).toEqual([0, 0, 0]);
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 });

@@ -55,10 +55,13 @@ class Entry<C extends PoolConnection> {
   readonly connection: C;
   isReady = false;
   requests = 0;
-  idleSince = 0;
+  idleSince: number;
+  readonly openedAt: number;
 
-  constructor(connection: C) {
+  constructor(connection: C, openedAt: number) {
     this.connection = connection;
+    this.idleSince = openedAt;
+    this.openedAt = openedAt;
   }
 }
 
@@ -116,13 +119,26 @@ export class EndpointPool<C extends PoolConnection> {
     this.#deps.share.pending -= 1;
   }
 
-  /** Closes connections that had no exchange for `idleTimeoutMs`. */
+  /** Lets go of connections that had no exchange for `idleTimeoutMs`, and of those that are older than the policy allows. */
   sweepIdle(): void {
     const { clock, share } = this.#deps;
-    const oldest = clock.now() - share.policy.idleTimeoutMs;
-    for (const entry of [...this.#ready]) {
-      if (entry.connection.active === 0 && entry.idleSince <= oldest) entry.connection.drain();
+    const { idleTimeoutMs, maxConnectionDurationMs } = share.policy;
+    const now = clock.now();
+    if (idleTimeoutMs > 0) {
+      const oldest = now - idleTimeoutMs;
+      for (const entry of [...this.#ready]) {
+        if (entry.connection.active === 0 && entry.idleSince <= oldest) entry.connection.drain();
+      }
     }
+    if (maxConnectionDurationMs === undefined) return;
+    const first = now - maxConnectionDurationMs;
+    for (const entry of [...this.#entries]) if (entry.openedAt <= first) this.#letGo(entry);
+  }
+
+  /** It takes no more; what runs on it finishes. */
+  #letGo(entry: Entry<C>): void {
+    this.#unready(entry);
+    entry.connection.drain();
   }
 
   /** The endpoint is gone: running exchanges finish, waiters are sent elsewhere. */
@@ -137,7 +153,7 @@ export class EndpointPool<C extends PoolConnection> {
       const entry = this.#ready.pop();
       if (entry === undefined) return undefined;
       entry.isReady = false;
-      if (!entry.connection.closed && entry.connection.capacity > 0) return entry;
+      if (this.#hasRoom(entry)) return entry;
     }
   }
 
@@ -149,8 +165,20 @@ export class EndpointPool<C extends PoolConnection> {
     else this.#markReady(entry);
   }
 
+  #hasRoom({ connection }: Entry<C>): boolean {
+    if (connection.closed || connection.capacity <= 0) return false;
+    const streamsMax = this.#deps.share.policy.maxConcurrentStreams;
+    return streamsMax === undefined || connection.active < streamsMax;
+  }
+
+  #unready(entry: Entry<C>): void {
+    if (!entry.isReady) return;
+    entry.isReady = false;
+    this.#ready.splice(this.#ready.indexOf(entry), 1);
+  }
+
   #markReady(entry: Entry<C>): void {
-    if (entry.isReady || entry.connection.closed || entry.connection.capacity === 0) return;
+    if (entry.isReady || !this.#hasRoom(entry)) return;
     entry.isReady = true;
     this.#ready.push(entry);
   }
@@ -160,10 +188,7 @@ export class EndpointPool<C extends PoolConnection> {
     if (connection.closed) {
       if (!this.#entries.delete(entry)) return;
       this.#deps.share.connections -= 1;
-      if (entry.isReady) {
-        entry.isReady = false;
-        this.#ready.splice(this.#ready.indexOf(entry), 1);
-      }
+      this.#unready(entry);
       this.#dialIfNeeded();
       return;
     }
@@ -231,9 +256,8 @@ export class EndpointPool<C extends PoolConnection> {
   }
 
   #add(connection: C): void {
-    const entry = new Entry(connection);
+    const entry = new Entry(connection, this.#deps.clock.now());
     this.#entries.add(entry);
-    entry.idleSince = this.#deps.clock.now();
     connection.onChange = () => this.#onChange(entry);
     if (this.#closed) {
       connection.drain();

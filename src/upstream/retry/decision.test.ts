@@ -30,6 +30,8 @@ const connect: TryFailure = { kind: 'connect-failure' };
 const refused: TryFailure = { kind: 'refused-stream' };
 const reset: TryFailure = { kind: 'reset', requestStarted: true };
 const early: TryFailure = { kind: 'reset', requestStarted: false };
+/** The first try of a request that nobody sent before. */
+const FIRST = { tries: 1, before: 1 };
 const timeout: TryFailure = { kind: 'per-try-timeout' };
 
 describe('retryDecision', () => {
@@ -66,6 +68,7 @@ describe('retryDecision', () => {
       false,
     ],
     ['rate limited', status(429, { rateLimited: true }), policy(['envoy-ratelimited']), true],
+    ['overloaded is never retried', status(503, { overloaded: true }), policy(['5xx']), false],
     ['grpc deadline', status(200, { grpcStatus: 4 }), policy(['deadline-exceeded']), true],
     [
       'grpc resource-exhausted',
@@ -74,25 +77,58 @@ describe('retryDecision', () => {
       true,
     ],
     ['overflow is never retried', { kind: 'overflow' }, policy(['5xx', 'reset']), false],
+    [
+      'retriable-headers: named',
+      status(200, { header: 'x-retry' }),
+      policy(['retriable-headers']),
+      true,
+    ],
+    ['retriable-headers: not there', status(200), policy(['retriable-headers']), false],
+    [
+      'retriable-headers: token missing',
+      status(200, { header: 'x-retry' }),
+      policy(['5xx']),
+      false,
+    ],
+    ['5xx ends at 599', status(600), policy(['5xx']), false],
     ['attempts 0 disables', connect, policy(DEFAULT, { attempts: 0 }), false],
   ];
   test.each(rows)('%s', (_title, failure, retryPolicy, want) => {
-    expect(retryDecision(failure, retryPolicy, 1).retry).toBe(want);
+    expect(retryDecision(failure, retryPolicy, FIRST).retry).toBe(want);
   });
 
   test('attempts counts retries, not tries, and the reason says that they are used', () => {
-    expect(retryDecision(connect, policy(DEFAULT), 2).retry).toBe(true);
-    expect(retryDecision(connect, policy(DEFAULT), 3)).toEqual({
+    expect(retryDecision(connect, policy(DEFAULT), { tries: 2, before: 1 }).retry).toBe(true);
+    expect(retryDecision(connect, policy(DEFAULT), { tries: 3, before: 1 })).toEqual({
       retry: false,
       reason: 'all 2 retries are used',
+      flag: 'URX',
     });
   });
 
+  /** [title, failure, before, retry] */
+  const hops: [string, TryFailure, number, boolean][] = [
+    ['a status of a first time', status(503), 1, true],
+    ['a status of a request that is repeated before us', status(503), 2, false],
+    ['a reset of one', reset, 2, false],
+    ['a timeout of one', timeout, 2, false],
+    ['a connect failure of one: nobody saw it', connect, 2, true],
+    ['a refused stream of one', refused, 2, true],
+    ['a reset before the request of one', early, 2, true],
+    ['a status after one try behind us', status(503, { attempts: 1 }), 1, true],
+    ['a status after three tries behind us', status(503, { attempts: 3 }), 1, false],
+    ['a status with a count that is no number', status(503, { attempts: Number.NaN }), 1, true],
+  ];
+  test.each(hops)('along a path of proxies: %s', (_title, failure, before, want) => {
+    const retryPolicy = policy(['5xx', 'reset', ...DEFAULT]);
+    expect(retryDecision(failure, retryPolicy, { tries: 1, before }).retry).toBe(want);
+  });
+
   test('the reason names the token that matched, or what was not named', () => {
-    expect(retryDecision(connect, policy(DEFAULT), 1).reason).toBe(
+    expect(retryDecision(connect, policy(DEFAULT), FIRST).reason).toBe(
       'retryOn connect-failure: connect failure',
     );
-    expect(retryDecision(status(500), policy(DEFAULT), 1).reason).toBe(
+    expect(retryDecision(status(500), policy(DEFAULT), FIRST).reason).toBe(
       'retryOn does not name status 500',
     );
   });
@@ -101,26 +137,55 @@ describe('retryDecision', () => {
 test('retryDelayMs stays under an exponential bound capped at ten times the base', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 30 }), fc.integer(), (retry, seed) => {
-      const delay = retryDelayMs(25, retry, seededRandom(seed));
+      const delay = retryDelayMs({ baseMs: 25, maxMs: undefined, retry }, seededRandom(seed));
       expect(delay).toBeGreaterThanOrEqual(0);
       expect(delay).toBeLessThan(Math.min(25 * 2 ** (retry - 1), 250) + 1e-9);
     }),
   );
 });
 
+test('retryDelayMs keeps to the given ceiling', () => {
+  const random = { ...seededRandom(1), fraction: () => 1 - 1e-9 };
+  expect(Math.round(retryDelayMs({ baseMs: 25, maxMs: 60, retry: 9 }, random))).toBe(60);
+});
+
 describe('RetryBudget', () => {
-  test('allows three at least, then a fifth of the active requests', () => {
+  const made = (policy?: Parameters<RetryBudget['configure']>[0], retriesMax?: number) => {
     const budget = new RetryBudget();
-    expect([1, 1, 1, 1].map((active) => budget.acquire(active))).toEqual([true, true, true, false]);
-    expect(budget.acquire(20)).toBe(true);
-    expect(budget.acquire(20)).toBe(false);
+    budget.configure(policy, retriesMax);
+    return budget;
+  };
+  const taken = (budget: RetryBudget, active: number, nowMs = 0) => {
+    let count = 0;
+    while (count < 1000 && budget.acquire(active, nowMs)) count += 1;
+    return count;
+  };
+
+  test('allows three at least, then a fifth of the active requests', () => {
+    const budget = made();
+    expect([taken(budget, 1), taken(budget, 20), taken(budget, 100)]).toEqual([3, 1, 16]);
     budget.release();
-    expect(budget.acquire(20)).toBe(true);
+    expect(taken(budget, 100)).toBe(1);
   });
 
   test('maxRetries caps it', () => {
-    const budget = new RetryBudget();
-    budget.retriesMax = 1;
-    expect([budget.acquire(100), budget.acquire(100)]).toEqual([true, false]);
+    expect(taken(made(undefined, 1), 100)).toBe(1);
+  });
+
+  test('the policy sets share and minimum', () => {
+    const policy = { percent: 50, minRetryConcurrency: 1, intervalMs: 0 };
+    expect([taken(made(policy), 1), taken(made(policy), 10)]).toEqual([1, 5]);
+  });
+
+  test('with an interval the requests of that time count', () => {
+    const budget = made({ percent: 10, minRetryConcurrency: 0, intervalMs: 1000 });
+    expect(budget.countsRequests).toBe(true);
+    for (let count = 0; count < 100; count += 1) budget.request(1000 + count);
+    expect(taken(budget, 1, 1500)).toBe(10);
+    expect(taken(budget, 1, 2600)).toBe(0);
+    for (let count = 0; count < 10; count += 1) budget.release();
+    expect(taken(budget, 1, 2600)).toBe(10);
+    for (let count = 0; count < 10; count += 1) budget.release();
+    expect(taken(budget, 1, 9000)).toBe(0);
   });
 });

@@ -1,4 +1,11 @@
-/** Whether a failed try may be made again: Envoy's retry_on tokens, as a pure function that says why. */
+/**
+ * Whether a failed try may be made again: Envoy's retry_on tokens, as a pure function that says why.
+ *
+ * A request that an application may have seen is repeated only when a token asks for just that failure, whatever its method: who
+ * writes `5xx` or `reset` says that repeating is safe. One that no application saw is repeated on `connect-failure` and
+ * `refused-stream`, too. And retries do not multiply along a path of proxies: where a proxy before us repeats the request, or
+ * one behind us did, only failures that no application saw are repeated here.
+ */
 import type { RetryPolicy } from '#model/route/route-table.ts';
 
 export type TryFailure =
@@ -18,12 +25,27 @@ export type TryFailure =
       readonly grpcStatus?: number;
       /** `x-envoy-ratelimited` was there. */
       readonly rateLimited?: boolean;
+      /** `x-envoy-overloaded` was there: another try would only add to the load. */
+      readonly overloaded?: boolean;
+      /** Which of the policy's retriable headers is there. */
+      readonly header?: string;
+      /** How often a proxy behind us had tried when it gave this answer (`x-envoy-attempt-count` of the answer). */
+      readonly attempts?: number;
     };
 
 export interface RetryDecision {
   readonly retry: boolean;
   /** One sentence part, for the log line. */
   readonly reason: string;
+  /** Set when the failure was one to repeat and a bound forbade it: Envoy's flag for that, or `-`. */
+  readonly flag?: string;
+}
+
+export interface Attempts {
+  /** Tries here, the failed one included. */
+  readonly tries: number;
+  /** How often proxies before us sent the request, this time included; 1 for a first time. */
+  readonly before: number;
 }
 
 const GRPC_TOKENS: Readonly<Record<number, string>> = {
@@ -34,17 +56,22 @@ const GRPC_TOKENS: Readonly<Record<number, string>> = {
   14: 'unavailable',
 };
 
-/** `attempt` is the number of the try that failed, 1 for the first. */
 export function retryDecision(
   failure: TryFailure,
   policy: RetryPolicy,
-  attempt: number,
+  { tries, before }: Attempts,
 ): RetryDecision {
   if (policy.attempts === 0) return no('retries are off');
   if (failure.kind === 'overflow') return no('a connection pool limit refused the try');
+  if (failure.kind === 'status' && failure.overloaded) return no('the upstream is overloaded');
   const token = matchingToken(failure, policy);
   if (token === undefined) return no(`retryOn does not name ${describeFailure(failure)}`);
-  if (attempt > policy.attempts) return no(`all ${policy.attempts} retries are used`);
+  if (!wasNeverSeen(failure)) {
+    if (before > 1) return bounded(`a proxy before this one repeats it (attempt ${before})`, '-');
+    const behind = failure.kind === 'status' ? (failure.attempts ?? 1) : 1;
+    if (behind > 1) return bounded(`a proxy behind this one tried ${behind} times`, '-');
+  }
+  if (tries > policy.attempts) return bounded(`all ${policy.attempts} retries are used`, 'URX');
   return { retry: true, reason: `retryOn ${token}: ${describeFailure(failure)}` };
 }
 
@@ -65,6 +92,19 @@ export function describeFailure(failure: TryFailure): string {
     case 'overflow':
       return 'overflow';
   }
+}
+
+/** No application can have seen the request. */
+function wasNeverSeen(failure: TryFailure): boolean {
+  return (
+    failure.kind === 'connect-failure' ||
+    failure.kind === 'refused-stream' ||
+    (failure.kind === 'reset' && !failure.requestStarted)
+  );
+}
+
+function bounded(reason: string, flag: string): RetryDecision {
+  return { retry: false, reason, flag };
 }
 
 function no(reason: string): RetryDecision {
@@ -104,10 +144,11 @@ function statusToken(
     return policy.on.includes('envoy-ratelimited') ? 'envoy-ratelimited' : undefined;
   }
   for (const token of policy.on) {
-    if (token === '5xx' && status >= 500) return token;
+    if (token === '5xx' && status >= 500 && status <= 599) return token;
     if (token === 'gateway-error' && status >= 502 && status <= 504) return token;
     if (token === 'retriable-4xx' && status === 409) return token;
     if (token === 'retriable-status-codes' && policy.statusCodes.includes(status)) return token;
+    if (token === 'retriable-headers' && failure.header !== undefined) return token;
     if (token === grpcToken) return token;
   }
   return undefined;

@@ -1,25 +1,44 @@
-/** The waypoint's own HTTP: 15020 /metrics and /status, 15021 /healthz/ready. */
+/** The waypoint's own HTTP: 15020 /metrics and /status, 15021 /healthz/ready, 15000 admin on loopback only. */
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
-import { EXPOSITION_CONTENT_TYPE, type MetricRegistry } from '#telemetry/metrics/registry.ts';
+import type { LogLevels } from '#base/log.ts';
+import { type JsonMembers, jsonAnswer } from '#telemetry/admin/json-stream.ts';
+import { answerLogging } from '#telemetry/admin/logging.ts';
+import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
+import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { WAYPOINT_ERRORS } from '../errors.ts';
+import { CONNECTIONS_SHOWN, CONNECTIONS_SHOWN_MAX } from '../limits.ts';
+import type { ConnectionFilter } from './connections.ts';
 
 export interface AdminSource {
   registry: MetricRegistry;
   status(): object;
   /** Undefined when ready, else what is missing. */
   notReady(): string | undefined;
+  /** What only the admin port tells; undefined where there is none. */
+  readonly admin?: AdminAnswers;
 }
+
+export interface AdminAnswers {
+  readonly levels: LogLevels;
+  config(): JsonMembers;
+  connections(filter: ConnectionFilter, limit: number): JsonMembers;
+}
+
+const INDEX = `/config_dump    configuration in force: services or gateways, destinations, TLS material by name
+/connections    what is open now; ?namespace= &pod= &limit=
+/logging        POST ?level=info or ?level=info,waypoint.xds=debug or ?reset; GET shows it
+/status         everything in short, as JSON
+/metrics        Prometheus text
+/healthz/ready  it serves everything it should
+`;
 
 export function startAdmin(
   source: AdminSource,
-  ports: { metrics: number; readiness: number | undefined },
+  ports: { metrics: number; readiness: number | undefined; admin?: number },
 ): Disposer {
-  const answers: Record<string, () => Response> = {
-    '/metrics': () =>
-      new Response(source.registry.expose(), {
-        headers: { 'content-type': EXPOSITION_CONTENT_TYPE },
-      }),
+  const answers: Record<string, Answer> = {
+    '/metrics': (request) => answerMetrics(source.registry, request),
     '/status': () => Response.json(source.status()),
     '/healthz/ready': () => {
       const missing = source.notReady();
@@ -30,19 +49,49 @@ export function startAdmin(
   };
   answers['/stats/prometheus'] = answers['/metrics'];
   const wanted = [ports.metrics, ports.readiness].filter((port) => port !== undefined);
-  const servers = wanted.map((port) => serve(port, answers));
+  const servers = wanted.map((port) => serve('0.0.0.0', port, answers));
+  const { admin } = source;
+  if (ports.admin !== undefined && admin !== undefined) {
+    servers.push(serve('127.0.0.1', ports.admin, { ...answers, ...adminAnswers(admin) }));
+  }
   return () => {
     for (const server of servers) void server.stop(true);
   };
 }
 
-function serve(port: number, answers: Record<string, () => Response>) {
+function adminAnswers(admin: AdminAnswers): Record<string, Answer> {
+  return {
+    '/': () => new Response(INDEX),
+    '/healthz': () => new Response('ok\n'),
+    '/config_dump': () => jsonAnswer(admin.config()),
+    '/logging': (request) => answerLogging(request, admin.levels),
+    '/connections'(request) {
+      const query = new URL(request.url).searchParams;
+      const limit = Number(query.get('limit') ?? CONNECTIONS_SHOWN);
+      if (!Number.isInteger(limit) || limit < 0 || limit > CONNECTIONS_SHOWN_MAX) {
+        const want = `limit: want a number up to ${CONNECTIONS_SHOWN_MAX}\n`;
+        return new Response(want, { status: 400 });
+      }
+      const filter = {
+        direction: query.get('direction') ?? undefined,
+        namespace: query.get('namespace') ?? undefined,
+        pod: query.get('pod') ?? undefined,
+      };
+      return jsonAnswer(admin.connections(filter, limit));
+    },
+  };
+}
+
+type Answer = (request: Request) => Response;
+
+function serve(hostname: string, port: number, answers: Record<string, Answer>) {
   try {
     return Bun.serve({
-      hostname: '0.0.0.0',
+      hostname,
       port,
       fetch: (request) =>
-        answers[new URL(request.url).pathname]?.() ?? new Response('not found\n', { status: 404 }),
+        answers[new URL(request.url).pathname]?.(request) ??
+        new Response('not found\n', { status: 404 }),
     });
   } catch (cause) {
     throw new MeshError(

@@ -1,9 +1,11 @@
 /** What `:15020/status` answers: endpoints with health and learned protocol, ejections with reason and end, versions. */
 import type { Clock } from '#base/clock.ts';
+import { processCpuSeconds } from '#base/process-cpu.ts';
 import { VERSION } from '#base/version.ts';
 import type { SvidStatus } from '#identity/svid/svid-store.ts';
 import type { XdsClientStatus } from '#xds/client/xds-client.ts';
 import type { Engine, HttpEndpoint, HttpGroup } from '../engine.ts';
+import type { Runtime } from '../runtime.ts';
 
 export interface StatusSources {
   readonly clock: Clock;
@@ -24,6 +26,7 @@ export function buildStatus(sources: StatusSources) {
     role: 'waypoint',
     version: VERSION,
     memoryBytes: process.memoryUsage.rss(),
+    cpuSeconds: processCpuSeconds(),
     name: sources.name,
     draining: sources.draining(),
     activeRequests: engine.active,
@@ -68,7 +71,7 @@ function groupStatus(group: HttpGroup) {
       transport: state.endpoint.protocol,
       activeRequests: state.active,
       requestsTotal: state.requestsTotal,
-      connections: state.pool.connections,
+      connections: state.connections,
       ejectionsTotal: state.health.ejectionsTotal,
     })),
   };
@@ -86,5 +89,20 @@ function ejectionStatus(group: HttpGroup, state: HttpEndpoint, nowMs: number) {
     at: iso(ejection?.atMs),
     until: iso(ejection?.untilMs),
     remainingMs: Math.max(0, (ejection?.untilMs ?? nowMs) - nowMs),
+  };
+}
+
+/** What the admin servers ask, without what only a mesh knows. */
+export function statusOf(
+  runtime: Runtime,
+  name: string,
+  sources: Pick<Parameters<typeof buildStatus>[0], 'xds' | 'certificates'>,
+) {
+  const { clock, engine, registry } = runtime;
+  return {
+    registry,
+    status: () =>
+      buildStatus({ clock, engine, name, ...sources, draining: () => runtime.isDraining }),
+    notReady: () => undefined as string | undefined,
   };
 }

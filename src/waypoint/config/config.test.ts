@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isMeshError } from '#base/errors.ts';
 import { HOST, route, table, to, upstream } from '#test/support/waypoint-rig.ts';
 import { classify } from '../listener/serve-connection.ts';
@@ -27,17 +30,44 @@ describe('parseWaypointOptions', () => {
     });
   });
 
-  test.each([[['--hbone-port', 'x']], [['--access-log', 'xml']], [['--nope']], [['stray']]])(
-    'refuses %j with one sentence',
-    (argv) => {
-      try {
-        parseWaypointOptions(argv, {});
-        expect.unreachable();
-      } catch (error) {
-        expect(isMeshError(error, 'WAYPOINT_OPTIONS')).toBe(true);
-      }
-    },
-  );
+  test('takes durations of streams', () => {
+    const flags = ['--stream-idle-timeout', '0', '--max-stream-duration', '1h'];
+    expect(parseWaypointOptions(flags, {})).toMatchObject({
+      streamIdleMs: 0,
+      streamLifeMs: 3_600_000,
+    });
+    const env = { STREAM_IDLE_TIMEOUT: '90s' };
+    expect(parseWaypointOptions([], env)).toMatchObject({ streamIdleMs: 90_000, streamLifeMs: 0 });
+  });
+
+  test('reads the labels of its pod where the downward API wrote them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tulle-labels-'));
+    const path = join(folder, 'labels');
+    writeFileSync(path, 'app="web"\ntopology.kubernetes.io/zone="z1"\n');
+    const labelsOf = (file: string) =>
+      parseWaypointOptions([], { POD_LABELS_FILE: file })?.podLabels;
+    try {
+      expect(labelsOf(path)).toEqual({ app: 'web', 'topology.kubernetes.io/zone': 'z1' });
+      expect(labelsOf(join(folder, 'none'))).toEqual({});
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    [['--stream-idle-timeout', 'soon']],
+    [['--hbone-port', 'x']],
+    [['--access-log', 'xml']],
+    [['--nope']],
+    [['stray']],
+  ])('refuses %j with one sentence', (argv) => {
+    try {
+      parseWaypointOptions(argv, {});
+      expect.unreachable();
+    } catch (error) {
+      expect(isMeshError(error, 'WAYPOINT_OPTIONS')).toBe(true);
+    }
+  });
 });
 
 describe('static configuration', () => {

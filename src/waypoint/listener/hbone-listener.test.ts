@@ -1,13 +1,14 @@
 /** The waypoint's 15008 over real mutual TLS on loopback: a tunnel in, HTTP through it, an HBONE tunnel or plain TCP out. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { systemClock } from '#base/clock.ts';
-import type { MeshError } from '#base/errors.ts';
+import { MeshError } from '#base/errors.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import { MessageHead } from '#http/dispatch/message-head.ts';
 import { H1ClientConnection } from '#http/h1/client.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { createTestCa, type TestCa } from '#test/support/certificates.ts';
+import { TEST_SELF } from '#test/support/tracing.ts';
 import { endpoint, HOST, route, table, to, upstream, VIP } from '#test/support/waypoint-rig.ts';
 import { createBase, createRuntime } from '../runtime.ts';
 import { plainTransport } from '../transport/transport.ts';
@@ -33,7 +34,12 @@ beforeAll(async () => {
   for (const principal of [WEB, FOREIGN]) identities.set(principal, await ca.issue(principal));
   const base = createBase('error');
   const transport = plainTransport(base.network);
-  runtime = createRuntime(base, { transport, accessLog: 'off', cluster: 'Kubernetes' });
+  runtime = createRuntime(base, {
+    transport,
+    accessLog: 'off',
+    cluster: 'Kubernetes',
+    self: () => TEST_SELF,
+  });
   const local = {
     address: '127.0.0.1',
     protocol: 'none',
@@ -124,6 +130,47 @@ describe('HboneListener', () => {
 
   test('an identity of another trust domain gets no tunnel', async () => {
     expect(await getThroughTunnel(`${VIP}:80`, FOREIGN)).not.toStartWith('200');
+  });
+
+  test('a client whose certificate is revoked is cut off, and comes in no more', async () => {
+    let revoked = false;
+    const error = new MeshError('TRUST_REVOKED', 'revoked', { side: 'downstream', hint: 'none' });
+    let chainLength = 0;
+    const judged = new HboneListener(
+      {
+        ...runtime,
+        workloadAt: () => undefined,
+        revocations: {
+          judge(chain) {
+            chainLength = chain.length;
+            return revoked ? error : undefined;
+          },
+          onChange: () => () => undefined,
+          status: () => ({ path: '', lists: 0, revoked: 0, lastError: undefined }),
+          stop: () => undefined,
+        },
+      },
+      {
+        address: '127.0.0.1',
+        port: 0,
+        identity: await ca.issue(WAYPOINT),
+        trustDomain: 'cluster.local',
+      },
+    );
+    const usual = listener;
+    listener = judged;
+    try {
+      expect(await getThroughTunnel(`${VIP}:80`, WEB)).toBe('200 v1 /x');
+      expect(chainLength).toBeGreaterThan(0);
+      expect([judged.connections, judged.queuedBytes]).toEqual([1, 0]);
+      revoked = true;
+      judged.judgeAgain();
+      while (judged.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+      expect(await getThroughTunnel(`${VIP}:80`, WEB)).not.toStartWith('200');
+    } finally {
+      listener = usual;
+      judged.drain();
+    }
   });
 
   test('after a rotation new connections see the new certificate', async () => {

@@ -10,11 +10,15 @@ import type { Logger } from '#base/log.ts';
 import { parseAuthority } from '#hbone/authority.ts';
 import { HBONE_ALPN } from '#hbone/limits.ts';
 import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
+import type { Revocations } from '#identity/trust/crl-file.ts';
 import { verifyPeer } from '#identity/trust/peer.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { TlsConnection, TlsIdentity } from '#net/connection.ts';
 import type { Network, TlsListener } from '#net/network.ts';
+import type { BufferAccount } from '#net/pipe/outbox.ts';
+import { parseTraceparent } from '#telemetry/tracing/trace-context.ts';
 import type { Engine } from '../engine.ts';
+import { QUEUED_BYTES_MAX } from '../limits.ts';
 import type { Source, SourceRegistry } from '../source.ts';
 import type { ConnectionServer } from './serve-connection.ts';
 
@@ -26,6 +30,10 @@ export interface HboneListenerDeps {
   sources: SourceRegistry;
   server: ConnectionServer;
   workloadAt: (address: string) => Workload | undefined;
+  /** An address and port that no service has: true when they are configured now all the same. */
+  learn?: (address: string, port: number) => boolean;
+  /** Says of a client's chain whether it is revoked. */
+  revocations?: Revocations;
 }
 
 export interface HboneListenerOptions {
@@ -44,12 +52,16 @@ export class HboneListener {
   readonly #deps: HboneListenerDeps;
   readonly #trustDomain: string;
   readonly #listener: TlsListener;
-  readonly #connections = new Set<HboneConnection>();
+  /** What all clients together have sent and nobody took yet. */
+  readonly #queued: BufferAccount = { bytes: 0, bytesMax: QUEUED_BYTES_MAX };
+  /** With the chain that each client showed, leaf first. */
+  readonly #connections = new Map<HboneConnection, readonly Uint8Array[]>();
 
   constructor(deps: HboneListenerDeps, options: HboneListenerOptions) {
     this.#deps = deps;
     this.#trustDomain = options.trustDomain;
     const { address, port, identity } = options;
+    const { revocations } = deps;
     this.#listener = deps.network.listenTls(
       {
         address,
@@ -57,6 +69,7 @@ export class HboneListener {
         identity,
         clientCertificate: 'require',
         alpn: [HBONE_ALPN],
+        judgePeer: revocations && ((chain) => revocations.judge(chain, 'downstream')),
         onRefused: (error, peer) =>
           deps.log.warn('connection refused', {
             from: formatHostPort(peer.address, peer.port),
@@ -72,6 +85,10 @@ export class HboneListener {
     return this.#listener.port;
   }
 
+  get queuedBytes(): number {
+    return this.#queued.bytes;
+  }
+
   get connections(): number {
     return this.#connections.size;
   }
@@ -83,11 +100,22 @@ export class HboneListener {
   /** No new connections, no new tunnels; what runs finishes. */
   drain(): void {
     this.#listener.stop();
-    for (const connection of this.#connections) connection.drain();
+    for (const connection of this.#connections.keys()) connection.drain();
   }
 
   close(): void {
-    for (const connection of [...this.#connections]) connection.close();
+    for (const connection of [...this.#connections.keys()]) connection.close();
+  }
+
+  /** The revocation lists changed: breaks off those whose certificate is revoked now. */
+  judgeAgain(): void {
+    const { revocations, log } = this.#deps;
+    for (const [connection, chain] of [...this.#connections]) {
+      const revoked = revocations?.judge(chain, 'downstream');
+      if (revoked === undefined) continue;
+      log.warn('connection closed', { code: revoked.code, error: revoked.message });
+      connection.close();
+    }
   }
 
   #accept(connection: TlsConnection) {
@@ -107,8 +135,9 @@ export class HboneListener {
         onTunnel: (tunnel) => this.#tunnel(tunnel, { source, from }),
         onClose: () => void this.#connections.delete(served),
       },
+      { account: this.#queued },
     );
-    this.#connections.add(served);
+    this.#connections.set(served, connection.peerChain);
     return served;
   }
 
@@ -121,7 +150,10 @@ export class HboneListener {
     }
     const host = authority.kind === 'address' ? authority.address : authority.hostname;
     const { port } = authority;
-    const service = engine.snapshot?.serviceAt(host);
+    let service = engine.snapshot?.serviceAt(host);
+    if (service?.compiled.ports.get(port) === undefined && this.#deps.learn?.(host, port)) {
+      service = engine.snapshot?.serviceAt(host);
+    }
     if (service?.compiled.ports.get(port) === undefined) {
       const reason =
         service === undefined
@@ -141,6 +173,8 @@ export class HboneListener {
         remote: peer.from,
         local: formatHostPort(host, port),
         isH2: false,
+        trace: parseTraceparent(incoming.head.get('traceparent') ?? ''),
+        hadRequest: false,
       },
       incoming.connection,
     );

@@ -1,93 +1,124 @@
 /**
  * The life of one request, phase by phase. This file is the list; the work of a phase sits beside it.
  *
- *   identify   who calls (once per tunnel, source.ts)         ─┐
- *   route      which rule takes it (model/route)               │ 404 NR
- *   authorize  L7 policy, when the engine has one              │ 403
- *   pick       destination by weight, endpoint by balancer     │ 503 NC, UH ── reroute
- *   dispatch   connection, head, body (upstream-try.ts)        │ 503 UF, UC, UO ── retry, reroute
- *   respond    answer to the downstream                        │ 504 UT
- *   record     metrics and the access log line                ◀┘ always, exactly once
+ *   identify   who calls (once per tunnel, source.ts)            ─┐
+ *   authorize  tokens and policies, where any are (authorize.ts)  │ 401, 403
+ *   route      which rule takes it (find-route.ts)                │ 404 NR
+ *   admit      load shedding (admission.ts)                       │ 503 OM
+ *   limit      rates (admission.ts)                               │ 429 RL
+ *   fault      delays and aborts made on purpose (fault.ts)       │ FI
+ *   cors       preflights (cors.ts)                               │ 200
+ *   answer     redirects, fixed responses (answer.ts)             │
+ *   pick       destination by weight, endpoint by balancer        │ 503 NC, UH ── reroute (retries.ts)
+ *   dispatch   connection, head, body (upstream-try.ts)           │ 503 UF, UC, UO ── retry, reroute
+ *   respond    answer to the downstream                           │ 504 UT
+ *   record     metrics and the access log line                   ◀┘ always, exactly once
  */
 
 import type { Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
-import type {
-  ClientExchange,
-  HttpClientConnection,
-  RequestHandler,
-  ServerExchange,
-} from '#http/dispatch/dispatch.ts';
-import type { MessageHead } from '#http/dispatch/message-head.ts';
-import type { CompiledDestination, RouteEntry } from '#model/route/compile.ts';
-import { matchRoute, pickDestination, pickOtherDestination } from '#model/route/match.ts';
-import { redirectLocation } from '#model/route/transform.ts';
-import { overflow } from '#upstream/pool/endpoint-pool.ts';
-import { retryDelayMs } from '#upstream/retry/backoff.ts';
-import type { RetryBudget } from '#upstream/retry/budget.ts';
-import { describeFailure, retryDecision, type TryFailure } from '#upstream/retry/decision.ts';
-import type { ServiceConfig, Snapshot } from '../config/snapshot.ts';
-import { Deadline } from '../deadlines.ts';
-import type { Engine, HttpEndpoint } from '../engine.ts';
-import { REPLAY_BYTES_MAX, STALE_CONNECTION_RETRIES_MAX } from '../limits.ts';
-import { type Fault, faultOfExchange, replyFor, replyHead } from '../respond.ts';
+import type { ClientExchange, RequestHandler, ServerExchange } from '#http/dispatch/dispatch.ts';
+import { isTunnel, type MessageHead } from '#http/dispatch/message-head.ts';
+import type { RouteEntry } from '#model/route/compile.ts';
+import { normalizePath } from '#model/route/normalize-path.ts';
+import type { RequestView } from '#model/route/request-view.ts';
+import type { LoadShedding, RateLimit } from '#model/route/traffic-limits.ts';
+import type { CompiledHttpPolicies } from '#policy/l7/compile-policies.ts';
+import { Admission } from '#policy/load-shedding/load-shedder.ts';
+import type { RequestTrace } from '#telemetry/tracing/request-trace.ts';
+import type { ActiveRequest } from '../active-requests.ts';
+import type { ServiceConfig } from '../config/snapshot.ts';
+import type { Engine } from '../engine.ts';
+import { REPLAY_BYTES_MAX } from '../limits.ts';
+import { GrpcMessages } from '../record/grpc-messages.ts';
+import {
+  abortedRequest,
+  brokenAnswer,
+  type Fault,
+  grpcStatusOf,
+  type Reply,
+  replyFor,
+  withFlag,
+} from '../respond.ts';
+import { LifeLimit } from '../tcp/idle-watch.ts';
 import type { Tunnel } from '../tunnel.ts';
-import { headForTry, isGrpc, isIdempotent, prepareRequest, prepareResponse } from './headers.ts';
-import { ReplayBuffer } from './replay-buffer.ts';
-import { UpstreamTry } from './upstream-try.ts';
+import { admit, rateLimited } from './admission.ts';
+import { type Answer, answerOfFault, answerOfRule, answerWithHttps } from './answer.ts';
+import { authorize, policiesAt, refusalOf } from './authorize.ts';
+import { corsDecision, decorateAnswer } from './cors.ts';
+import { prepareAtEdge } from './edge.ts';
+import { answerOfAbort, drawFault } from './fault.ts';
+import { findRoute, normalizationAt } from './find-route.ts';
+import { Forwarding } from './forwarding.ts';
+import { isGrpc, prepareResponse, tellAttempts } from './headers.ts';
+import { RequestBody } from './request-body.ts';
+import type { UpstreamTry } from './upstream-try.ts';
 
-const NO_ENDPOINTS: readonly HttpEndpoint[] = [];
-const NO_DESTINATIONS: readonly CompiledDestination[] = [];
-const encoder = new TextEncoder();
-
-export class RequestRun extends Deadline implements RequestHandler {
+export class RequestRun implements RequestHandler, ActiveRequest {
   readonly engine: Engine;
   readonly tunnel: Tunnel;
   readonly exchange: ServerExchange;
   readonly request: MessageHead;
   readonly startedAt: number;
-  /** Path and authority as they came; rewrites change the head. */
-  readonly originalPath: string;
+  /** Path as it came, normalized; rewrites change the head. */
+  originalPath: string;
+  readonly originalAuthority: string;
+  readonly isGrpc: boolean;
+  /** Undefined when the request has none. */
+  readonly body: RequestBody | undefined;
   service: ServiceConfig | undefined = undefined;
   entry: RouteEntry | undefined = undefined;
-  destination: CompiledDestination | undefined = undefined;
-  /** The try under way, or the last one. */
-  current: UpstreamTry | undefined = undefined;
-  attempt = 0;
+  /** What let it in, and the head that was judged. */
+  judged: { readonly policies: CompiledHttpPolicies; readonly head: MessageHead } | undefined =
+    undefined;
+  /** The upstream side, once the request gets there. */
+  forwarding: Forwarding | undefined = undefined;
   status = 0;
   flags = '-';
   details = 'via_upstream';
   /** What the log line adds: where it went instead, which resource is at fault. */
   note = '';
+  /** `Kind namespace/name` of the policy that refused it. */
+  policy = '';
+  /** Set once its head is as it may be believed. */
+  trace: RequestTrace | undefined = undefined;
   transportFailure = '';
   grpcStatus = '';
   requestBytes = 0;
   responseBytes = 0;
+  responseHeadBytes = 0;
+  /** As it came; of the upstream's answer alone. */
+  response: MessageHead | undefined = undefined;
+  responseTrailers: MessageHead | undefined = undefined;
+  readonly requestMessages: GrpcMessages | undefined;
+  readonly responseMessages: GrpcMessages | undefined;
   upstreamMs = -1;
-  readonly isGrpc: boolean;
-  #snapshot: Snapshot<HttpClientConnection> | undefined = undefined;
-  #replay: ReplayBuffer | undefined = undefined;
-  #requestEnded: boolean;
-  #requestTrailers: MessageHead | undefined = undefined;
-  #tried: readonly HttpEndpoint[] = NO_ENDPOINTS;
-  #excluded: readonly CompiledDestination[] = NO_DESTINATIONS;
-  #staleRetries = 0;
-  /** Held while a retry of this request is under way. */
-  #budget: RetryBudget | undefined = undefined;
-  #backoff: Timer | undefined = undefined;
-  #responded = false;
-  #over = false;
+  /** The final head was sent. */
+  responded = false;
+  over = false;
+  older: ActiveRequest | undefined = undefined;
+  newer: ActiveRequest | undefined = undefined;
+  seenActivity = 0;
+  seenAt: number;
+  /** Of a cross-origin request that is answered for its origin. */
+  #corsOrigin: string | undefined = undefined;
+  #faultDelay: Timer | undefined = undefined;
+  #admission: Admission | undefined = undefined;
+  #life: LifeLimit | undefined = undefined;
 
   constructor(engine: Engine, tunnel: Tunnel, exchange: ServerExchange) {
-    super();
     this.engine = engine;
     this.tunnel = tunnel;
     this.exchange = exchange;
     this.request = exchange.request;
     this.originalPath = exchange.request.path;
+    this.originalAuthority = exchange.request.authority;
     this.startedAt = engine.clock.now();
+    this.seenAt = this.startedAt;
     this.isGrpc = isGrpc(exchange.request);
-    this.#requestEnded = exchange.requestEnded;
+    this.requestMessages = this.isGrpc ? new GrpcMessages() : undefined;
+    this.responseMessages = this.isGrpc ? new GrpcMessages() : undefined;
+    this.body = exchange.requestEnded ? undefined : new RequestBody(REPLAY_BYTES_MAX);
     exchange.handler = this;
   }
 
@@ -95,404 +126,353 @@ export class RequestRun extends Deadline implements RequestHandler {
     return this.tunnel.isH2 ? 'HTTP/2' : 'HTTP/1.1';
   }
 
-  get hasNoBody(): boolean {
-    return this.exchange.requestEnded;
+  /** `Kind namespace/name` of what routed it, and the rule's own name; empty when nothing did. */
+  get route(): string {
+    const route = this.entry?.route.route;
+    if (route === undefined) return '';
+    const { kind, namespace, name } = route.provenance;
+    return `${kind} ${namespace}/${name}${route.name === '' ? '' : ` ${route.name}`}`;
   }
 
-  // === route ===
+  /** For metrics: what was asked for, as far as known. */
+  get serviceHost(): string {
+    return this.service?.compiled.table.hostname ?? this.tunnel.host;
+  }
+
+  /** The whole request is here. */
+  get isWhole(): boolean {
+    return this.body?.ended !== false;
+  }
+
+  /** The try under way, or the last one. */
+  get current(): UpstreamTry | undefined {
+    return this.forwarding?.current;
+  }
+
+  /** Tries so far. */
+  get attempt(): number {
+    return this.forwarding?.attempt ?? 0;
+  }
+
+  get activity(): number {
+    return this.requestBytes + this.responseBytes + this.attempt + (this.responded ? 1 : 0);
+  }
+
+  // === authorize, route, fault ===
 
   start(): void {
-    if (!this.#requestEnded) this.#replay = new ReplayBuffer(REPLAY_BYTES_MAX);
-    const { tunnel, engine } = this;
-    const { snapshot } = engine;
-    this.#snapshot = snapshot;
-    const service = snapshot?.serviceAt(tunnel.host);
-    if (service === undefined) {
-      this.#fail(
-        'no-service',
-        `no service is bound to this waypoint at ${tunnel.host}:${tunnel.port}`,
-      );
-      return;
-    }
-    this.service = service;
-    const { denied } = service.compiled.table;
-    if (denied !== undefined) {
-      this.#fail('denied', denied.reason);
-      return;
-    }
-    const decision = matchRoute(service.compiled, tunnel.port, this.request);
-    if (decision.route === undefined) {
-      this.#fail('no-route', decision.reason);
-      return;
-    }
-    this.entry = decision;
-    const verdict = engine.authorize?.(tunnel, this.request);
-    if (verdict !== undefined && !verdict.allow) {
-      this.#fail('denied', verdict.reason);
-      return;
-    }
-    const { route } = decision.route;
-    if (route.action.kind !== 'forward') {
-      this.#answerDirectly(decision);
-      return;
-    }
-    prepareRequest(this.request, { entry: decision, tunnel, random: engine.random });
-    if (route.timeoutMs !== undefined && route.timeoutMs > 0) {
-      engine.deadlines.set(this, route.timeoutMs);
-    }
-    const destination = pickDestination(decision.route, engine.random);
-    if (destination === undefined) {
-      const { kind, namespace, name } = route.provenance;
-      const where = `${kind} ${namespace}/${name}, route ${route.name}`;
-      this.#fail('no-destination', `the weights of ${where} sum to 0`);
-      return;
-    }
-    this.#tryNext(destination, false);
+    this.#begin();
     // A pooled connection takes the body as it comes; else it waits at the client.
-    if (!this.#requestEnded && !this.#over && this.current?.exchange === undefined) {
-      this.exchange.pauseRequest();
-    }
+    const isWaiting = !this.over && this.current?.exchange === undefined;
+    if (isWaiting && this.body?.ended === false) this.exchange.pauseRequest();
   }
 
-  #answerDirectly(entry: RouteEntry): void {
-    const { action } = entry.route.route;
-    if (action.kind === 'respond') {
-      const body = encoder.encode(action.body ?? '');
-      this.details = 'direct_response';
-      this.#sendReply(replyHead(action, body), body);
-    } else if (action.kind === 'redirect') {
-      const head = replyHead(action, new Uint8Array(0));
-      head.remove('content-type');
-      head.set('location', redirectLocation(action, this.request));
-      this.details = 'direct_response';
-      this.#sendReply(head, new Uint8Array(0));
+  #begin(): void {
+    const { tunnel, engine } = this;
+    if (engine.streamLifeMs > 0) this.#limitLife(engine.streamLifeMs);
+    const { gateway } = tunnel;
+    if (gateway !== undefined) {
+      const trustedProxies = engine.snapshot?.gateways.places.get(gateway.place)?.trustedProxies;
+      const { address } = tunnel.source;
+      prepareAtEdge(this.request, { gateway, address, trustedProxies: trustedProxies ?? 0 });
     }
-  }
-
-  // === pick ===
-
-  /** `isRetry`: the attempt counts against the policy's retries and avoids what was tried. */
-  #tryNext(destination: CompiledDestination, isRetry: boolean): void {
-    this.destination = destination;
-    const target = this.#snapshot?.target(destination);
-    if (target === undefined || target.broken !== undefined) {
-      const broken = target?.broken;
-      const reason = broken?.reason ?? 'the destination is not configured';
-      this.#fail(broken?.status === 403 ? 'denied' : 'broken-destination', reason, broken);
+    this.trace = engine.tracing.begin(this, this.#requestId());
+    const path = normalizePath(this.request.path, normalizationAt(engine.snapshot, tunnel));
+    if (path === undefined) {
+      this.fail('bad-path', 'the path has an escaped NUL');
       return;
     }
-    const { group } = target;
-    const requestsMax = group.config.policy.connectionPool.maxRequests;
-    if (requestsMax !== undefined && group.active >= requestsMax) {
-      const what = `${group.active} requests run at ${group.description} (limit ${requestsMax})`;
-      this.#fail('overflow', overflow(what).message);
+    this.request.path = path;
+    this.originalPath = path;
+    const policies = policiesAt(engine.snapshot, tunnel);
+    const view = policies === undefined ? this.request : this.#authorize(policies);
+    if (view === undefined) return;
+    const found = findRoute(engine.snapshot, tunnel, view);
+    this.service = found.service;
+    if (found.entry === undefined) {
+      if (found.fault === 'https-redirect') this.answer(answerWithHttps(this.request));
+      else this.fail(found.fault, found.reason);
       return;
     }
-    const endpoint = group.pick(isRetry ? this.#tried : undefined);
-    if (endpoint === undefined) {
-      const reason = group.unavailableReason();
-      if (!this.#reroute(destination, reason)) this.#fail('no-healthy-upstream', reason);
+    const { entry } = found;
+    this.entry = entry;
+    const { limits } = found;
+    if (limits.shedding !== undefined && !this.#admit(limits.shedding)) return;
+    const { rateLimits } = entry.route.route;
+    if (limits.rateLimits !== undefined && !this.#passes(limits.rateLimits)) return;
+    if (rateLimits !== undefined && !this.#passes(rateLimits)) return;
+    // Retries and rewrites go by the configuration that the request came under.
+    this.forwarding = new Forwarding(this, entry, engine.snapshot);
+    const { fault } = entry.route.route;
+    const draw = fault && drawFault(fault, engine.random);
+    if (draw === undefined) {
+      this.#handle(entry);
       return;
     }
-    this.attempt += 1;
-    const attempt = new UpstreamTry(this, { destination, group, endpoint });
-    this.current = attempt;
-    attempt.start(this.entry?.route.route.retries.perTryTimeoutMs);
-  }
-
-  /**
-   * A request that was never sent may go to another destination of its rule when retries are on: the rule's author
-   * wants it answered, and no application saw it yet.
-   */
-  #reroute(from: CompiledDestination, reason: string): boolean {
-    const { entry } = this;
-    if (entry === undefined || entry.route.route.retries.attempts === 0) return false;
-    this.#excluded = [...this.#excluded, from];
-    let next = pickOtherDestination(entry.route, this.engine.random, this.#excluded);
-    while (next !== undefined && this.#snapshot?.target(next)?.group?.pick() === undefined) {
-      this.#excluded = [...this.#excluded, next];
-      next = pickOtherDestination(entry.route, this.engine.random, this.#excluded);
+    const act = () => {
+      this.#faultDelay = undefined;
+      if (draw.abort === undefined) this.#handle(entry);
+      else this.answer(answerOfAbort(draw.abort, this));
+    };
+    if (draw.delayMs === 0) act();
+    else {
+      this.flags = withFlag(this.flags, 'DI');
+      this.#faultDelay = engine.clock.after(draw.delayMs, act);
     }
-    if (next === undefined) return false;
-    const { destination } = next;
-    const fromName = from.destination.subset ?? from.destination.host;
-    this.note = `rerouted from ${fromName} to ${destination.subset ?? destination.host}: ${reason}`;
-    this.#tried = NO_ENDPOINTS;
-    this.#tryNext(next, false);
-    return true;
   }
 
-  // === dispatch: called by the try ===
-
-  headFor(attempt: UpstreamTry): MessageHead {
-    const operations = attempt.destination.destination.headers?.request;
-    return headForTry(this.request, { attempt: this.attempt, operations });
+  /** The one that came, or a new one that the head has from now on. */
+  #requestId(): string {
+    const { request, engine } = this;
+    const came = request.get('x-request-id');
+    if (came !== undefined) return came;
+    const made = engine.random.uuid();
+    request.addPlain('x-request-id', made);
+    return made;
   }
 
-  sendBodyTo(upstream: ClientExchange): void {
-    const replay = this.#replay;
-    const hasRoom = replay === undefined || replay.replay((bytes) => upstream.sendBody(bytes));
-    // Without retries nothing is kept: what is forwarded from here on is gone.
-    if (replay !== undefined && this.entry?.route.route.retries.attempts === 0) replay.drop();
-    if (this.#requestEnded) upstream.sendEnd(this.#requestTrailers);
-    else if (hasRoom) this.exchange.resumeRequest();
+  /** The request as routes see it; undefined: it was refused and answered. */
+  #authorize(policies: CompiledHttpPolicies): RequestView | undefined {
+    const { tunnel, request, isGrpc } = this;
+    this.judged = { policies, head: request.clone() };
+    const asked = { ...this.#judgedAs(), tunnel, request, isGrpc };
+    const { answer, note, policy, view } = authorize(policies, asked);
+    this.note = note;
+    this.policy = policy;
+    if (answer === undefined) return view;
+    if (tunnel.gateway === undefined) this.service = this.engine.snapshot?.serviceAt(tunnel.host);
+    this.answer(answer);
+    return undefined;
   }
 
-  informational(head: MessageHead): void {
-    if (!this.#responded) this.exchange.sendHead(head, false);
+  /** Ends it when the policies that are in force now would not let it in. */
+  judgeAgain(): void {
+    const policies = policiesAt(this.engine.snapshot, this.tunnel);
+    if (policies === undefined || policies === this.judged?.policies) return;
+    const reason = refusalOf(policies, this, this.#judgedAs());
+    if (reason !== undefined) this.cut('denied', `policy change: ${reason}`);
   }
 
-  upstreamDrained(): void {
-    if (!this.#requestEnded) this.exchange.resumeRequest();
+  /** A token that was valid when the request came stays so. */
+  #judgedAs(): { trustedProxies: number; nowSeconds: number } {
+    const { engine, tunnel } = this;
+    const { snapshot, clock } = engine;
+    const place = tunnel.gateway && snapshot?.gateways.places.get(tunnel.gateway.place);
+    const ageMs = clock.now() - this.startedAt;
+    return {
+      trustedProxies: place?.trustedProxies ?? 0,
+      nowSeconds: (clock.wallTime() - ageMs) / 1000,
+    };
   }
 
-  /** No connection came about. */
-  tryNotSent(attempt: UpstreamTry, error: MeshError): void {
-    this.transportFailure = error.message;
-    if (error.code === 'UPSTREAM_OVERFLOW') {
-      this.#retryOrFail(attempt, { kind: 'overflow' }, 'overflow', error.message);
-    } else
-      this.#retryOrFail(attempt, { kind: 'connect-failure' }, 'connect-failure', error.message);
+  #limitLife(lifeMs: number): void {
+    const end = () => this.cut('stream-too-long', `it lasted ${lifeMs} ms (--max-stream-duration)`);
+    this.#life = new LifeLimit(this.engine.deadlines, lifeMs, end);
   }
 
-  /** The exchange broke before an answer. */
-  tryBroken(attempt: UpstreamTry, error: MeshError): void {
-    this.transportFailure = error.message;
-    const fault = faultOfExchange(error);
-    const canRepeat = this.#canRepeat && isIdempotent(this.request.method);
-    if (
-      attempt.isStaleConnection(error) &&
-      canRepeat &&
-      this.#staleRetries < STALE_CONNECTION_RETRIES_MAX
-    ) {
-      // RFC 9112 §9.3.1: an idle connection that closed under the request; not one of the policy's retries.
-      this.#staleRetries += 1;
-      this.attempt -= 1;
-      this.exchange.pauseRequest();
-      this.#tryNext(attempt.destination, false);
-      return;
-    }
-    const failure: TryFailure =
-      fault === 'upstream-refused' || error.retry === 'safe'
-        ? { kind: 'refused-stream' }
-        : { kind: 'reset', requestStarted: true };
-    this.#retryOrFail(attempt, failure, fault, error.message);
+  #admit(policies: readonly LoadShedding[]): boolean {
+    const admission = admit(this, policies);
+    if (admission instanceof Admission) this.#admission = admission;
+    else this.answer(admission);
+    return admission instanceof Admission;
   }
 
-  tryTimedOut(attempt: UpstreamTry): void {
-    const limit = this.entry?.route.route.retries.perTryTimeoutMs;
-    const reason = `no answer from ${attempt.endpoint.endpoint.name} within perTryTimeout ${limit} ms`;
-    this.#retryOrFail(attempt, { kind: 'per-try-timeout' }, 'per-try-timeout', reason);
+  #passes(limits: readonly RateLimit[]): boolean {
+    const refusal = rateLimited(this, limits);
+    if (refusal !== undefined) this.answer(refusal);
+    return refusal === undefined;
   }
 
-  tryAnswered(attempt: UpstreamTry, head: MessageHead, end: boolean): void {
-    const grpcText = this.isGrpc ? head.get('grpc-status') : undefined;
-    const isError = head.status >= 400 || (grpcText !== undefined && grpcText !== '0');
-    if (isError && this.#canRepeat) {
-      const failure: TryFailure = {
-        kind: 'status',
-        status: head.status,
-        grpcStatus: grpcText === undefined ? undefined : Number(grpcText),
-        rateLimited: head.has('x-envoy-ratelimited'),
-      };
-      if (this.#mayRetry(failure)) {
-        attempt.abandon();
-        this.#scheduleRetry(attempt, describeFailure(failure));
+  // === cors, answer ===
+
+  #handle(entry: RouteEntry): void {
+    const { cors } = entry.route.route;
+    if (cors !== undefined) {
+      const decision = corsDecision(cors, this.request);
+      if (decision.kind === 'preflight') {
+        const { head } = decision;
+        this.answer({ head, body: new Uint8Array(0), flags: '-', details: 'cors_response' });
         return;
       }
+      if (decision.kind === 'actual') this.#corsOrigin = decision.origin;
     }
-    this.#respond(attempt, head, end);
-  }
-
-  /** Whether the request can be sent once more: its body is all here. */
-  get #canRepeat(): boolean {
-    return !this.#responded && (this.#replay === undefined || this.#replay.complete);
-  }
-
-  #retryOrFail(attempt: UpstreamTry, failure: TryFailure, fault: Fault, reason: string): void {
-    const neverSent = failure.kind === 'connect-failure' || failure.kind === 'refused-stream';
-    this.exchange.pauseRequest();
-    if (this.#canRepeat) {
-      const tried = [...this.#tried, attempt.endpoint];
-      const other = attempt.group.pick(tried);
-      const isExhausted = other === undefined || tried.includes(other);
-      if (
-        neverSent &&
-        isExhausted &&
-        this.#reroute(attempt.destination, describeFailure(failure))
-      ) {
-        return;
-      }
-      if (this.#mayRetry(failure)) {
-        this.#scheduleRetry(attempt, reason);
-        return;
-      }
-    }
-    this.#fail(fault, reason);
-  }
-
-  /** Policy and budget. Requests that were never sent add no load, so they need no budget. */
-  #mayRetry(failure: TryFailure): boolean {
-    const { entry, current } = this;
-    if (entry === undefined || current === undefined) return false;
-    const decision = retryDecision(failure, entry.route.route.retries, this.attempt);
-    if (!decision.retry) return false;
-    if (failure.kind === 'connect-failure' || failure.kind === 'refused-stream') return true;
-    if (this.#budget !== undefined) return true;
-    const { group } = current;
-    if (!group.retries.acquire(group.active + 1)) {
-      this.note = 'not retried: the retry budget is used up';
-      return false;
-    }
-    this.#budget = group.retries;
-    return true;
-  }
-
-  #scheduleRetry(attempt: UpstreamTry, reason: string): void {
-    this.note = `retried: ${reason}`;
-    this.exchange.pauseRequest();
-    this.#tried = [...this.#tried, attempt.endpoint];
-    const { random, clock } = this.engine;
-    const baseMs = this.entry?.route.route.retries.backoffBaseMs ?? 0;
-    const delayMs = retryDelayMs(baseMs, this.attempt, random);
-    this.#backoff = clock.after(delayMs, () => {
-      this.#backoff = undefined;
-      this.#tryNext(attempt.destination, true);
-    });
+    const answer = answerOfRule(this, entry);
+    if (answer !== undefined) this.answer(answer);
+    else this.forwarding?.start();
   }
 
   // === respond ===
 
-  #respond(attempt: UpstreamTry, head: MessageHead, end: boolean): void {
-    const { entry, engine } = this;
-    this.upstreamMs = engine.clock.now() - attempt.startedAt;
-    if (entry !== undefined) {
-      const operations = attempt.destination.destination.headers?.response;
-      prepareResponse(head, { entry, operations, upstreamMs: this.upstreamMs });
-    }
+  informational(head: MessageHead): void {
+    if (!this.responded) this.exchange.sendHead(head, false);
+  }
+
+  respond(attempt: UpstreamTry, head: MessageHead, end: boolean): void {
+    this.upstreamMs = this.engine.clock.now() - attempt.startedAt;
+    this.responseHeadBytes = head.wireBytes;
+    this.response = head;
+    prepareResponse(head, this, attempt);
+    this.#decorate(head);
     this.status = head.status;
-    this.#responded = true;
-    this.#replay?.drop();
+    this.responded = true;
+    this.body?.drop();
     if (this.isGrpc) this.grpcStatus = head.get('grpc-status') ?? '';
     // Recorded first: with the end sent, the driver may reuse the request's head for the next one.
-    if (end) this.#finish();
+    if (end) {
+      this.#noteGrpcStatus(undefined);
+      this.#finish(true);
+    }
     this.exchange.sendHead(head, end);
   }
 
   responseBody(bytes: Uint8Array): void {
     this.responseBytes += bytes.length;
+    this.responseMessages?.push(bytes);
     if (!this.exchange.sendBody(bytes)) this.current?.exchange?.pauseResponse();
   }
 
   responseEnd(trailers: MessageHead | undefined): void {
-    if (this.isGrpc) this.grpcStatus = trailers?.get('grpc-status') ?? this.grpcStatus;
-    this.#finish();
+    this.responseTrailers = trailers;
+    this.#noteGrpcStatus(trailers);
+    this.#finish(true);
     this.exchange.sendEnd(trailers);
   }
 
   /** The upstream broke off in the middle of its answer: the downstream must not take it for whole. */
   responseBroken(error: MeshError): void {
-    this.flags = 'UC';
-    this.details = 'upstream_reset_after_response_started{connection_termination}';
+    const { flag, details } = brokenAnswer(error);
+    this.flags = withFlag(this.flags, flag);
+    this.details = details;
     this.transportFailure = error.message;
-    this.#finish();
+    this.#finish(false);
     this.exchange.abort();
   }
 
-  #fail(fault: Fault, reason: string, as?: { status: number; flag: string }): void {
-    if (this.#over) return;
-    const reply = replyFor(fault);
-    this.flags = as?.flag ?? reply.flag;
-    this.details = reply.details;
-    this.note = this.note === '' ? reason : `${this.note}; ${reason}`;
-    const text = `${reply.text}: ${reason}\n`;
-    const status = as?.status ?? reply.status;
-    const body = this.isGrpc ? new Uint8Array(0) : encoder.encode(text);
-    this.#sendReply(replyHead({ status }, body, this.isGrpc ? text.trimEnd() : undefined), body);
+  /** Of an answer that is no gRPC, by its HTTP status, as its client takes it. */
+  #noteGrpcStatus(trailers: MessageHead | undefined): void {
+    if (!this.isGrpc) return;
+    this.grpcStatus = trailers?.get('grpc-status') ?? this.grpcStatus;
+    if (this.grpcStatus === '') this.grpcStatus = String(grpcStatusOf(this.status));
   }
 
-  #sendReply(head: MessageHead, body: Uint8Array): void {
+  fail(fault: Fault, reason: string, as?: Partial<Reply>): void {
+    if (this.over) return;
+    this.note = this.note === '' ? reason : `${this.note}; ${reason}`;
+    this.answer(answerOfFault(fault, { reason, isGrpc: this.isGrpc, as }));
+  }
+
+  answer({ head, body, flags, details }: Answer): void {
+    this.flags = withFlag(this.flags, flags);
+    this.details = details;
     this.status = head.status;
+    tellAttempts(head, this);
+    this.#decorate(head);
     if (this.isGrpc) this.grpcStatus = head.get('grpc-status') ?? '';
-    this.#responded = true;
+    this.responded = true;
     this.responseBytes += body.length;
+    this.responseHeadBytes = head.wireBytes;
     const isBodyless = body.length === 0 || this.request.method === 'HEAD';
-    this.#finish();
+    this.#finish(false);
     this.exchange.sendHead(head, isBodyless);
     if (isBodyless) return;
     this.exchange.sendBody(body);
     this.exchange.sendEnd();
   }
 
+  #decorate(head: MessageHead): void {
+    const cors = this.entry?.route.route.cors;
+    if (this.#corsOrigin !== undefined && cors) decorateAnswer(head, cors, this.#corsOrigin);
+  }
+
   // === the downstream side ===
 
   onBody(bytes: Uint8Array): void {
     this.requestBytes += bytes.length;
-    if (this.#over) return;
+    this.requestMessages?.push(bytes);
+    if (this.over) return;
     const upstream = this.current?.exchange;
-    const replay = this.#replay;
-    replay?.push(bytes);
+    const { body, forwarding } = this;
+    body?.push(bytes);
+    if (forwarding?.copies !== undefined)
+      for (const copy of forwarding.copies) copy.sendBody(bytes);
     if (upstream === undefined) {
-      if (replay?.complete === false) {
-        this.#fail(
-          'overflow',
-          `over ${REPLAY_BYTES_MAX} body bytes came before a connection was there`,
-        );
+      if (body?.complete === false) {
+        const what = `over ${REPLAY_BYTES_MAX} body bytes came before a connection was there`;
+        this.fail('request-too-large', what);
       }
     } else if (!upstream.sendBody(bytes)) this.exchange.pauseRequest();
   }
 
   onEnd(trailers: MessageHead | undefined): void {
-    this.#requestEnded = true;
-    this.#requestTrailers = trailers?.retain();
-    if (!this.#over) this.current?.exchange?.sendEnd(trailers);
+    this.body?.end(trailers);
+    if (this.over) return;
+    this.current?.exchange?.sendEnd(trailers);
+    this.forwarding?.requestEnded(trailers);
   }
 
-  onAbort(error: MeshError): void {
-    if (this.#over) return;
-    this.flags = 'DC';
-    this.details = 'downstream_remote_disconnect';
+  onAbort(error: MeshError, answered: number): void {
+    if (this.over) return;
+    const { status, flag, details } = abortedRequest(error, answered);
+    if (status !== 0) this.status = status;
+    this.flags = withFlag(this.flags, flag);
+    this.details = details;
     this.note = error.message;
-    this.#finish();
+    this.#finish(false);
   }
 
   onDrain(): void {
-    if (!this.#over) this.current?.exchange?.resumeResponse();
+    if (!this.over) this.current?.exchange?.resumeResponse();
   }
 
-  /** The route's timeout: it covers all tries. */
-  override onDeadline(): void {
-    if (this.#over) return;
-    const { current } = this;
-    if (current !== undefined && !current.answered)
-      current.group.reportFailure(current.endpoint, 'timeout');
-    const reason = `no complete answer within timeout ${this.entry?.route.route.timeoutMs} ms`;
-    if (!this.#responded) {
-      this.#fail('request-timeout', reason);
+  sendBodyTo(upstream: ClientExchange, keep: boolean): void {
+    const { body } = this;
+    if (body === undefined) return;
+    const hasRoom = body.sendTo(upstream);
+    // Without retries nothing is kept: what is forwarded from here on is gone.
+    if (!keep) body.drop();
+    if (hasRoom && !body.ended) this.exchange.resumeRequest();
+  }
+
+  upstreamDrained(): void {
+    if (this.body?.ended === false) this.exchange.resumeRequest();
+  }
+
+  // === ended by us ===
+
+  onIdle(idleMs: number): void {
+    const fault = this.isWhole ? 'stream-idle' : 'stream-idle-uploading';
+    this.cut(fault, `nothing moved for ${idleMs} ms`);
+  }
+
+  /** Ends it with an answer if there was none yet, else by breaking it off. */
+  cut(fault: Fault, reason: string): void {
+    if (this.over) return;
+    if (!this.responded) {
+      this.fail(fault, reason);
       return;
     }
-    this.flags = 'UT';
-    this.details = 'response_timeout';
+    const { flag, details } = replyFor(fault);
+    this.flags = withFlag(this.flags, flag === '-' ? 'LR' : flag);
+    this.details = details;
     this.note = reason;
-    this.#finish();
+    this.#finish(false);
     this.exchange.abort();
   }
 
   // === record ===
 
-  #finish(): void {
-    if (this.#over) return;
-    this.#over = true;
-    const { engine, current } = this;
-    engine.deadlines.cancel(this);
-    this.#backoff?.cancel();
-    this.#budget?.release();
-    // An answer that came before the request was all sent leaves the upstream exchange open: break it off.
-    if (current !== undefined) {
-      if (this.#requestEnded && current.answered && this.flags === '-') current.end();
-      else current.abandon();
-    }
+  /** `isSound`: the upstream's answer ended as it should. */
+  #finish(isSound: boolean): void {
+    if (this.over) return;
+    this.over = true;
+    const { engine } = this;
+    this.#faultDelay?.cancel();
+    if (this.#life !== undefined) this.engine.deadlines.cancel(this.#life);
+    // A long stream says nothing about how fast the application answers.
+    this.#admission?.release(isSound && !isTunnel(this.request));
+    this.forwarding?.finish(isSound);
     engine.recorder.request(this);
-    engine.finished();
+    engine.tracing.finished(this);
+    engine.finished(this);
   }
 }

@@ -10,56 +10,93 @@ import type {
 } from '#http/dispatch/dispatch.ts';
 import type { MessageHead } from '#http/dispatch/message-head.ts';
 import type { CompiledDestination } from '#model/route/compile.ts';
-import type { Waiter } from '#upstream/pool/endpoint-pool.ts';
+import type { PickContext } from '#upstream/group/endpoint-group.ts';
+import type { EndpointPool, Waiter } from '#upstream/pool/endpoint-pool.ts';
 import { Deadline } from '../deadlines.ts';
 import type { HttpEndpoint, HttpGroup } from '../engine.ts';
+import type { Forwarding } from './forwarding.ts';
 import type { RequestRun } from './request-run.ts';
 
 export class UpstreamTry extends Deadline implements Waiter<HttpClientConnection>, ResponseHandler {
+  readonly forwarding: Forwarding;
   readonly run: RequestRun;
   readonly destination: CompiledDestination;
   readonly group: HttpGroup;
   readonly endpoint: HttpEndpoint;
+  /** What it was picked by. */
+  readonly context: PickContext | undefined;
   /** Undefined until a connection took it. */
   exchange: ClientExchange | undefined = undefined;
   isReused = false;
   protocol: 'h1' | 'h2' | undefined = undefined;
   startedAt = 0;
+  /** Of the final head. */
+  status = 0;
+  /** Of its span, told to the upstream; '' when the request is not traced. */
+  readonly spanId: string;
+  /** `traceparent` of the tunnel that carried it, where the request is traced. */
+  carrier = '';
   /** The final head came. */
   answered = false;
   #over = false;
+  #pool: EndpointPool<HttpClientConnection> | undefined = undefined;
 
   constructor(
-    run: RequestRun,
-    options: { destination: CompiledDestination; group: HttpGroup; endpoint: HttpEndpoint },
+    forwarding: Forwarding,
+    options: {
+      destination: CompiledDestination;
+      group: HttpGroup;
+      endpoint: HttpEndpoint;
+      context: PickContext | undefined;
+    },
   ) {
     super();
-    this.run = run;
+    this.forwarding = forwarding;
+    this.run = forwarding.run;
     this.destination = options.destination;
     this.group = options.group;
     this.endpoint = options.endpoint;
+    this.context = options.context;
+    this.spanId = this.run.trace?.childId() ?? '';
   }
 
-  start(perTryTimeoutMs: number | undefined): void {
+  start(): void {
     const { run, group, endpoint } = this;
     this.startedAt = run.engine.clock.now();
+    if (group.retries.countsRequests) group.retries.request(this.startedAt);
     group.active += 1;
     endpoint.active += 1;
-    if (perTryTimeoutMs !== undefined) run.engine.deadlines.set(this, perTryTimeoutMs);
-    endpoint.pool.acquire(this);
+    if (this.forwarding.armed) this.arm();
+    this.#pool = endpoint.poolFor(run.tunnel);
+    if (this.spanId === '') {
+      this.#pool.acquire(this);
+      return;
+    }
+    const { dialTrace } = run.engine;
+    dialTrace.begin(run.trace, this.spanId);
+    this.#pool.acquire(this);
+    dialTrace.end();
+  }
+
+  /** The whole request is here: the per-try timeout runs, the time for a connection included. */
+  arm(): void {
+    const { perTryTimeoutMs } = this.forwarding;
+    if (perTryTimeoutMs === 0 || this.answered || this.#over) return;
+    this.run.engine.deadlines.set(this, perTryTimeoutMs);
   }
 
   onConnection(connection: HttpClientConnection, isReused: boolean): void {
     this.isReused = isReused;
     this.protocol = connection.protocol;
     this.endpoint.requestsTotal += 1;
-    const { run } = this;
-    const head = run.headFor(this);
-    if (run.hasNoBody) this.exchange = connection.dispatch(head, true, this);
+    const { run, forwarding } = this;
+    if (this.spanId !== '') this.carrier = run.engine.dialTrace.carrierOf(connection);
+    const head = forwarding.headFor(this);
+    if (run.body === undefined) this.exchange = connection.dispatch(head, true, this);
     else {
       this.exchange = connection.dispatch(head, false, this);
       // A dispatch that failed at once has told us already.
-      if (!this.#over) run.sendBodyTo(this.exchange);
+      if (!this.#over) forwarding.sendBodyTo(this.exchange);
     }
   }
 
@@ -70,7 +107,7 @@ export class UpstreamTry extends Deadline implements Waiter<HttpClientConnection
       this.group.reportFailure(this.endpoint, 'connect');
     }
     this.end();
-    this.run.tryNotSent(this, error);
+    this.forwarding.tryNotSent(this, error);
   }
 
   onHead(head: MessageHead, end: boolean): void {
@@ -80,9 +117,10 @@ export class UpstreamTry extends Deadline implements Waiter<HttpClientConnection
       return;
     }
     this.answered = true;
+    this.status = head.status;
     this.run.engine.deadlines.cancel(this);
     this.group.reportStatus(this.endpoint, head.status);
-    this.run.tryAnswered(this, head, end);
+    this.forwarding.tryAnswered(this, head, end);
   }
 
   onBody(bytes: Uint8Array): void {
@@ -96,10 +134,11 @@ export class UpstreamTry extends Deadline implements Waiter<HttpClientConnection
   onError(error: MeshError): void {
     if (this.#over) return;
     const { answered } = this;
-    if (!this.isStaleConnection(error)) this.group.reportFailure(this.endpoint, 'reset');
+    if (!this.isStaleConnection(error) && !this.isExcluded(error))
+      this.group.reportFailure(this.endpoint, 'reset');
     this.end();
     if (answered) this.run.responseBroken(error);
-    else this.run.tryBroken(this, error);
+    else this.forwarding.tryBroken(this, error);
   }
 
   onDrain(): void {
@@ -111,7 +150,12 @@ export class UpstreamTry extends Deadline implements Waiter<HttpClientConnection
     if (this.#over) return;
     this.group.reportFailure(this.endpoint, 'timeout');
     this.abandon();
-    this.run.tryTimedOut(this);
+    this.forwarding.tryTimedOut(this);
+  }
+
+  /** RFC 9113 §6.8: beyond the last stream of a GOAWAY; the peer did not and will not process it. */
+  isExcluded(error: MeshError): boolean {
+    return error.code === 'H2_GOING_AWAY';
   }
 
   /** An idle connection that was found closed says nothing about the endpoint's health. */
@@ -124,7 +168,7 @@ export class UpstreamTry extends Deadline implements Waiter<HttpClientConnection
     if (this.#over) return;
     const { exchange } = this;
     this.end();
-    if (exchange === undefined) this.endpoint.pool.cancel(this);
+    if (exchange === undefined) this.#pool?.cancel(this);
     else exchange.abort();
   }
 

@@ -177,7 +177,7 @@ function decodeValue(
       return decodeAuthority(bytes, cursor, end);
     default:
       cursor.offset = end;
-      return { kind: 'raw', bytes: bytes.slice(start, end) };
+      return { kind: 'raw', bytes: new Uint8Array(bytes.subarray(start, end)) };
   }
 }
 
@@ -187,7 +187,7 @@ function decodeStrings(bytes: Uint8Array, cursor: Cursor, end: number): RecordVa
     const start = cursor.offset + 1;
     const stop = start + bytes[cursor.offset];
     if (stop > end) return DNS_REASON.badRecordLength;
-    strings.push(bytes.slice(start, stop));
+    strings.push(new Uint8Array(bytes.subarray(start, stop)));
     cursor.offset = stop;
   }
   return { kind: 'text', strings };

@@ -19,8 +19,11 @@ export class Framing {
   close = false;
   keepAlive = false;
   upgrade = false;
-  /** Expect: 100-continue. */
+  /** Expect: 100-continue, and an expectation that nobody knows. */
   continue = false;
+  unknownExpectation = false;
+  /** TE: trailers (RFC 9110 §10.1.4). */
+  trailers = false;
   /** Index of the Host and of the Upgrade field, -1 when absent. */
   hostIndex = -1;
   upgradeIndex = -1;
@@ -41,6 +44,8 @@ export class Framing {
     this.keepAlive = false;
     this.upgrade = false;
     this.continue = false;
+    this.unknownExpectation = false;
+    this.trailers = false;
     this.hostIndex = -1;
     this.upgradeIndex = -1;
     this.hopByHop = 0;
@@ -59,7 +64,7 @@ export class Framing {
     const end = base + spans[index * 4 + 1];
     switch (end - start) {
       case 2:
-        if (spells(bytes, start, end, 'te')) this.hide(index);
+        if (spells(bytes, start, end, 'te')) this.te(bytes, base, spans, index);
         return reason.NEED_MORE;
       case 4:
         if (!spells(bytes, start, end, 'host')) return reason.NEED_MORE;
@@ -73,7 +78,7 @@ export class Framing {
         if (spells(bytes, start, end, 'upgrade')) {
           this.upgradeIndex = index;
           this.hide(index);
-        } else if (spells(bytes, start, end, 'trailer')) this.hide(index);
+        }
         return reason.NEED_MORE;
       case 10:
         if (spells(bytes, start, end, 'connection'))
@@ -81,6 +86,8 @@ export class Framing {
         if (spells(bytes, start, end, 'keep-alive')) this.hide(index);
         return reason.NEED_MORE;
       case 14:
+        // RFC 7540 §3.2.1: for an upgrade to HTTP/2 on this hop, which nobody offers any more (RFC 9113).
+        if (spells(bytes, start, end, 'http2-settings')) this.hide(index);
         if (!spells(bytes, start, end, 'content-length')) return reason.NEED_MORE;
         return this.length(bytes, base + spans[index * 4 + 2], base + spans[index * 4 + 3]);
       case 16:
@@ -109,11 +116,21 @@ export class Framing {
 
   private expect(bytes: Uint8Array, base: number, spans: Int32Array, index: number): number {
     const [start, end] = [base + spans[index * 4 + 2], base + spans[index * 4 + 3]];
-    if (spells(bytes, start, end, '100-continue')) {
-      this.continue = true;
-      this.hide(index);
-    }
+    // RFC 9110 §10.1.1: HTTP/1.0 knows no expectation.
+    if (this.minor === 0) this.hide(index);
+    else if (spells(bytes, start, end, '100-continue')) this.continue = true;
+    else if (start < end) this.unknownExpectation = true;
     return reason.NEED_MORE;
+  }
+
+  private te(bytes: Uint8Array, base: number, spans: Int32Array, index: number): void {
+    this.hide(index);
+    const valueEnd = base + spans[index * 4 + 3];
+    let start = this.token(bytes, base + spans[index * 4 + 2], valueEnd);
+    while (start >= 0) {
+      if (spells(bytes, start, this.tokenEnd, 'trailers')) this.trailers = true;
+      start = this.token(bytes, this.tokenEnd, valueEnd);
+    }
   }
 
   private length(bytes: Uint8Array, start: number, end: number): number {

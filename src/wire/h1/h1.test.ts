@@ -12,6 +12,7 @@ import {
 } from './body.ts';
 import { CHUNKED_DATA, CHUNKED_TRAILERS, ChunkedDecoder, writeChunkSize } from './chunked.ts';
 import { type HeadKind, HeadParser } from './head-parser.ts';
+import { HEADERS_MAX } from './limits.ts';
 import * as reason from './reasons.ts';
 
 function parse(text: string, kind: HeadKind = 'request'): { result: number; parser: HeadParser } {
@@ -215,9 +216,15 @@ describe('HeadParser refuses requests', () => {
       want: reason.TOO_MANY_FIELDS,
     },
     {
+      title: 'a target over its limit',
+      spec: 'limit',
+      text: `GET /${'a'.repeat(33_000)}`,
+      want: reason.TARGET_TOO_LONG,
+    },
+    {
       title: 'a head over the limit',
       spec: 'limit',
-      text: `GET /${'a'.repeat(70_000)}`,
+      text: `GET / HTTP/1.1\r\nA: ${'a'.repeat(70_000)}`,
       want: reason.HEAD_TOO_LARGE,
     },
   ];
@@ -244,6 +251,15 @@ describe('HeadParser refuses responses', () => {
   }
 });
 
+test('HeadParser finds as many fields as there may be', () => {
+  const names = Array.from({ length: HEADERS_MAX }, (_, index) => `f-${index}`);
+  const text = `HTTP/1.1 200 \r\n${names.map((name) => `${name}: of ${name}\r\n`).join('')}\r\n`;
+  const { result, parser } = parse(text, 'response');
+  expect(result).toBe(text.length);
+  const bytes = Buffer.from(text);
+  expect(fieldsOf(parser, bytes)).toEqual(names.flatMap((name) => [name, `of ${name}`]));
+});
+
 test('HeadParser finds every piece, whatever the cuts', () => {
   const text =
     '\r\nPOST /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: close, X-Drop\r\nX-Drop:1\r\nX-Empty:\r\n' +
@@ -266,7 +282,7 @@ test('HeadParser finds every piece, whatever the cuts', () => {
       ]);
       const { framing } = parser;
       expect([framing.close, framing.continue, framing.contentLength]).toEqual([true, true, 42]);
-      expect(framing.hopByHop).toBe(0b010110);
+      expect(framing.hopByHop).toBe(0b000110);
     }),
   );
 });

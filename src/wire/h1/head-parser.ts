@@ -11,7 +11,7 @@
  */
 import { COLON, CR, FIELD_TEXT, HTAB, LF, SP, TOKEN } from './ascii.ts';
 import { Framing } from './framing.ts';
-import { HEAD_BYTES_MAX, HEADERS_MAX, METHOD_BYTES_MAX } from './limits.ts';
+import { HEAD_BYTES_MAX, HEADERS_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX } from './limits.ts';
 import * as reason from './reasons.ts';
 
 const METHOD = 1;
@@ -24,6 +24,8 @@ const NAME = 7;
 const VALUE = 8;
 const END_LF = 9;
 
+/** Most heads have fewer fields, and each connection has a parser. */
+const FIRST_HEADERS = 24;
 /** Result of `skipEmptyLines` when the start line's first byte is there. */
 const AT_START_LINE = 1;
 const VERSION_BYTES = Buffer.from('HTTP/1.');
@@ -32,7 +34,7 @@ export type HeadKind = 'request' | 'response' | 'trailers';
 
 export class HeadParser {
   /** Four a field: name start, name end, value start, value end. */
-  readonly spans = new Int32Array(HEADERS_MAX * 4);
+  spans = new Int32Array(FIRST_HEADERS * 4);
   count = 0;
   readonly framing = new Framing();
   /** Request: method is [methodStart, methodEnd), target is [targetStart, targetEnd). */
@@ -145,6 +147,7 @@ export class HeadParser {
     let at = base + this.at;
     while (at < limit && bytes[at] > SP && bytes[at] < 0x7f) at++;
     this.at = at - base;
+    if (this.at - this.targetStart > TARGET_BYTES_MAX) return reason.TARGET_TOO_LONG;
     if (at === limit) return reason.NEED_MORE;
     if (bytes[at] !== SP || this.at === this.targetStart) return reason.BAD_TARGET;
     this.targetEnd = this.at;
@@ -231,6 +234,7 @@ export class HeadParser {
     if (byte !== COLON) return reason.BAD_FIELD_NAME;
     if (this.count === HEADERS_MAX) return reason.TOO_MANY_FIELDS;
     const slot = this.count * 4;
+    if (slot === this.spans.length) this.makeRoom();
     this.spans[slot] = this.mark;
     this.spans[slot + 1] = this.at;
     this.at += 1;
@@ -257,6 +261,12 @@ export class HeadParser {
     this.at += 1;
     this.state = LINE_LF;
     return this.framing.field(bytes, base, this.spans, this.count - 1);
+  }
+
+  private makeRoom(): void {
+    const larger = new Int32Array(HEADERS_MAX * 4);
+    larger.set(this.spans);
+    this.spans = larger;
   }
 
   private finish(bytes: Uint8Array, base: number): number {

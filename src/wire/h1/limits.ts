@@ -6,6 +6,8 @@ export const HEAD_BYTES_MAX = 64 * 1024;
 export const HEADERS_MAX = 100;
 /** The longest registered method has 17 characters (UPDATEREDIRECTREF). */
 export const METHOD_BYTES_MAX = 32;
+/** Request target. RFC 9112 §3 wants 8000 at least; nobody needs half of the whole head for it. */
+export const TARGET_BYTES_MAX = 32 * 1024;
 /** Trailer section of a chunked body. */
 export const TRAILER_BYTES_MAX = 8 * 1024;
 /** Extensions of one chunk; nobody uses them, floods do (CVE-2023-39326). */

@@ -22,6 +22,7 @@ export const BAD_CHUNK_EXTENSION = -18;
 export const BAD_CHUNK_END = -19;
 export const TRAILERS_TOO_LARGE = -20;
 export const BAD_TRAILER = -21;
+export const TARGET_TOO_LONG = -22;
 
 export const H1_REASON: Readonly<Record<number, string>> = {
   [BAD_METHOD]: 'the method is not a token',
@@ -44,5 +45,6 @@ export const H1_REASON: Readonly<Record<number, string>> = {
   [BAD_CHUNK_EXTENSION]: 'a chunk extension is too long or has a control character',
   [BAD_CHUNK_END]: 'the data of a chunk does not end in CR LF',
   [TRAILERS_TOO_LARGE]: 'the trailer section is too large',
+  [TARGET_TOO_LONG]: 'the request target is too long',
   [BAD_TRAILER]: 'the trailer section has a field that only a head may have',
 };

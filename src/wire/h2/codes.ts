@@ -23,6 +23,8 @@ export const SETTINGS_MAX_CONCURRENT_STREAMS = 3;
 export const SETTINGS_INITIAL_WINDOW_SIZE = 4;
 export const SETTINGS_MAX_FRAME_SIZE = 5;
 export const SETTINGS_MAX_HEADER_LIST_SIZE = 6;
+/** RFC 8441 §3. */
+export const SETTINGS_ENABLE_CONNECT_PROTOCOL = 8;
 
 export const NO_ERROR = 0;
 export const PROTOCOL_ERROR = 1;

@@ -117,6 +117,7 @@ describe('Settings.apply', () => {
     return { verdict: settings.apply(bytes, FRAME_HEADER_BYTES, pairs.length * 3), settings };
   };
   const rows: { title: string; pair: [number, number]; want: number }[] = [
+    { title: 'ENABLE_CONNECT_PROTOCOL 2', pair: [8, 2], want: frame.BAD_SETTING },
     { title: 'ENABLE_PUSH 2', pair: [2, 2], want: frame.BAD_SETTING },
     { title: 'INITIAL_WINDOW_SIZE 2^31', pair: [4, 2 ** 31], want: frame.BAD_WINDOW_SETTING },
     { title: 'INITIAL_WINDOW_SIZE 2^31-1', pair: [4, 2 ** 31 - 1], want: 0 },
@@ -132,7 +133,7 @@ describe('Settings.apply', () => {
   }
 
   test('takes every defined value, the last of a kind winning', () => {
-    const { settings } = apply(1, 0, 2, 0, 3, 7, 4, 8, 4, 9, 5, 20_000, 6, 4_294_967_295);
+    const { settings } = apply(1, 0, 2, 0, 3, 7, 4, 8, 4, 9, 5, 20_000, 6, 4_294_967_295, 8, 1);
     expect({ ...settings }).toEqual({
       headerTableBytes: 0,
       enablePush: 0,
@@ -140,6 +141,7 @@ describe('Settings.apply', () => {
       initialWindowBytes: 9,
       frameBytesMax: 20_000,
       headerListBytesMax: 4_294_967_295,
+      connectProtocol: 1,
     });
   });
 });

@@ -192,7 +192,7 @@ export function writeSettings(out: Uint8Array, at: number, pairs: readonly numbe
   return offset;
 }
 
-/** The values that RFC 9113 §6.5.2 defines, with its initial values. */
+/** The values that RFC 9113 §6.5.2 and RFC 8441 §3 define, with their initial values. */
 export class Settings {
   headerTableBytes = 4096;
   enablePush = 1;
@@ -200,6 +200,8 @@ export class Settings {
   initialWindowBytes = 65_535;
   frameBytesMax = 16_384;
   headerListBytesMax = Number.POSITIVE_INFINITY;
+  /** 1: it takes extended CONNECT (RFC 8441). */
+  connectProtocol = 0;
 
   /** Applies a payload of `length` bytes. 0, or a negative reason. */
   apply(bytes: Uint8Array, start: number, length: number): number {
@@ -226,6 +228,11 @@ export class Settings {
           break;
         case code.SETTINGS_MAX_HEADER_LIST_SIZE:
           this.headerListBytesMax = value;
+          break;
+        case code.SETTINGS_ENABLE_CONNECT_PROTOCOL:
+          // RFC 8441 §3: once offered it stays.
+          if (value > 1 || value < this.connectProtocol) return BAD_SETTING;
+          this.connectProtocol = value;
           break;
         default:
         // §6.5.2: unknown settings are ignored.

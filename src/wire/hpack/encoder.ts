@@ -38,11 +38,28 @@ for (const name of ['authorization', 'proxy-authorization', 'x-forwarded-client-
   POLICY.set(name, NEVER);
 }
 
+/** What all encoders know of a name of the static table. */
+interface StaticName {
+  readonly index: number;
+  /** Value → index. */
+  readonly values: Map<string, number>;
+}
+
+const NOT_STATIC: StaticName = { index: 0, values: new Map() };
+const STATIC = new Map<string, StaticName>();
+for (let index = 1; index <= STATIC_COUNT; index++) {
+  const name = STATIC_NAMES[index];
+  const known = STATIC.get(name) ?? { index: STATIC_INDEX.get(name) ?? 0, values: new Map() };
+  STATIC.set(name, known);
+  if (STATIC_VALUES[index] !== '') known.values.set(STATIC_VALUES[index], index);
+}
+
+/** Of a name that this encoder has written. */
 interface NameEntry {
-  staticIndex: number;
-  policy: number;
-  /** Value → static index (positive) or insertion number of the table entry (negative, minus one). */
-  values: Map<string, number>;
+  readonly fixed: StaticName;
+  readonly policy: number;
+  /** Value → insertion number of the table entry. */
+  readonly values: Map<string, number>;
 }
 
 export class HpackEncoder {
@@ -59,11 +76,6 @@ export class HpackEncoder {
 
   constructor(options: { huffman?: boolean } = {}) {
     this.huffman = options.huffman ?? false;
-    for (let index = 1; index <= STATIC_COUNT; index++) {
-      const entry = this.entry(STATIC_NAMES[index]);
-      const value = STATIC_VALUES[index];
-      if (value !== '') entry.values.set(value, index);
-    }
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. Announced at the next block (RFC 7541 §4.2). */
@@ -90,17 +102,19 @@ export class HpackEncoder {
 
   /** Writes one field; `out` needs name + value + FIELD_OVERHEAD_BYTES of room. Returns the offset behind it. */
   field(name: string, value: string, out: Buffer, offset: number): number {
-    const entry = this.names.get(name);
+    const entry = this.names.get(name) ?? this.staticEntry(name);
     if (entry === undefined) return this.unknown(name, value, out, offset);
-    const known = entry.values.get(value);
+    const { fixed, values } = entry;
+    const whole = fixed.values.size > 0 ? fixed.values.get(value) : undefined;
+    if (whole !== undefined) return writeInteger(out, offset, 0x80, 7, whole);
+    const known = values.get(value);
     if (known !== undefined) {
-      const index = known > 0 ? known : STATIC_COUNT + this.inserted - (-known - 1);
-      return writeInteger(out, offset, 0x80, 7, index);
+      return writeInteger(out, offset, 0x80, 7, STATIC_COUNT + this.inserted - known);
     }
-    let index = entry.staticIndex;
+    let { index } = fixed;
     if (index === 0) {
-      for (const number of entry.values.values()) {
-        index = STATIC_COUNT + this.inserted - (-number - 1);
+      for (const number of values.values()) {
+        index = STATIC_COUNT + this.inserted - number;
         break;
       }
     }
@@ -121,13 +135,15 @@ export class HpackEncoder {
     return this.string(value, out, at);
   }
 
-  private entry(name: string): NameEntry {
-    let entry = this.names.get(name);
-    if (entry === undefined) {
-      const staticIndex = STATIC_INDEX.get(name) ?? 0;
-      entry = { staticIndex, policy: POLICY.get(name) ?? INDEX, values: new Map() };
-      this.names.set(name, entry);
-    }
+  /** Of the first use of a name of the static table; undefined for other names. */
+  private staticEntry(name: string): NameEntry | undefined {
+    const fixed = STATIC.get(name);
+    return fixed && this.add(name, fixed);
+  }
+
+  private add(name: string, fixed: StaticName): NameEntry {
+    const entry = { fixed, policy: POLICY.get(name) ?? INDEX, values: new Map() };
+    this.names.set(name, entry);
     return entry;
   }
 
@@ -136,9 +152,10 @@ export class HpackEncoder {
     if (value.length > INDEXED_VALUE_BYTES_MAX || size > this.tableBytesMax) return false;
     this.evict(this.tableBytesMax - size);
     // Eviction may have dropped the last value of this very name, and its entry with it.
-    const entry = known !== undefined && this.names.get(name) === known ? known : this.entry(name);
+    const entry =
+      known !== undefined && this.names.get(name) === known ? known : this.add(name, NOT_STATIC);
     this.table.push({ name, value });
-    entry.values.set(value, -this.inserted - 1);
+    entry.values.set(value, this.inserted);
     this.inserted += 1;
     this.tableBytes += size;
     return true;
@@ -151,7 +168,7 @@ export class HpackEncoder {
       const entry = this.names.get(name);
       if (entry === undefined) continue;
       entry.values.delete(value);
-      if (entry.values.size === 0 && entry.staticIndex === 0) this.names.delete(name);
+      if (entry.values.size === 0 && entry.fixed === NOT_STATIC) this.names.delete(name);
     }
     if (this.first > 256) {
       this.table = this.table.slice(this.first);

@@ -101,6 +101,14 @@ export const double: Codec<number> = {
   write: (writer, value) => writer.double(value),
 };
 
+/** Nanoseconds since the epoch and the like, which are above 2^53. */
+export const fixed64: Codec<bigint> = {
+  wireType: WireType.Bit64,
+  zero: 0n,
+  read: (reader) => BigInt(reader.fixed64()),
+  write: (writer, value) => writer.fixed64(value),
+};
+
 /** Values are names; their index is the number on the wire, the first is the default. */
 export function enumeration<const T extends string>(
   typeName: string,

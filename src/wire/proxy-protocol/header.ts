@@ -6,23 +6,25 @@
  */
 import { parseIp } from '#base/ip.ts';
 
-const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
-const VERSION_2_PROXY = 0x21;
-const TCP_OVER_IPV4 = 0x11;
-const TCP_OVER_IPV6 = 0x21;
-const FIXED_BYTES = 16;
+export const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
+/** The sender itself asks (health checks): the addresses are not looked at. */
+export const VERSION_2_LOCAL = 0x20;
+export const VERSION_2_PROXY = 0x21;
+export const TCP_OVER_IPV4 = 0x11;
+export const TCP_OVER_IPV6 = 0x21;
+export const FIXED_BYTES = 16;
 
 /** Of the range for applications: the SPIFFE URI that the client proved (ztunnel src/proxy.rs). */
 export const TLV_SPIFFE_URI = 0xd0;
 
-interface End {
+export interface ProxyEnd {
   readonly address: string;
   readonly port: number;
 }
 
 export interface ProxyHeader {
-  readonly source: End;
-  readonly destination: End;
+  readonly source: ProxyEnd;
+  readonly destination: ProxyEnd;
   readonly tlvs?: readonly { readonly type: number; readonly value: string }[];
 }
 

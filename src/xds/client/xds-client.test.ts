@@ -16,7 +16,6 @@ import { startXdsClient, type XdsTransport } from './xds-client.ts';
 const decodeText = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const typeOf = (typeUrl: string): ResourceType<string> => ({
   typeUrl,
-  versioned: true,
   name: (value) => value,
   encode: (value) => new TextEncoder().encode(value),
   decode: (bytes) =>

@@ -16,10 +16,10 @@ import { ON_DEMAND_NAMES_MAX } from '../limits.ts';
 export interface ServedResource {
   /** Changes with the content. */
   readonly version: string;
-  /** What the client is told of it; '' for types that Istio sends without versions. */
-  readonly shownVersion: string;
   readonly bytes: Uint8Array;
   readonly aliases: readonly string[];
+  /** As a client is sent it that asks for everything, where that was made before. */
+  readonly whole?: Resource;
 }
 
 /** What the node of this stream may see of the type, at this moment. */
@@ -93,9 +93,29 @@ export class DeltaServer {
     this.#full = true;
   }
 
+  /** Nothing was answered yet: the first answer may be everything there is. */
+  get isUnanswered(): boolean {
+    return this.#nonceSent === undefined;
+  }
+
+  /** What was sent last was answered. */
+  get isSettled(): boolean {
+    return this.#inFlight === undefined;
+  }
+
   get due(): boolean {
     if (this.#first || this.#inFlight !== undefined) return false;
     return this.#mustAnswer || this.#full || this.#dirty.size > 0;
+  }
+
+  /**
+   * Before the first answer: the client holds something that the view shows otherwise or lacks, or it does not say in which
+   * version it holds it.
+   */
+  contradicts(view: ResourceView): boolean {
+    if (!this.isUnanswered) return false;
+    for (const [name, version] of this.#known) if (view.get(name)?.version !== version) return true;
+    return false;
   }
 
   /** The next response, or undefined when there is nothing to say (or nothing may be said yet). */
@@ -194,12 +214,13 @@ export class DeltaServer {
     if (this.#known.get(name) === resource.version) return;
     this.#known.set(name, resource.version);
     response.resources.push(
-      Resource.create({
-        name,
-        version: resource.shownVersion,
-        resource: Any.create({ type_url: this.typeUrl, value: resource.bytes }),
-        aliases: this.#wildcard ? [] : [...resource.aliases],
-      }),
+      (this.#wildcard ? resource.whole : undefined) ??
+        Resource.create({
+          name,
+          version: resource.version,
+          resource: Any.create({ type_url: this.typeUrl, value: resource.bytes }),
+          aliases: this.#wildcard ? [] : [...resource.aliases],
+        }),
     );
   }
 

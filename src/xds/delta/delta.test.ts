@@ -28,7 +28,6 @@ class World implements ResourceView {
     const bytes = new TextEncoder().encode(value);
     return {
       version: `v-${value}`,
-      shownVersion: `v-${value}`,
       bytes,
       aliases: this.aliases.get(name) ?? [],
     };
@@ -76,6 +75,22 @@ describe('DeltaServer', () => {
       sent: ['newer@v-2', 'fresh@v-3'],
       removed: ['gone'],
     });
+  });
+
+  test.each([
+    { title: 'the same', held: 'v-1', want: false },
+    { title: 'another version', held: 'v-0', want: true },
+    { title: 'no version', held: '', want: true },
+    { title: 'what is not there', held: 'v-1', name: 'gone', want: true },
+  ])('contradicts, before its first answer, who holds $title: $want', ({ name, held, want }) => {
+    const world = new World();
+    world.values.set('a', '1').set('more', '1');
+    const server = new DeltaServer(TYPE);
+    server.onRequest(request({ initial_resource_versions: new Map([[name ?? 'a', held]]) }));
+    expect(server.contradicts(world)).toBe(want);
+    server.respond(world, 'n1');
+    world.values.clear();
+    expect(server.contradicts(world)).toBe(false);
   });
 
   test('holds changes back while a response is in flight and merges them', () => {

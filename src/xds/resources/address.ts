@@ -74,7 +74,6 @@ class AddressReject extends Error {}
 
 export const ADDRESS: ResourceType<AddressValue> = {
   typeUrl: 'type.googleapis.com/istio.workload.Address',
-  versioned: true,
   name: (value) => (value.kind === 'workload' ? value.workload.uid : serviceKey(value.service)),
   encode(value) {
     return AddressMessage.encode(
@@ -104,7 +103,6 @@ export const ADDRESS: ResourceType<AddressValue> = {
 /** For clients older than Address: workloads only, under the same names. */
 export const WORKLOAD: ResourceType<Workload> = {
   typeUrl: 'type.googleapis.com/istio.workload.Workload',
-  versioned: true,
   name: ({ uid }) => uid,
   encode: (workload) => WorkloadMessage.encode(encodeWorkload(workload)),
   decode(bytes): Decoded<Workload> {

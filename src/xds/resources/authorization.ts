@@ -30,7 +30,6 @@ class AuthorizationReject extends Error {}
 
 export const AUTHORIZATION: ResourceType<Authorization> = {
   typeUrl: 'type.googleapis.com/istio.security.Authorization',
-  versioned: false,
   name: ({ namespace, name }) => `${namespace}/${name}`,
   encode({ name, namespace, scope, action, rules, dryRun }) {
     return AuthorizationMessage.encode({

@@ -5,8 +5,6 @@ export type Decoded<T> = { readonly value: T } | { readonly reason: string };
 
 export interface ResourceType<T> {
   readonly typeUrl: string;
-  /** False: sent without versions, as istiod does; a client that returns is sent all of them again. */
-  readonly versioned: boolean;
   /** The xDS resource name. */
   name(value: T): string;
   encode(value: T): Uint8Array;

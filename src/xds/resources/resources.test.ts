@@ -379,6 +379,39 @@ describe('resource types', () => {
       'unknown load balancer fate',
     ],
     [
+      'an unknown resolution',
+      UPSTREAM as ResourceType<never>,
+      json({ ...UPSTREAM_VALUE, resolution: 'oracle' }),
+      'unknown resolution oracle',
+    ],
+    [
+      'an unknown hash algorithm',
+      UPSTREAM as ResourceType<never>,
+      json({ ...UPSTREAM_VALUE, policy: { ...policy, hash: { keys: [], algorithm: 'rot13' } } }),
+      'unknown hash algorithm rot13',
+    ],
+    [
+      'a hash table without size',
+      UPSTREAM as ResourceType<never>,
+      json({ ...UPSTREAM_VALUE, policy: { ...policy, hash: { keys: [], algorithm: 'maglev' } } }),
+      'a hash table of size undefined',
+    ],
+    [
+      'TLS of an unknown mode',
+      UPSTREAM as ResourceType<never>,
+      json({ ...UPSTREAM_VALUE, policy: { ...policy, tls: { mode: 'quantum' } } }),
+      'unknown TLS settings',
+    ],
+    [
+      'a proxy’s own rules with an unknown balancer',
+      UPSTREAM as ResourceType<never>,
+      json({
+        ...UPSTREAM_VALUE,
+        variants: [{ proxies: [], subsets: [], policy: { ...policy, loadBalancer: 'fate' } }],
+      }),
+      'unknown load balancer fate',
+    ],
+    [
       'an endpoint of unknown protocol',
       UPSTREAM as ResourceType<never>,
       json({

@@ -8,7 +8,6 @@ const ACTIONS: ReadonlySet<unknown> = new Set(['forward', 'redirect', 'respond']
 
 export const ROUTE_TABLE: ResourceType<RouteTable> = {
   typeUrl: 'type.googleapis.com/tulle.v1.RouteTable',
-  versioned: true,
   name: serviceKey,
   encode: encodeJson,
   decode(bytes): Decoded<RouteTable> {
@@ -29,7 +28,12 @@ export const ROUTE_TABLE: ResourceType<RouteTable> = {
 function portProblem(port: Record<string, unknown>): string | undefined {
   if (typeof port.port !== 'number') return 'a port without number';
   if (missingList(port, ['routes']) !== undefined) return `port ${port.port} has no list of routes`;
-  for (const route of port.routes as Record<string, unknown>[]) {
+  return routesProblem(port.routes);
+}
+
+/** Of a service port or of a virtual host; `routes` is a list of objects. */
+export function routesProblem(routes: unknown): string | undefined {
+  for (const route of routes as Record<string, unknown>[]) {
     const { action, name } = route;
     if (!isObject(action) || !ACTIONS.has(action.kind)) return `route ${name}: unknown action`;
     if (missingList(route, ['matches']) !== undefined) return `route ${name}: no list of matches`;

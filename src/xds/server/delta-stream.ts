@@ -3,12 +3,9 @@
  * I/O stays outside: requests come in as bytes, responses go out through `send`. Owned by control/push, which says
  * what the node may see (`views`) and when to look again.
  */
-import {
-  DeltaDiscoveryRequest,
-  DeltaDiscoveryResponse,
-  type Node,
-} from '#wire/protobuf/discovery.ts';
+import { DeltaDiscoveryRequest, type Node } from '#wire/protobuf/discovery.ts';
 import { DeltaServer, type DeltaServerStatus, type ResourceView } from '../delta/delta-server.ts';
+import { encodeResponse } from '../delta/encode-response.ts';
 import { TYPES_PER_STREAM_MAX } from '../limits.ts';
 
 export interface DeltaStreamOptions {
@@ -17,6 +14,13 @@ export interface DeltaStreamOptions {
   admit(node: Node | undefined): string | undefined;
   /** What the node may see of a type; undefined while it is not known yet (the request waits). */
   view(typeUrl: string): ResourceView | undefined;
+  /** Whether a type may have its first answer now; if not, `flush` is called when it may. */
+  mayStart(): boolean;
+  /**
+   * Whether what the view lacks is gone for sure, or only unknown here. If not, who returns with it has no first answer, and keeps
+   * what it holds, until `flush` is called when it may.
+   */
+  mayTakeBack(): boolean;
   nextNonce(): string;
   onAnswer(typeUrl: string, answer: 'acked' | 'nacked'): void;
   onSent(typeUrl: string, response: { sent: number; removed: number; bytes: number }): void;
@@ -58,6 +62,13 @@ export class DeltaStream {
     for (const server of this.#types.values()) this.#flush(server);
   }
 
+  /** Every type that was asked for was answered, and the client has taken what it was sent. */
+  get isSettled(): boolean {
+    for (const server of this.#types.values())
+      if (server.isUnanswered || !server.isSettled) return false;
+    return true;
+  }
+
   status(): DeltaServerStatus[] {
     return [...this.#types.values()].map((server) => server.status());
   }
@@ -75,9 +86,13 @@ export class DeltaStream {
     if (!server.due) return;
     const view = this.#options.view(server.typeUrl);
     if (view === undefined) return;
+    if (server.isUnanswered) {
+      if (server.contradicts(view) && !this.#options.mayTakeBack()) return;
+      if (!this.#options.mayStart()) return;
+    }
     const response = server.respond(view, this.#options.nextNonce());
     if (response === undefined) return;
-    const bytes = DeltaDiscoveryResponse.encode(response);
+    const bytes = encodeResponse(response);
     this.#options.send(bytes);
     this.#options.onSent(server.typeUrl, {
       sent: response.resources.length,

@@ -2,8 +2,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MeshError } from '#base/errors.ts';
+import { grpcPort } from '../origin.ts';
 import { CLIENT, inNamespace, SERVER } from '../topology.ts';
-import { type BenchContext, type Certificates, type Subject, startProcess } from './subject.ts';
+import {
+  type BenchContext,
+  type Certificates,
+  type L7Options,
+  type Subject,
+  startProcess,
+} from './subject.ts';
 
 const TYPE = 'type.googleapis.com/envoy';
 const OUT_PORT = 15001;
@@ -27,9 +34,13 @@ function findEnvoy(): string {
   return path;
 }
 
-function tlsContext(kind: 'Upstream' | 'Downstream', certificates: Certificates): Json {
+function tlsContext(
+  kind: 'Upstream' | 'Downstream',
+  certificates: Certificates,
+  alpn = 'h2',
+): Json {
   const common = {
-    alpn_protocols: ['h2'],
+    alpn_protocols: [alpn],
     tls_params: {
       tls_minimum_protocol_version: 'TLSv1_3',
       tls_maximum_protocol_version: 'TLSv1_3',
@@ -95,6 +106,13 @@ function bootstrap(address: string, port: number, chain: Json, upstream: Json): 
   return { static_resources: { listeners: [listener], clusters: [upstream] } };
 }
 
+const HTTP2 = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': `${TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
 function hboneOut(certificates: Certificates, authority: string): Json {
   const proxy = {
     name: 'tcp',
@@ -105,14 +123,8 @@ function hboneOut(certificates: Certificates, authority: string): Json {
       tunneling_config: { hostname: authority },
     },
   };
-  const http2 = {
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-      '@type': `${TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions`,
-      explicit_http_config: { http2_protocol_options: {} },
-    },
-  };
   const upstream = cluster(SERVER.address, HBONE_PORT, {
-    typed_extension_protocol_options: http2,
+    typed_extension_protocol_options: HTTP2,
     transport_socket: tlsContext('Upstream', certificates),
   });
   return bootstrap('0.0.0.0', OUT_PORT, { filters: [proxy] }, upstream);
@@ -134,8 +146,8 @@ function hboneIn(certificates: Certificates, originPort: number): Json {
   return bootstrap('0.0.0.0', HBONE_PORT, chain, cluster('127.0.0.1', originPort));
 }
 
-/** A plain HTTP/1.1 proxy with `count` header routes before the catch-all, as the tulle subject has. */
-function plainHttp(port: number, originPort: number, count: number): Json {
+/** The table of the tulle subject: `count - 1` routes by path and field before the one that takes all. */
+function table(count: number): Json[] {
   const route = {
     cluster: 'upstream',
     timeout: '10s',
@@ -148,12 +160,34 @@ function plainHttp(port: number, originPort: number, count: number): Json {
     },
     route,
   }));
-  return bootstrap(
+  return [...specific, { match: { prefix: '/' }, route }];
+}
+
+function plainHttp(context: BenchContext, { port, routes, protocol }: L7Options): Json {
+  const isGrpc = protocol === 'grpc';
+  const origin = isGrpc ? grpcPort(context) : context.originPort;
+  const upstream = cluster(
     '127.0.0.1',
-    port,
-    { filters: [connectionManager([...specific, { match: { prefix: '/' }, route }])] },
-    cluster('127.0.0.1', originPort),
+    origin,
+    isGrpc ? { typed_extension_protocol_options: HTTP2 } : {},
   );
+  return bootstrap('127.0.0.1', port, { filters: [connectionManager(table(routes))] }, upstream);
+}
+
+/** What a sidecar does: HTTP in, mTLS to the peer's sidecar; 100 routes, as in the other L7 cases. */
+function sidecarOut(certificates: Certificates, server: string): Json {
+  const upstream = cluster(server, HBONE_PORT, {
+    transport_socket: tlsContext('Upstream', certificates, 'http/1.1'),
+  });
+  return bootstrap('0.0.0.0', OUT_PORT, { filters: [connectionManager(table(100))] }, upstream);
+}
+
+function sidecarIn(certificates: Certificates, originPort: number): Json {
+  const chain = {
+    filters: [connectionManager(table(1))],
+    transport_socket: tlsContext('Downstream', certificates, 'http/1.1'),
+  };
+  return bootstrap('0.0.0.0', HBONE_PORT, chain, cluster('127.0.0.1', originPort));
 }
 
 async function launch(
@@ -205,7 +239,24 @@ export const envoySubject: Subject = {
     ];
   },
   async startL7(context, options) {
-    const config = plainHttp(options.port, context.originPort, options.routes);
+    const config = plainHttp(context, options);
     return [await launch(context, { name: 'envoy-l7', config, port: options.port })];
+  },
+  async startPath(context, { server: address }) {
+    const [client, server] = await context.certificates(['client', 'server']);
+    const inner = {
+      name: 'envoy-in',
+      namespace: SERVER.name,
+      config: sidecarIn(server, context.originPort),
+      port: HBONE_PORT,
+    };
+    const outer = {
+      name: 'envoy-out',
+      namespace: CLIENT.name,
+      config: sidecarOut(client, address),
+      port: OUT_PORT,
+    };
+    const pids = [await launch(context, inner), await launch(context, outer)];
+    return { pids, url: `http://${address}:${context.originPort}/` };
   },
 };

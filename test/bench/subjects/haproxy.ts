@@ -2,8 +2,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MeshError } from '#base/errors.ts';
+import { grpcPort } from '../origin.ts';
 import { CLIENT, inNamespace, SERVER } from '../topology.ts';
-import { type BenchContext, type Certificates, type Subject, startProcess } from './subject.ts';
+import {
+  type BenchContext,
+  type Certificates,
+  type L7Options,
+  type Subject,
+  startProcess,
+} from './subject.ts';
 
 /** Two descriptors each have to fit below the usual hard limit of 20,000: HAProxy does not start otherwise. */
 const CONNECTIONS_MAX = 9_500;
@@ -73,8 +80,31 @@ export const haproxySubject: Subject = {
       }),
     ];
   },
-  async startL7(context, { port }) {
-    const text = `listen http\n  mode http\n  bind 127.0.0.1:${port}\n  server origin 127.0.0.1:${context.originPort}\n`;
-    return [await launch(context, { name: 'haproxy-l7', port, text })];
+  async startL7(context, options) {
+    const text = plainHttp(context, options);
+    return [await launch(context, { name: 'haproxy-l7', port: options.port, text })];
+  },
+  async startPath(context, { server }) {
+    const [own, peer] = await context.certificates(['client', 'server']);
+    const inPem = bundle(context, 'haproxy-in', peer);
+    const outPem = bundle(context, 'haproxy-out', own);
+    const inText = `listen in\n  mode http\n  bind :${MTLS_PORT} ssl crt ${inPem} ca-file ${peer.rootFile} verify required ssl-min-ver TLSv1.3 alpn http/1.1\n  server origin 127.0.0.1:${context.originPort}\n`;
+    const outText = `listen out\n  mode http\n  bind :${OUT_PORT}\n  server peer ${server}:${MTLS_PORT} ssl crt ${outPem} ca-file ${own.rootFile} verify required alpn http/1.1\n`;
+    const inner = { name: 'haproxy-in', namespace: SERVER.name, port: MTLS_PORT, text: inText };
+    const outer = { name: 'haproxy-out', namespace: CLIENT.name, port: OUT_PORT, text: outText };
+    const pids = [await launch(context, inner), await launch(context, outer)];
+    return { pids, url: `http://${server}:${context.originPort}/` };
   },
 };
+
+/** Its routes are backends chosen by path and field, as the table of the others; the last takes all. */
+function plainHttp(context: BenchContext, { port, routes, protocol }: L7Options): string {
+  const isGrpc = protocol === 'grpc';
+  const origin = isGrpc ? `${grpcPort(context)} proto h2` : String(context.originPort);
+  const specific = Array.from(
+    { length: routes - 1 },
+    (_, index) =>
+      `  use_backend origin if { path_beg /service-${index}/ } { req.hdr(x-canary) true }\n`,
+  );
+  return `frontend http\n  mode http\n  bind 127.0.0.1:${port}${protocol === 'h1' ? '' : ' proto h2'}\n${specific.join('')}  default_backend origin\nbackend origin\n  mode http\n  server origin 127.0.0.1:${origin}\n`;
+}

@@ -3,7 +3,7 @@ import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, systemClock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
-import { inNamespace } from '../topology.ts';
+import { inNamespace, type Star } from '../topology.ts';
 
 export interface Certificates {
   principal: string;
@@ -29,6 +29,16 @@ export interface PairOptions {
   pods: number;
 }
 
+/** What comes from the client and what goes to the origin: HTTP/1.1, HTTP/2 to HTTP/1.1, HTTP/2 all the way with gRPC. */
+export type L7Protocol = 'h1' | 'h2' | 'grpc';
+
+export interface L7Options {
+  port: number;
+  /** Size of the table; the last route takes all, the others none of the load's requests. */
+  routes: number;
+  protocol: L7Protocol;
+}
+
 export interface Subject {
   readonly name: string;
   /** Connections one process can hold; as many as the load wants where it is left out. */
@@ -39,8 +49,10 @@ export interface Subject {
   readonly capture: 'own' | 'bench' | undefined;
   /** An HBONE pair: capture on port 15001 in the client namespace, 15008 in the server namespace. Pids to sample. */
   startL4?(context: BenchContext, options: PairOptions): Promise<number[]>;
-  /** A plain HTTP proxy on 127.0.0.1:`port` before the origin, with a table of `routes` routes. */
-  startL7?(context: BenchContext, options: { port: number; routes: number }): Promise<number[]>;
+  /** A plain HTTP proxy on 127.0.0.1:`port` before the origin. */
+  startL7?(context: BenchContext, options: L7Options): Promise<number[]>;
+  /** The whole way of a request from pod to pod, mTLS between them. */
+  startPath?(context: BenchContext, star: Star): Promise<{ pids: number[]; url: string }>;
 }
 
 export interface StartOptions {
@@ -94,8 +106,9 @@ export function startL4(
   return subject.startL4(context, options);
 }
 
+/** Not a failure: the peer is left out of the case. */
 export function noPart(subject: Subject, what: string): MeshError {
-  return new MeshError('BENCH_SUBJECT_FAILED', `${subject.name} has no part in ${what}`, {
+  return new MeshError('BENCH_NO_PART', `${subject.name} has no part in ${what}: left out`, {
     side: 'self',
     hint: 'name another peer in --against',
   });

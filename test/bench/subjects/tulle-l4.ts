@@ -7,6 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
 import { NO_MATCH } from '#model/authorization/authorization.ts';
+import { namespaceScope } from '#model/telemetry/scopes.ts';
+import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import { CLIENT, podNames, SERVER } from '../topology.ts';
 import { type BenchContext, type Certificates, type PairOptions, startProcess } from './subject.ts';
 
@@ -22,7 +24,7 @@ const POD_LIMITS = ['inbound-connections', 'outbound-connections', 'streams'].fl
   '12000',
 ]);
 
-interface Pod {
+export interface Pod {
   name: string;
   addresses: string[];
   certificates: Certificates;
@@ -30,7 +32,7 @@ interface Pod {
 
 export async function startTullePair(
   context: BenchContext,
-  { pods }: PairOptions,
+  { pods, telemetry }: PairOptions & { telemetry?: ScopedTelemetry },
 ): Promise<number[]> {
   const further = [CLIENT, SERVER].flatMap(({ name }) => podNames(name, pods - 1));
   const names = [CLIENT.name, SERVER.name, ...further];
@@ -44,6 +46,7 @@ export async function startTullePair(
   const mesh = {
     workloads: all.map(({ name, addresses }) => workloadOf(name, addresses)),
     authorizations: [allowOnly(client.principal)],
+    ...(telemetry && { telemetry: [{ ...telemetry, scope: namespaceScope(NAMESPACE) }] }),
   };
   const ofNode = (name: string) => all.filter((pod) => pod.name.startsWith(name));
   // The server first: the client's first dial must find it.
@@ -84,7 +87,7 @@ function addressOf(name: string, index: number): string {
   return known?.address ?? `198.18.${1 + (index >> 8)}.${index & 255}`;
 }
 
-const workloadOf = (name: string, addresses: string[]) => ({
+export const workloadOf = (name: string, addresses: string[]) => ({
   namespace: NAMESPACE,
   name,
   serviceAccount: name,
@@ -92,7 +95,7 @@ const workloadOf = (name: string, addresses: string[]) => ({
   protocol: 'hbone',
 });
 
-function allowOnly(principal: string): Authorization {
+export function allowOnly(principal: string): Authorization {
   const match: AuthorizationMatch = {
     ...NO_MATCH,
     principals: [{ kind: 'exact', value: principal.replace(/^spiffe:\/\//, '') }],
@@ -107,7 +110,7 @@ function allowOnly(principal: string): Authorization {
   };
 }
 
-async function startNode(
+export async function startNode(
   context: BenchContext,
   options: { name: string; mesh: object; pods: readonly Pod[] },
 ): Promise<number> {

@@ -63,8 +63,11 @@ export function registerKubectlVerbs(program: Command): void {
     .option('-p, --previous', 'of the run before the last restart')
     .option('--timestamps', 'with the time of each line')
     .option('--tail <lines>', 'only the last lines', wholeNumber)
+    .option('--mesh', 'with what the mesh saw of it, by time')
     .action(async (word, options, command) =>
-      (await import('./logs.ts')).logs(word, options, command),
+      options.mesh === true
+        ? (await import('../observe/mesh-logs.ts')).meshLogs(word, options, command)
+        : (await import('./logs.ts')).logs(word, options, command),
     );
   program
     .command('exec')

@@ -41,6 +41,10 @@ function formatLabStatus(answer: LabStatus): string {
     `console     ${answer.consoleUrl ?? '-'}`,
     `API         ${answer.apiServer ?? '-'}`,
     `kubeconfig  ${answer.kubeconfig ?? '-'}`,
+    ...(answer.balancers ?? []).map(
+      ({ service, port, address, hostPort }) =>
+        `balancer    ${address}:${hostPort} is port ${port} of Service ${service}`,
+    ),
   ];
   const rows = answer.parts.map((part) => [
     part.namespace,

@@ -1,4 +1,4 @@
-/** The mesh's own commands: status, graph, waypoint, enrolment. Names, flags and help. */
+/** The mesh's own commands: status, waypoint, enrolment. Names, flags and help. */
 import { type Command, Option } from 'commander';
 
 const output = () =>
@@ -13,13 +13,7 @@ export function registerMesh(program: Command): void {
     .command('status')
     .description('health of every part, sync state of every proxy, ejected endpoints and why')
     .addOption(output())
-    .action(async (options) => (await import('./status.ts')).status(options));
-  program
-    .command('graph')
-    .description('what flows: services, edges, rates, errors, latency')
-    .option('-n, --namespace <name>', 'only edges that touch this namespace')
-    .addOption(output())
-    .action(async (options) => (await import('./graph.ts')).graph(options));
+    .action(async (options, command) => (await import('./status.ts')).status(options, command));
   registerWaypoint(program);
   program
     .command('enroll')

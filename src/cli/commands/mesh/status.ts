@@ -1,11 +1,12 @@
 /** `tulle status`: every part, every proxy's sync state, ejections and findings; exit 1 when something is wrong. */
+import type { Command } from 'commander';
 import type { Ejection, ProxyStatus, StatusAnswer } from '#control/observe/api.ts';
 import { askConsole } from '../../console-client.ts';
 import { AnswerIsNo } from '../../output/report.ts';
 import { formatTable, type Palette, paletteFor } from '../../output/table.ts';
 
-export async function status(options: { output: string }): Promise<void> {
-  const answer = await askConsole<StatusAnswer>('/api/status');
+export async function status(options: { output: string }, command: Command): Promise<void> {
+  const answer = await askConsole<StatusAnswer>(command, '/api/v1/status');
   const palette = paletteFor(process.stdout, process.env);
   process.stdout.write(
     options.output === 'json'
@@ -19,6 +20,7 @@ export async function status(options: { output: string }): Promise<void> {
 export function isHealthy(answer: StatusAnswer): boolean {
   return (
     answer.control.ready &&
+    (answer.control.problems ?? []).length === 0 &&
     answer.proxies.every((proxy) => proxy.sync === 'synced') &&
     answer.waypoints.every((waypoint) => waypoint.programmed)
   );
@@ -29,6 +31,9 @@ export function formatStatus(answer: StatusAnswer, paint: Palette): string {
   const state = control.ready ? paint('green', 'ready') : paint('red', 'not ready');
   const parts = [
     `control plane  ${state}  ${control.pod}${control.leader ? ' (leader)' : ''}  since ${control.startedAt}\n`,
+    ...(control.problems ?? []).map(
+      ({ message, since }) => `  ${paint('red', message)}  since ${since}\n`,
+    ),
     formatProxies(answer.proxies, paint),
     formatWaypoints(answer),
     formatEjections(answer.proxies.flatMap((proxy) => proxy.ejections)),
@@ -63,8 +68,7 @@ function formatWaypoints({ waypoints }: StatusAnswer): string {
   return rows.length === 0 ? '' : formatTable(['WAYPOINT', 'STATE', 'SERVES'], rows);
 }
 
-/** Shared with `tulle graph`. */
-export function formatEjections(ejections: readonly Ejection[]): string {
+function formatEjections(ejections: readonly Ejection[]): string {
   const rows = ejections.map((ejection) => [
     ejection.workload ?? ejection.endpoint,
     ejection.subset === undefined ? ejection.upstream : `${ejection.upstream} (${ejection.subset})`,

@@ -61,7 +61,8 @@ export async function config(
     throw new UsageError(`${part}: want one of ${CONFIG_PARTS.join(', ')}`);
   using door = await openProxy(name, command);
   const node = door.proxy.kind === 'node';
-  const path = node ? '/config_dump' : '/status';
+  // In short, as a table; the whole of it otherwise.
+  const path = node || options.raw || options.output === 'json' ? '/config_dump' : '/status';
   if (options.raw) {
     process.stdout.write(await door.text(path));
     return;

@@ -1,4 +1,4 @@
-/** `tulle proxy connections NAME`: what is open through a node proxy now, who talks to whom and how it is protected. */
+/** `tulle proxy connections NAME`: what is open through a proxy now, who talks to whom and how it is protected. */
 import type { Command } from 'commander';
 import { sleep, systemClock } from '#base/clock.ts';
 import type {
@@ -9,7 +9,7 @@ import type {
 import { UsageError } from '../../output/report.ts';
 import { formatAge, formatTable, type Palette, paletteFor } from '../../output/table.ts';
 import { formatBytes } from '../../output/units.ts';
-import { mustBeNode, openProxy } from './find.ts';
+import { openProxy } from './find.ts';
 
 const REFRESH_MS = 1000;
 const CLEAR = '\u001b[H\u001b[2J';
@@ -29,7 +29,6 @@ export async function connections(
   command: Command,
 ): Promise<void> {
   using door = await openProxy(name, command);
-  mustBeNode(door, 'connections');
   const path = `/connections?${queryOf(options)}`;
   const { stdout } = process;
   const paint = paletteFor(stdout, process.env);

@@ -14,14 +14,13 @@ export interface FoundProxy {
   readonly namespace: string;
   readonly name: string;
   readonly node: string;
-  /** Of a waypoint: its Gateway. */
+  /** Of a waypoint or gateway: its Gateway. */
   readonly gateway: string | undefined;
 }
 
 const NODE_SELECTOR = 'app=ztunnel';
 const GATEWAY_LABEL = 'gateway.networking.k8s.io/gateway-name';
-/** 15000 is the node proxy's admin port; a waypoint has its status port only. */
-const PORT = { node: 15000, waypoint: 15020 } as const;
+const ADMIN_PORT = 15000;
 
 export async function listProxies({ client }: Cluster): Promise<FoundProxy[]> {
   const list = async (kind: FoundProxy['kind'], labelSelector: string) => {
@@ -83,7 +82,7 @@ export interface ProxyDoor extends Disposable {
 export async function openProxy(word: string, command: Command): Promise<ProxyDoor> {
   const cluster = clusterFor(command);
   const proxy = pickProxy(await withProgress('looking for proxies', listProxies(cluster)), word);
-  const port: PodPort = openPodPort(cluster, { ...proxy, port: PORT[proxy.kind] });
+  const port: PodPort = openPodPort(cluster, { ...proxy, port: ADMIN_PORT });
   const ask = (path: string, init?: RequestInit) =>
     withProgress(`asking ${proxy.name}`, port.ask(path, init));
   return {
@@ -92,12 +91,4 @@ export async function openProxy(word: string, command: Command): Promise<ProxyDo
     text: async (path, init) => (await ask(path, init)).text(),
     [Symbol.dispose]: () => port[Symbol.dispose](),
   };
-}
-
-/** For what only node proxies can answer. */
-export function mustBeNode({ proxy }: ProxyDoor, what: string): void {
-  if (proxy.kind === 'node') return;
-  throw new UsageError(
-    `${proxy.name} is a waypoint and has no ${what} to show: name a node proxy (tulle proxy list)`,
-  );
 }

@@ -1,4 +1,5 @@
 /** `tulle proxy list`: every proxy with its kind, version, sync state, and what it carries. */
+import type { Command } from 'commander';
 import type { ProxyStatus, StatusAnswer } from '#control/observe/api.ts';
 import { askConsole } from '../../console-client.ts';
 import { withProgress } from '../../output/progress.ts';
@@ -19,10 +20,10 @@ export interface ProxyRow {
   readonly problem: string | undefined;
 }
 
-export async function list(options: { output: string }): Promise<void> {
+export async function list(options: { output: string }, command: Command): Promise<void> {
   const answer = await withProgress(
     'asking the control plane',
-    askConsole<StatusAnswer>('/api/status'),
+    askConsole<StatusAnswer>(command, '/api/v1/status'),
   );
   const rows = answer.proxies.map(rowOf);
   process.stdout.write(

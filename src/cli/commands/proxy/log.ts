@@ -1,8 +1,8 @@
-/** `tulle proxy log NAME`: shows a node proxy's log levels, and changes them while it runs. */
+/** `tulle proxy log NAME`: shows a proxy's log levels, and changes them while it runs. */
 import type { Command } from 'commander';
 import { LogLevels } from '#base/log.ts';
 import { UsageError } from '../../output/report.ts';
-import { mustBeNode, openProxy } from './find.ts';
+import { openProxy } from './find.ts';
 
 export interface LogOptions {
   output: string;
@@ -18,7 +18,6 @@ export async function log(name: string, options: LogOptions, command: Command): 
     );
   if (level !== undefined && reset === true) throw new UsageError('--level or --reset, not both');
   using door = await openProxy(name, command);
-  mustBeNode(door, 'log level');
   const query = reset ? '?reset' : level === undefined ? '' : `?level=${encodeURIComponent(level)}`;
   const answer = await door.text(`/logging${query}`, { method: 'POST' });
   const current = answer.replace(/^current log level is /, '').trim();

@@ -8,7 +8,7 @@ const output = () =>
 export const PROXY_ARGUMENT = 'proxy';
 const WHICH: [string, string] = [
   `<${PROXY_ARGUMENT}>`,
-  'pod, namespace/pod, the node of a node proxy, or the Gateway of a waypoint',
+  'pod, namespace/pod, the node of a node proxy, or the Gateway of a waypoint or gateway',
 ];
 
 export function registerProxy(program: Command): void {
@@ -17,10 +17,10 @@ export function registerProxy(program: Command): void {
     .command('list')
     .description('every proxy: kind, node, version, sync state, pods, connections, memory')
     .addOption(output())
-    .action(async (options) => (await import('./list.ts')).list(options));
+    .action(async (options, command) => (await import('./list.ts')).list(options, command));
   proxy
     .command('connections')
-    .description('what is open through a node proxy now')
+    .description('what is open through a proxy now')
     .argument(...WHICH)
     .option('-n, --namespace <name>', 'only those with an end in this namespace')
     .option('--pod <name>', 'only those of this pod (name or namespace/name)')

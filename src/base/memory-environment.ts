@@ -1,0 +1,37 @@
+/**
+ * What Bun is told about memory before it starts, by role (docs/decisions/013 and 010 say why and what each size costs).
+ * Bun reads it before any of our code, so it is set by whoever starts the process: the launcher `tulle`, which is a shell script and
+ * holds the same numbers (memory-environment.test.ts compares them), and every manifest.
+ */
+
+const MIB = 1024 * 1024;
+
+const WAYPOINT = {
+  BUN_JSC_forceRAMSize: 96 * MIB,
+  /** What garbage may take: some two thirds of what is live, not as much. */
+  BUN_JSC_smallHeapGrowthFactor: 1.6,
+  /** Above half of the size: the default of a quarter has large route tables marked again and again. */
+  BUN_JSC_largeHeapGrowthFactor: 1.65,
+} as const;
+
+/** Sizes in bytes. */
+const SETTINGS = {
+  /** 500 MiB are to do for 10,000 pods, and 150 MiB for a quiet small cluster (docs/decisions/019). */
+  control: { BUN_JSC_forceRAMSize: 256 * MIB },
+  node: {
+    /** Garbage is collected as on a machine of this memory. */
+    BUN_JSC_forceRAMSize: 128 * MIB,
+    /** A heap below it is not collected for its buffers. */
+    BUN_JSC_largeHeapSize: 32 * MIB,
+  },
+  waypoint: WAYPOINT,
+  gateway: WAYPOINT,
+} as const;
+
+export type RoleWithMemory = keyof typeof SETTINGS;
+export const ROLES_WITH_MEMORY = Object.keys(SETTINGS) as RoleWithMemory[];
+
+/** Environment variables of a container that runs `tulle role ROLE`. */
+export function memoryEnvironment(role: RoleWithMemory): { name: string; value: string }[] {
+  return Object.entries(SETTINGS[role]).map(([name, value]) => ({ name, value: String(value) }));
+}

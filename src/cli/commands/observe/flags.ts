@@ -1,0 +1,57 @@
+/** Flags and queries that the commands about traffic share. */
+import { Option } from 'commander';
+
+export const NAMESPACES: [string, string, (value: string, before: string[]) => string[], string[]] =
+  [
+    '-n, --namespace <name>',
+    'only of this namespace; may be given again',
+    (value, before) => [...before, value],
+    [],
+  ];
+
+export const output = (...choices: string[]) =>
+  new Option('-o, --output <format>', choices.join(', ')).choices(choices).default(choices[0]);
+
+export const repeated = (value: string, before: string[]) => [...before, value];
+
+/** `/api/v1/…?…` without empty members; lists with commas. */
+export function addressOf(
+  path: string,
+  query: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>,
+): string {
+  const members = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    const text = Array.isArray(value)
+      ? value.join(',')
+      : value === undefined || value === false
+        ? ''
+        : String(value);
+    if (text !== '') members.set(name, text);
+  }
+  const text = members.toString();
+  return `/api/v1/${path}${text === '' ? '' : `?${text}`}`;
+}
+
+/** What the commands about single requests filter by. */
+export interface RequestFlags {
+  namespace: string[];
+  workload: string[];
+  service: string[];
+  method: string[];
+  path?: string;
+  status?: string;
+  failed?: boolean;
+  output: string;
+}
+
+export function requestQuery(options: RequestFlags) {
+  return {
+    namespaces: options.namespace,
+    workloads: options.workload,
+    services: options.service,
+    methods: options.method,
+    pathPrefix: options.path,
+    status: options.status,
+    failed: options.failed === true ? 'true' : undefined,
+  };
+}

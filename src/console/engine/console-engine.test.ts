@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'bun:test';
+import { UNKNOWN } from '#test/support/flows.ts';
+import { EPOCH, http, LIVE, tcp, World } from '#test/support/graph-world.ts';
+
+describe('ConsoleEngine', () => {
+  test('a window that reaches back before the first report is as long as what was seen of it', () => {
+    const world = new World().run(32, http('cart-v1', 9));
+    const { windowSeconds, edges } = world.graph();
+    // The last two seconds are still open.
+    expect([windowSeconds, edges[0].requestsPerSecond]).toEqual([30, 9]);
+    expect(new Map(world.engine.traffic(60)).get('service/shop/cart')?.inbound).toMatchObject({
+      requestsPerSecond: 9,
+    });
+    const early = world.graph({ atMs: EPOCH + 10_000 });
+    expect([early.windowSeconds, early.edges[0].requestsPerSecond]).toEqual([10, 9]);
+    expect(world.graph({ windowSeconds: 20 }).windowSeconds).toBe(20);
+    // Seconds are forgotten after 16 minutes; the minute that they were in still says when it began.
+    world.run(18 * 60, http('cart-v1', 9));
+    const hour = world.graph({ windowSeconds: 3600 });
+    expect([hour.windowSeconds, hour.edges[0].requestsPerSecond]).toEqual([18 * 60 + 30, 9]);
+    expect(world.graph().windowSeconds).toBe(60);
+  });
+
+  test('what is asked each second is ready before it is asked, and says how things are then', () => {
+    const world = new World().run(62, http('cart-v1', 9));
+    const rate = () => {
+      const graph = JSON.parse(new TextDecoder().decode(world.engine.graphJson(LIVE)));
+      return graph.edges[0].requestsPerSecond;
+    };
+    rate();
+    world.run(1, http('cart-v1', 9));
+    expect(world.engine.prepare()).toBe(false);
+    rate();
+    world.run(10, http('cart-v1', 0));
+    expect(world.engine.prepare()).toBe(false);
+    rate();
+    world.run(1, http('cart-v1', 0));
+    rate();
+    world.run(1, http('cart-v1', 0));
+    expect(world.engine.prepare()).toBe(true);
+    expect(world.engine.prepare()).toBe(false);
+    expect(rate()).toBe(world.graph().edges[0].requestsPerSecond);
+    expect(rate()).toBeLessThan(9);
+  });
+
+  test('timeline and charts say what was, and null where nothing was reported', () => {
+    const world = new World().run(
+      40,
+      http('cart-v1', 9, {
+        codes: [[500, 1]],
+        latency: [
+          [3, 8],
+          [9, 1],
+        ],
+      }),
+    );
+    world.clock.advance(20_000);
+    world.run(10, http('cart-v1', 9)).settle();
+    const range = { fromMs: EPOCH, toMs: EPOCH + 70_000, visible: undefined };
+    const timeline = world.engine.timeline(range);
+    expect(timeline.stepSeconds).toBe(1);
+    expect([
+      timeline.requests[10],
+      timeline.errors[10],
+      timeline.requests[50],
+      timeline.requests[65],
+    ]).toEqual([9, 1, null, 9]);
+    const of = { node: 'workload/shop/cart-v1', direction: 'inbound' } as const;
+    const series = world.engine.series({ ...range, type: 'workload', of });
+    expect([series.requestsPerSecond[10], series.requestsPerSecond[50]]).toEqual([9, null]);
+    expect(series.errorRate[10]).toBeCloseTo(0.111, 2);
+    expect(series.heat[10][9]).toBe(1);
+    expect(series.responseCodes).toEqual({ '200': 410, '500': 40 });
+    const edges = world.engine.series({
+      ...range,
+      type: 'app',
+      of: { edge: 'app/shop/web service/shop/cart http' },
+    });
+    expect(edges.requestsPerSecond[10]).toBe(9);
+    expect(world.engine.timeline({ ...range, visible: ['finance'] }).requests[10]).toBe(0);
+  });
+
+  test('traffic of workloads, services, apps and namespaces, and who talks to whom how', () => {
+    const world = new World()
+      .run(60, http('cart-v1', 9), [
+        'shop/n',
+        { ...tcp, reporter: 'destination', source: UNKNOWN, isMutualTls: false },
+        { opened: 1 },
+      ])
+      .settle();
+    const traffic = new Map(world.engine.traffic(60));
+    expect(traffic.get('service/shop/cart')?.inbound.requestsPerSecond).toBe(9);
+    expect(traffic.get('app/shop/cart')).toMatchObject({
+      inbound: { requestsPerSecond: 9, connectionsPerSecond: 1 },
+      mtls: 0.9,
+    });
+    expect(traffic.get('namespace/shop')?.inbound.requestsPerSecond).toBe(9);
+    expect(traffic.get('workload/shop/cart-v2')?.health).toMatchObject({ status: 'idle' });
+    expect(
+      traffic.get('workload/shop/cart-v1')?.spark.filter((value) => value !== null).length,
+    ).toBeGreaterThan(4);
+    const cells = world.engine.mtlsCells({ windowSeconds: 60, by: 'workload', visible: undefined });
+    expect(cells).toContainEqual({
+      source: 'unknown',
+      target: 'workload/shop/cart-v1',
+      mtls: 0,
+      plaintext: 60,
+      denied: 0,
+    });
+    expect(
+      world.engine.mtlsCells({ windowSeconds: 60, by: 'namespace', visible: undefined })[0],
+    ).toMatchObject({ source: 'shop', target: 'shop', mtls: 540 });
+  });
+});

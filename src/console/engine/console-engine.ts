@@ -1,0 +1,297 @@
+/**
+ * Everything that ConsoleData answers, synchronous and in one place: store, mesh picture, graphs, requests, traces. It runs in the console's own thread
+ * (engine-worker.ts); tests run it where they are. `tick` is called each second.
+ */
+import type { Clock } from '#base/clock.ts';
+import { rfc3339At } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { FlowEdge, FlowFrame } from '#telemetry/flow/flow-frame.ts';
+import type { GraphAnswer } from '../api/graph.ts';
+import type { NodeTraffic } from '../api/lists.ts';
+import type { MtlsCell, StoreState } from '../api/mesh.ts';
+import type { SeriesAnswer, TimelineAnswer } from '../api/series.ts';
+import type {
+  GraphRequest,
+  MtlsRequest,
+  Packing,
+  RangeRequest,
+  SeriesRequest,
+} from '../console-data.ts';
+import { buildGraph, type GraphMoment } from '../graph/build.ts';
+import { GraphSums } from '../graph/graph-sums.ts';
+import { deltaText, graphText } from '../graph/graph-text.ts';
+import { LiveGraph } from '../graph/live-graph.ts';
+import { MeshPicture, type MeshUpdate } from '../graph/mesh-picture.ts';
+import type { Viewpoint } from '../graph/nodes.ts';
+import { seriesOf, timelineOf } from '../graph/over-time.ts';
+import { GraphShape } from '../graph/shape.ts';
+import { SPARK_STEP_SECONDS, Sparks } from '../graph/sparks.ts';
+import { mtlsCellsOf, nodeTrafficOf } from '../graph/summaries.ts';
+import type { Counts } from '../store/counts.ts';
+import { type StoreLimits, TelemetryStore } from '../store/telemetry-store.ts';
+import type { FrameTime } from '../telemetry-sink.ts';
+import { RequestStore } from '../traces/request-store.ts';
+import { TraceStore } from '../traces/trace-store.ts';
+import { ReadyAnswers } from './ready-answers.ts';
+
+export interface EngineDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly directory: string | undefined;
+}
+
+interface HeldShape {
+  readonly shape: GraphShape;
+  readonly sums: GraphSums;
+  /** Which window of which second the sums are of; empty: of another time. */
+  filled: string;
+}
+
+interface Followed {
+  readonly live: LiveGraph;
+  readonly send: (event: 'graph' | 'delta', json: Uint8Array) => void;
+  shape: GraphShape;
+}
+
+/** Views (type, waypoints, namespaces that may be seen) that are held ready; each is some megabytes in a large mesh. */
+const SHAPES_MAX = 8;
+const CHANGE_MARKS_MAX = 200;
+const EVICT_EVERY_SECONDS = 60;
+
+export class ConsoleEngine {
+  readonly store: TelemetryStore;
+  readonly mesh = new MeshPicture();
+  readonly requests: RequestStore;
+  readonly traces: TraceStore;
+  readonly #clock: Clock;
+  readonly #shapes = new Map<string, HeldShape>();
+  readonly #answers = new ReadyAnswers((request, packing) =>
+    graphText(this.#momentOf(request), this.mesh, request, packing),
+  );
+  readonly #followed = new Map<number, Followed>();
+  readonly #sparks = new Sparks();
+  #ticks = 0;
+  #droppedByProxies = { spans: 0, records: 0 };
+
+  constructor(deps: EngineDeps, limits: StoreLimits = {}) {
+    this.#clock = deps.clock;
+    const viaOf = (proxy: string) => this.mesh.workloadOfProxy(proxy);
+    this.store = new TelemetryStore({ ...deps, viaOf }, limits);
+    const { database } = this.store;
+    this.requests = new RequestStore({ database, mesh: this.mesh });
+    this.traces = new TraceStore(database);
+  }
+
+  edge(proxy: string, edge: FlowEdge): void {
+    this.store.recorder.edge(proxy, edge);
+  }
+
+  frame(proxy: string, frame: FlowFrame, at: FrameTime): void {
+    this.store.recorder.frame(proxy, frame, at);
+  }
+
+  dropped({ spans, records }: { spans: number; records: number }): void {
+    this.#droppedByProxies.spans += spans;
+    this.#droppedByProxies.records += records;
+  }
+
+  updateMesh(update: MeshUpdate): void {
+    this.mesh.apply(update);
+    this.#answers.forget();
+  }
+
+  tick(): void {
+    const nowMs = this.#clock.wallTime();
+    this.store.tick();
+    this.#ticks++;
+    this.#answers.nextSecond();
+    this.requests.flush();
+    this.traces.flush(nowMs);
+    if (this.#ticks % SPARK_STEP_SECONDS === 1) this.#spark();
+    if (this.#ticks % EVICT_EVERY_SECONDS === 1) {
+      this.requests.evict(nowMs);
+      this.traces.evict(nowMs);
+    }
+    for (const followed of this.#followed.values()) this.#tell(followed);
+  }
+
+  graph(request: GraphRequest): GraphAnswer {
+    return buildGraph(this.#momentOf(request), this.mesh, request);
+  }
+
+  /** Held for others who ask the same: not to be changed or handed over. */
+  graphJson(request: GraphRequest, packing: Packing = 'identity'): Uint8Array<ArrayBuffer> {
+    return this.#answers.get(request, packing);
+  }
+
+  /** After a tick, until it is false: makes what will surely be asked for. */
+  prepare(): boolean {
+    return this.#answers.prepare();
+  }
+
+  follow(id: number, request: GraphRequest, send: Followed['send']): void {
+    const { shape } = this.#shapeOf(request, request.idle);
+    const followed = { live: new LiveGraph(request), send, shape };
+    this.#followed.set(id, followed);
+    this.#begin(followed);
+  }
+
+  /** What one who joins later starts with; what others are told next fits on it. */
+  followedGraph(id: number): Uint8Array | undefined {
+    const followed = this.#followed.get(id);
+    return followed && this.graphJson(followed.live.request);
+  }
+
+  unfollow(id: number): void {
+    this.#followed.delete(id);
+  }
+
+  timeline(request: RangeRequest): TimelineAnswer {
+    const marks = this.store.history.list({ ...request, limit: CHANGE_MARKS_MAX });
+    return timelineOf(this.store, request, marks);
+  }
+
+  series(request: SeriesRequest): SeriesAnswer {
+    const view = { type: request.type, waypoints: true, visible: request.visible };
+    return seriesOf(this.store, this.#shapeOf(view, false).shape, request);
+  }
+
+  /** By node id; workloads, services, apps and namespaces. */
+  traffic(windowSeconds: number): [string, NodeTraffic][] {
+    const { counts, from, to } = this.store.live(windowSeconds);
+    const view = { type: 'workload', waypoints: false, visible: undefined } as const;
+    const { sums } = this.#filled(view, true, counts, {
+      second: to,
+      liveSeconds: windowSeconds,
+      nodeLatency: true,
+    });
+    return nodeTrafficOf(sums, this.mesh, to - from, (id) => this.#sparks.of(id));
+  }
+
+  mtlsCells(request: MtlsRequest): MtlsCell[] {
+    const { counts, to } = this.store.live(request.windowSeconds);
+    return mtlsCellsOf(counts, to, { ...this.store.recorder, mesh: this.mesh }, request);
+  }
+
+  storeState(): StoreState {
+    const { database, blocks } = this.store;
+    const oldest = blocks.oldest(2) ?? blocks.oldest(1) ?? blocks.oldest(0);
+    const { overflowed } = this.store.recorder.series;
+    const tooMany =
+      overflowed > 0
+        ? 'There are more kinds of traffic than are told apart: what is new is shown as one node, "everything else".'
+        : undefined;
+    return {
+      isPersistent: database.isPersistent,
+      bytes: database.bytes,
+      oldest: oldest === undefined ? undefined : rfc3339At(oldest * 1000),
+      problem:
+        database.problem === undefined
+          ? tooMany
+          : `${database.problem.message} Since ${database.problem.since}.`,
+      droppedSpans: this.traces.dropped + this.#droppedByProxies.spans,
+      droppedRecords: this.requests.dropped + this.#droppedByProxies.records,
+    };
+  }
+
+  close(): void {
+    this.requests.flush();
+    this.traces.flush(this.#clock.wallTime(), true);
+    this.store.close();
+  }
+
+  #tell(followed: Followed): void {
+    const moment = this.#momentOf(followed.live.request);
+    // Numbers of edges mean something else now: the reader starts anew.
+    if (moment.sums.shape !== followed.shape) {
+      this.#begin(followed);
+      return;
+    }
+    const delta = followed.live.delta(moment, this.mesh);
+    if (delta !== undefined) followed.send('delta', deltaText(delta, moment, this.mesh));
+  }
+
+  #begin(followed: Followed): void {
+    const { live } = followed;
+    const moment = this.#momentOf(live.request);
+    followed.shape = moment.sums.shape;
+    live.begin(moment, this.mesh);
+    followed.send('graph', this.graphJson(live.request));
+  }
+
+  #momentOf(request: GraphRequest): GraphMoment {
+    const nowMs = this.#clock.wallTime();
+    const isLive = request.atMs === undefined;
+    const end = Math.floor((request.atMs ?? 0) / 1000);
+    const { counts, from, to } = isLive
+      ? this.store.live(request.windowSeconds)
+      : this.store.between(end - request.windowSeconds, end);
+    const { sums } = this.#filled(request, request.idle, counts, {
+      second: to,
+      liveSeconds: isLive ? request.windowSeconds : 0,
+    });
+    const { newest } = this.store.recorder;
+    const ageSeconds = newest < 0 ? undefined : Math.max(0, Math.floor(nowMs / 1000) - newest - 1);
+    return {
+      sums,
+      from,
+      to,
+      nowMs,
+      isLive,
+      ageSeconds,
+      configuration: this.store.history.before(to * 1000, request.visible),
+      facts: {
+        ageSeconds,
+        hasTraffic: counts.touchedCount > 0,
+        windowSeconds: to - from,
+        storeProblem:
+          isLive || this.store.database.isPersistent
+            ? ''
+            : (this.store.database.problem?.message ?? ''),
+      },
+    };
+  }
+
+  /** `liveSeconds`: the counts are the live window of so many, and are summed once a second for all who ask; 0: of another time. */
+  #filled(
+    view: Viewpoint,
+    configured: boolean,
+    counts: Counts,
+    of: { second: number; liveSeconds: number; nodeLatency?: boolean },
+  ): HeldShape {
+    const held = this.#shapeOf(view, configured);
+    const { second, liveSeconds, nodeLatency = false } = of;
+    const filled = liveSeconds === 0 ? '' : `${this.#ticks} ${liveSeconds} ${nodeLatency}`;
+    if (filled !== '' && held.filled === filled) return held;
+    held.sums.fill(counts, second, this.store.recorder, nodeLatency);
+    held.filled = filled;
+    return held;
+  }
+
+  #shapeOf({ type, waypoints, visible }: Viewpoint, configured: boolean): HeldShape {
+    const key = JSON.stringify([type, waypoints, visible, configured]);
+    let held = this.#shapes.get(key);
+    this.#shapes.delete(key);
+    if (held === undefined || !held.shape.isCurrent) {
+      const shape = new GraphShape(
+        { type, waypoints, visible },
+        this.store.recorder.series,
+        this.mesh,
+      );
+      if (configured) shape.addConfigured();
+      held = { shape, sums: new GraphSums(shape), filled: '' };
+    }
+    this.#shapes.set(key, held);
+    const first = this.#shapes.keys().next().value;
+    if (this.#shapes.size > SHAPES_MAX && first !== undefined) this.#shapes.delete(first);
+    return held;
+  }
+
+  #spark(): void {
+    const to = this.store.windows.head + 1;
+    const { counts } = this.store.between(to - SPARK_STEP_SECONDS, to);
+    const view = { type: 'workload', waypoints: false, visible: undefined } as const;
+    const { sums } = this.#filled(view, true, counts, { second: to, liveSeconds: 0 });
+    this.#sparks.add(sums, this.store.recorder.newest >= to - SPARK_STEP_SECONDS);
+  }
+}

@@ -1,0 +1,130 @@
+/** The console's thread: an engine, what the control loop tells it, and a second hand. Started by console-thread.ts. */
+import { systemClock, type Timer } from '#base/clock.ts';
+import { messageOf } from '#base/errors.ts';
+import type { LogFields, Logger, LogLevel } from '#base/log.ts';
+import { ConsoleEngine } from './console-engine.ts';
+import type { Answers, FromEngine, Question, ToEngine } from './messages.ts';
+import { readSink } from './sink-wire.ts';
+
+declare const self: Worker;
+
+const TICK_MS = 1000;
+
+function send(message: FromEngine): void {
+  if (
+    message.kind === 'followed' ||
+    (message.kind === 'answer' && message.value instanceof Uint8Array)
+  ) {
+    const bytes = message.kind === 'followed' ? message.json : (message.value as Uint8Array);
+    self.postMessage(message, [bytes.buffer as ArrayBuffer]);
+  } else self.postMessage(message);
+}
+
+const log = relayed('');
+
+function relayed(scope: string): Logger {
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}) =>
+      send({
+        kind: 'log',
+        level,
+        message: scope === '' ? message : `${scope}: ${message}`,
+        fields,
+      });
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (name) => relayed(name),
+  };
+}
+
+function answersOf(engine: ConsoleEngine): Answers {
+  return {
+    // What is handed over is gone here: others may still be given the same answer.
+    graphJson: (request, packing) => engine.graphJson(request, packing).slice(),
+    timeline: (request) => engine.timeline(request),
+    series: (request) => engine.series(request),
+    changes: (request) => engine.store.history.list(request),
+    change: (version, visible) => engine.store.history.get(version, visible),
+    traffic: (windowSeconds) => engine.traffic(windowSeconds),
+    mtlsCells: (request) => engine.mtlsCells(request),
+    policyHits: (sinceMs) => engine.requests.policyHits(sinceMs),
+    requests: (request) => engine.requests.find(request),
+    traces: (request) => engine.traces.find(request),
+    trace: (traceId, visible) => engine.traces.get(traceId, visible),
+    storeState: () => engine.storeState(),
+  };
+}
+
+function run(engine: ConsoleEngine): void {
+  const answers = answersOf(engine);
+  // One answer a turn: who asks meanwhile is not kept waiting for all of them.
+  let preparing: Timer | undefined;
+  const prepare = () => {
+    try {
+      preparing = engine.prepare() ? systemClock.after(0, prepare) : undefined;
+    } catch (error) {
+      preparing = undefined;
+      log.error('a graph could not be made ahead', { error: messageOf(error) });
+    }
+  };
+  const second = systemClock.every(TICK_MS, () => {
+    engine.tick();
+    preparing ??= systemClock.after(0, prepare);
+  });
+  const handlers: {
+    [Kind in ToEngine['kind']]: (message: Extract<ToEngine, { kind: Kind }>) => void;
+  } = {
+    start: () => undefined,
+    sink: ({ bytes }) =>
+      readSink(bytes, {
+        opened: (proxy) => void engine.store.recorder.opened(proxy),
+        edge: (proxy, edge) => engine.edge(proxy, edge),
+        frame: (proxy, frame, at) => engine.frame(proxy, frame, at),
+      }),
+    spans: ({ spans }) => engine.traces.add(spans, systemClock.wallTime()),
+    records: ({ records }) => engine.requests.add(records),
+    dropped: (dropped) => engine.dropped(dropped),
+    mesh: ({ update }) => engine.updateMesh(update),
+    changes: ({ changes }) => engine.store.history.add(changes),
+    ask: ({ id, question }) => answer(answers, id, question),
+    follow: ({ id, request }) =>
+      engine.follow(id, request, (event, json) =>
+        send({ kind: 'followed', id, event, json: json.slice() }),
+      ),
+    join: ({ id, listener }) => {
+      const json = engine.followedGraph(id);
+      if (json !== undefined)
+        send({ kind: 'followed', id, event: 'graph', json: json.slice(), listener });
+    },
+    unfollow: ({ id }) => engine.unfollow(id),
+    close: () => {
+      second.cancel();
+      preparing?.cancel();
+      engine.close();
+      send({ kind: 'closed' });
+    },
+  };
+  self.onmessage = ({ data }: MessageEvent<ToEngine>) =>
+    (handlers[data.kind] as (message: ToEngine) => void)(data);
+  send({ kind: 'ready', lastSeconds: engine.store.recorder.lastSeconds() });
+}
+
+function answer(answers: Answers, id: number, { name, args }: Question): void {
+  try {
+    const value = (answers[name] as (...args: unknown[]) => unknown)(...args);
+    send({ kind: 'answer', id, value });
+  } catch (error) {
+    // One question must not end the thread that books what proxies say.
+    const stack = error instanceof Error ? (error.stack ?? '') : '';
+    send({ kind: 'failed', id, message: messageOf(error), stack });
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<ToEngine>) => {
+  if (data.kind === 'start')
+    run(new ConsoleEngine({ clock: systemClock, log, directory: data.directory }, data.limits));
+};

@@ -1,0 +1,199 @@
+/** The console's live streams, with readers that come in crowds or do not read, and its files, with paths that try to leave their folder. */
+import { describe, expect, test } from 'bun:test';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
+import { requestRow, startConsoleRig } from '#test/support/console-rig.ts';
+import { sendRaw } from '#test/support/send-raw.ts';
+import { FolderBundle } from './bundle.ts';
+import { CONTENT_SECURITY_POLICY } from './headers.ts';
+import { EVENT_STREAMS_PER_CLIENT_MAX } from './limits.ts';
+
+describe('GET /api/v1/graph', () => {
+  test.each([
+    ['gzip, deflate, br, zstd', 'zstd'],
+    ['gzip', 'gzip'],
+    ['zstd;q=0, GZIP', 'gzip'],
+    ['br', null],
+    ['identity', null],
+  ])('packs its answer for those who take it: %s', async (accepted, packing) => {
+    await using rig = startConsoleRig();
+    const response = await rig.ask('/api/v1/graph', { headers: { 'accept-encoding': accepted } });
+    expect(response.headers.get('content-encoding')).toBe(packing);
+    expect(response.headers.get('vary')).toBe('accept-encoding');
+    expect(await response.json()).toMatchObject({ nodes: [{ name: 'cart' }, {}, {}] });
+  });
+});
+
+describe('live streams', () => {
+  async function* eventsOf(response: Response): AsyncGenerator<{ event: string; data: unknown }> {
+    const decoder = new TextDecoder();
+    let text = '';
+    for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+      text += decoder.decode(chunk, { stream: true });
+      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+        const [, event, data] = /^event: (\w+)\ndata: (.*)$/s.exec(text.slice(0, end)) ?? [];
+        text = text.slice(end + 2);
+        if (event !== undefined) yield { event, data: JSON.parse(data) };
+      }
+    }
+  }
+
+  test('graph/events begins with the graph, tells of changes, and ends with its reader', async () => {
+    await using rig = startConsoleRig();
+    const abort = new AbortController();
+    const response = await rig.ask('/api/v1/graph/events', { signal: abort.signal });
+    expect(response.headers.get('content-type')).toContain('text/event-stream');
+    const events = eventsOf(response);
+    expect((await events.next()).value).toMatchObject({
+      event: 'graph',
+      data: { nodes: [{ name: 'cart' }, {}, {}] },
+    });
+    for (const listener of rig.data.graphListeners)
+      listener.delta(new TextEncoder().encode('{"goneNodes":["x"]}'));
+    expect((await events.next()).value).toEqual({ event: 'delta', data: { goneNodes: ['x'] } });
+    expect(rig.server.streams.count).toBe(1);
+    abort.abort();
+    while (rig.server.streams.count > 0) await Bun.sleep(1);
+    expect(rig.data.graphListeners.size).toBe(0);
+  });
+
+  test('tap asks for what the filter takes and counts what nobody can read', async () => {
+    await using rig = startConsoleRig();
+    const response = await rig.ask('/api/v1/tap?status=5xx&failed=true&perSecond=2');
+    const events = eventsOf(response);
+    while (rig.data.tapListeners.size === 0) await Bun.sleep(1);
+    for (let at = 0; at < 5; at++)
+      for (const listener of rig.data.tapListeners) listener(requestRow());
+    expect((await events.next()).value).toMatchObject({
+      event: 'request',
+      data: { path: '/items' },
+    });
+    expect((await events.next()).value).toMatchObject({ event: 'request' });
+    expect((await events.next()).value).toEqual({ event: 'dropped', data: { count: 3 } });
+    expect(rig.data.asked.find(({ what }) => what === 'tap')?.request).toMatchObject({
+      status: { from: 500, to: 599 },
+      onlyFailed: true,
+    });
+    await events.return(undefined);
+  });
+
+  test('more streams than are served are refused with when to come again, and the others go on', async () => {
+    await using rig = startConsoleRig();
+    const abort = new AbortController();
+    const open = await Promise.all(
+      Array.from({ length: EVENT_STREAMS_PER_CLIENT_MAX }, () =>
+        rig.ask('/api/v1/graph/events', { signal: abort.signal }),
+      ),
+    );
+    expect(open.every(({ status }) => status === 200)).toBe(true);
+    const refused = await Promise.all(
+      Array.from({ length: 200 }, () => rig.ask('/api/v1/graph/events')),
+    );
+    expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([503]));
+    expect(refused[0].headers.get('retry-after')).toBe('15');
+    expect(await refused[0].json()).toMatchObject({ code: 'CONSOLE_TOO_MANY' });
+    expect(rig.server.streams.count).toBe(EVENT_STREAMS_PER_CLIENT_MAX);
+    expect((await rig.ask('/api/v1/session')).status).toBe(200);
+    abort.abort();
+    while (rig.server.streams.count > 0) await Bun.sleep(1);
+  });
+
+  test('a reader that does not read is cut off, and holds nothing', async () => {
+    await using rig = startConsoleRig();
+    const socket = connect(rig.port, '127.0.0.1');
+    socket.write('GET /api/v1/graph/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    socket.pause();
+    while (rig.data.graphListeners.size === 0) await Bun.sleep(1);
+    const large = new TextEncoder().encode(JSON.stringify({ goneNodes: ['x'.repeat(500_000)] }));
+    for (let at = 0; at < 200 && rig.data.graphListeners.size > 0; at++) {
+      for (const listener of rig.data.graphListeners) listener.delta(large);
+      await Bun.sleep(1);
+    }
+    expect(rig.server.streams.dropped).toBe(1);
+    expect(rig.server.streams.count).toBe(0);
+    expect(rig.data.graphListeners.size).toBe(0);
+    socket.destroy();
+  });
+});
+
+describe('files', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tulle-bundle-'));
+  mkdirSync(join(folder, 'assets'));
+  const script = 'console.log("of the console");'.repeat(20);
+  writeFileSync(join(folder, 'index.html'), '<!doctype html><title>Tulle</title>');
+  writeFileSync(join(folder, 'assets/main-0a1b2c3d.js'), script);
+  writeFileSync(join(folder, 'assets/main-0a1b2c3d.js.br'), brotliCompressSync(script));
+  writeFileSync(join(folder, 'icon.svg'), '<svg/>');
+  symlinkSync('/etc/passwd', join(folder, 'assets/link-0a1b2c3d.js'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const bundle = new FolderBundle(folder);
+
+  test.each([
+    ['/', 200, 'text/html', 'no-cache', 'Tulle'],
+    ['/graph?window=5m', 200, 'text/html', 'no-cache', 'Tulle'],
+    ['/workloads/shop/product-service.v1', 404, 'text/plain', 'no-store', 'no such file'],
+    ['/assets/main-0a1b2c3d.js', 200, 'text/javascript', 'immutable', 'of the console'],
+    ['/icon.svg', 200, 'image/svg+xml', 'no-cache', '<svg/>'],
+    ['/assets/none-0a1b2c3d.js', 404, 'text/plain', 'no-store', 'no such file'],
+    ['/assets/link-0a1b2c3d.js', 404, 'text/plain', 'no-store', 'no such file'],
+    ['/assets/main-0a1b2c3d.js.br', 404, 'text/plain', 'no-store', 'no such file'],
+  ])('%s is %p as %s', async (path, status, type, caching, text) => {
+    await using rig = startConsoleRig({ bundle });
+    const response = await rig.ask(path, { headers: { 'accept-encoding': 'identity' } });
+    expect(response.status).toBe(status);
+    expect(response.headers.get('content-type')).toContain(type);
+    expect(response.headers.get('cache-control')).toContain(caching);
+    expect(response.headers.get('content-security-policy')).toBe(CONTENT_SECURITY_POLICY);
+    expect(await response.text()).toContain(text);
+  });
+
+  test('a name with a dot is a view where a page is asked for', async () => {
+    await using rig = startConsoleRig({ bundle });
+    const response = await rig.ask('/services/shop/api.example.com', {
+      headers: { accept: 'text/html,*/*' },
+    });
+    expect(response.status).toBe(200);
+  });
+
+  test('what is compressed already is sent so, to those who take it', async () => {
+    await using rig = startConsoleRig({ bundle });
+    const ask = (encoding: string) =>
+      rig.ask('/assets/main-0a1b2c3d.js', { headers: { 'accept-encoding': encoding } });
+    const packed = await ask('gzip, br');
+    expect(packed.headers.get('content-encoding')).toBe('br');
+    expect(await packed.text()).toBe(script);
+    expect((await ask('br;q=0')).headers.get('content-encoding')).toBeNull();
+    const tag = packed.headers.get('etag') ?? '';
+    const same = await rig.ask('/assets/main-0a1b2c3d.js', {
+      headers: { 'accept-encoding': 'br', 'if-none-match': tag },
+    });
+    expect(same.status).toBe(304);
+  });
+
+  test.each([
+    '/../../../../etc/passwd',
+    '/assets/../../../etc/passwd',
+    '/assets/..%2f..%2f..%2fetc%2fpasswd',
+    '/%2e%2e/%2e%2e/etc/passwd',
+    '/assets//etc/passwd',
+    '/assets/main-0a1b2c3d.js%00.html',
+    '/....//....//etc/passwd',
+  ])('%s leads nowhere', async (path) => {
+    await using rig = startConsoleRig({ bundle });
+    const answer = await sendRaw(rig.port, [
+      `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`,
+    ]);
+    expect(answer).not.toContain('root:');
+    expect(answer).toMatch(/^HTTP\/1.1 (200|400|404)/);
+  });
+
+  test('without a bundle the page says which command builds it', async () => {
+    await using rig = startConsoleRig({ bundle: new FolderBundle(join(folder, 'none')) });
+    const response = await rig.ask('/');
+    expect(response.status).toBe(503);
+    expect(await response.text()).toContain('npm run web');
+  });
+});

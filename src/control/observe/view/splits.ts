@@ -1,0 +1,71 @@
+/** Weighted choices of the routes in force, with the workloads that each part reaches. Pure. */
+import type { LabeledWorkload } from '#config/compile/upstream.ts';
+import type { SplitView } from '#console/mesh-view.ts';
+import type {
+  Provenance,
+  RouteDestination,
+  RouteTable,
+  Upstream,
+} from '#model/route/route-table.ts';
+
+export interface SplitSources {
+  readonly tables: Iterable<Pick<RouteTable, 'namespace' | 'hostname' | 'ports'>>;
+  readonly upstream: (key: string) => Upstream | undefined;
+  readonly members: ReadonlyMap<string, readonly LabeledWorkload[]>;
+}
+
+export function splitViews(sources: SplitSources): SplitView[] {
+  const views = new Map<string, SplitView>();
+  for (const table of sources.tables) {
+    const service = `${table.namespace}/${table.hostname}`;
+    for (const { routes, l4Routes = [] } of table.ports) {
+      for (const { action, provenance } of routes)
+        if (action.kind === 'forward')
+          add(views, { provenance, service, destinations: action.destinations }, sources);
+      for (const { destinations, provenance } of l4Routes)
+        add(views, { provenance, service, destinations }, sources);
+    }
+  }
+  return [...views.values()];
+}
+
+interface Choice {
+  readonly provenance: Provenance;
+  readonly service: string;
+  readonly destinations: readonly RouteDestination[];
+}
+
+function add(
+  views: Map<string, SplitView>,
+  { provenance, service, destinations }: Choice,
+  sources: SplitSources,
+): void {
+  const sum = destinations.reduce((total, { weight }) => total + weight, 0);
+  if (destinations.length < 2 || sum === 0) return;
+  const { kind, namespace, name, rule = '' } = provenance;
+  const parts = destinations.map((destination) => ({
+    percent: (destination.weight / sum) * 100,
+    workloads: workloadsOf(destination, sources),
+  }));
+  // Two ports of one service have the same rule.
+  views.set(`${kind} ${namespace}/${name} ${rule} ${service}`, {
+    route: `${kind} ${namespace}/${name}`,
+    service,
+    parts,
+  });
+}
+
+function workloadsOf({ upstream, subset }: RouteDestination, sources: SplitSources): string[] {
+  const labels =
+    subset === undefined
+      ? {}
+      : sources.upstream(upstream)?.subsets.find(({ name }) => name === subset)?.labels;
+  if (labels === undefined) return [];
+  const wanted = Object.entries(labels);
+  const members = (sources.members.get(upstream) ?? []).filter((each) =>
+    wanted.every(([name, value]) => each.labels[name] === value),
+  );
+  return [
+    ...new Set(members.map(({ workload }) => `${workload.namespace}/${workload.workloadName}`)),
+  ].sort();
+}

@@ -1,0 +1,64 @@
+/** `/connections` of a waypoint or gateway: clients' connections that are open, in the shape of the node proxy's answer. */
+
+import { formatHostPort } from '#base/ip.ts';
+import { type JsonMembers, list, value } from '#telemetry/admin/json-stream.ts';
+import type { OpenConnection } from '../listener/serve-connection.ts';
+
+export interface ConnectionFilter {
+  readonly direction?: string;
+  /** Of the client, as far as it is known. */
+  readonly namespace?: string;
+  /** Name of the client's workload, or `namespace/name`. */
+  readonly pod?: string;
+}
+
+/** `self` is this proxy's own pod. */
+export function connectionsAnswer(
+  open: Iterable<OpenConnection>,
+  options: { filter: ConnectionFilter; limit: number; now: number; self: string },
+): JsonMembers {
+  const { filter, limit, now, self } = options;
+  const all = [...open];
+  const matched = all.filter((each) => matches(each, filter));
+  function* reports() {
+    for (const each of matched.slice(0, limit)) yield reportOf(each, now, self);
+  }
+  return {
+    total: value(all.length),
+    matched: value(matched.length),
+    limit: value(limit),
+    connections: list(reports()),
+  };
+}
+
+function matches({ tunnel }: OpenConnection, filter: ConnectionFilter): boolean {
+  if (filter.direction !== undefined && filter.direction !== 'inbound') return false;
+  const { workload, workloadNamespace } = tunnel.source.labels;
+  if (filter.namespace !== undefined && workloadNamespace !== filter.namespace) return false;
+  const { pod } = filter;
+  return pod === undefined || pod === workload || pod === `${workloadNamespace}/${workload}`;
+}
+
+function reportOf(open: OpenConnection, now: number, self: string): object {
+  const { tunnel, receivedBytes, sentBytes } = open;
+  const { source, host, port, security } = tunnel;
+  const { workload, workloadNamespace } = source.labels;
+  const authority = formatHostPort(host, port);
+  return {
+    direction: 'inbound',
+    pod: self,
+    source: {
+      workload: workload === 'unknown' ? undefined : `${workloadNamespace}/${workload}`,
+      address: tunnel.remote,
+      identity: source.principal,
+    },
+    destination: { workload: undefined, address: authority, identity: undefined },
+    service: tunnel.gateway?.sni ?? host,
+    authority,
+    protocol: tunnel.gateway === undefined ? 'HBONE' : 'TCP',
+    mutualTls: security === 'mutual_tls',
+    ageMs: Math.round(now - open.since),
+    receivedBytes,
+    sentBytes,
+  };
+}

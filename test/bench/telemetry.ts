@@ -1,0 +1,166 @@
+/**
+ * What telemetry costs: CPU per request with metrics, an access log to a file and one trace in a hundred, against none of it. Two proxies of
+ * each kind stand beside one another and take short loads in turn, so that whatever else the machine does meets both; a row has the median
+ * of its turns. The ratio is that of the turns, pair by pair, told on standard error.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DEFAULT_SCOPED } from '#model/telemetry/scopes.ts';
+import type { ScopedTelemetry, TelemetrySettings } from '#model/telemetry/settings.ts';
+import type { CaseOptions } from './cases.ts';
+import { measureHttp } from './measure.ts';
+import { startOrigin } from './origin.ts';
+import { type BenchRow, medianRows } from './report.ts';
+import { type BenchContext, endAll, noPart, type Subject } from './subjects/subject.ts';
+import { startTullePair } from './subjects/tulle-l4.ts';
+import { startTulleWaypoint } from './subjects/tulle-l7.ts';
+import { CLIENT, rebuildTopology, SERVER } from './topology.ts';
+
+const CASE = 'telemetry';
+/** Turns of each; of a short run one: it shows that the case works. */
+const TURNS = 6;
+const NODE_TURNS = 3;
+const SHORT_SECONDS = 1;
+/** Bun compiles what runs often: the first seconds of a process are not its own. */
+const FIRST_WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 1;
+
+const turnsOf = (seconds: number, turns: number) => (seconds <= SHORT_SECONDS ? 1 : turns);
+/** wrk takes whole seconds. */
+const lengthOf = (seconds: number) => Math.max(1, Math.round(seconds / 2));
+
+const ON = DEFAULT_SCOPED.server;
+const OFF: TelemetrySettings = {
+  metrics: { disabled: true, overrides: {} },
+  accessLog: { outputs: [] },
+  tracing: { ...ON.tracing, disabled: true, samplingPercent: 0 },
+};
+const NOTHING: ScopedTelemetry = { scope: 'bench', server: OFF, client: OFF };
+const BOTH = ['off', 'on'];
+
+export async function runTelemetry(
+  context: BenchContext,
+  subject: Subject,
+  options: CaseOptions,
+): Promise<BenchRow[]> {
+  if (subject.name !== 'tulle') throw noPart(subject, CASE);
+  return [
+    ...(await waypointRows(context, subject, options)),
+    ...(await nodeRows(context, subject, options)),
+  ];
+}
+
+/** What is on beside `telemetry off`; `on` is all of it. */
+const VARIANTS: Readonly<Record<string, WaypointVariant>> = {
+  off: { port: 18_081, accessLog: 'off', settings: OFF },
+  on: { port: 18_082, accessLog: 'text', settings: ON },
+  'metrics alone on': { port: 18_083, accessLog: 'off', settings: { ...OFF, metrics: ON.metrics } },
+  'access log alone on': {
+    port: 18_084,
+    accessLog: 'text',
+    settings: { ...OFF, accessLog: ON.accessLog },
+  },
+};
+
+interface WaypointVariant {
+  readonly port: number;
+  readonly accessLog: 'text' | 'off';
+  readonly settings: TelemetrySettings;
+}
+
+async function waypointRows(
+  context: BenchContext,
+  subject: Subject,
+  { connections, seconds }: CaseOptions,
+): Promise<BenchRow[]> {
+  await startOrigin(context);
+  const pids = new Map<string, number[]>();
+  for (const [name, { port, accessLog, settings }] of Object.entries(VARIANTS)) {
+    const command = [process.execPath, join(import.meta.dir, 'waypoint-process.ts')];
+    const file = join(context.directory, `settings-${port}.json`);
+    writeFileSync(file, JSON.stringify(settings));
+    const started = { further: { accessLog }, command, commandEnd: [file] };
+    const options = { port, routes: 100, protocol: 'h1' } as const;
+    pids.set(name, await startTulleWaypoint(context, { ...options, ...started }));
+  }
+  const turn = (name: string, count: number, warmUpSeconds: number) => {
+    const url = `http://127.0.0.1:${VARIANTS[name].port}/`;
+    const load = `waypoint, telemetry ${name}`;
+    return measureHttp(
+      { case: CASE, subject, pids: pids.get(name) ?? [], url },
+      { connections: count, seconds: lengthOf(seconds), load, warmUpSeconds },
+    );
+  };
+  const rows: BenchRow[] = [];
+  for (const count of connections) {
+    const turns: BenchRow[] = [];
+    for (let round = 0; round < turnsOf(seconds, TURNS); round += 1)
+      for (const name of inTurn(Object.keys(VARIANTS), round))
+        turns.push(await turn(name, count, round === 0 ? FIRST_WARM_UP_SECONDS : WARM_UP_SECONDS));
+    rows.push(...report(turns));
+  }
+  return rows;
+}
+
+/** Both pairs want the same addresses: one is ended before the other begins. */
+async function nodeRows(
+  context: BenchContext,
+  subject: Subject,
+  { connections, seconds }: CaseOptions,
+): Promise<BenchRow[]> {
+  const turns: BenchRow[] = [];
+  for (let round = 0; round < turnsOf(seconds, NODE_TURNS); round += 1) {
+    for (const which of inTurn(BOTH, round)) {
+      await endAll(context.children.splice(0));
+      await rebuildTopology();
+      await startOrigin(context, SERVER.name);
+      const telemetry = which === 'on' ? DEFAULT_SCOPED : NOTHING;
+      const pids = await startTullePair(context, { pods: 1, telemetry });
+      const url = `http://${SERVER.address}:${context.originPort}/`;
+      const target = { case: CASE, subject, pids, url, namespace: CLIENT.name };
+      for (const [name, headers] of Object.entries(NODE_LOADS))
+        turns.push(
+          await measureHttp(
+            { ...target, headers },
+            {
+              connections: connections[0],
+              seconds: lengthOf(seconds),
+              load: `node proxies, ${name}, telemetry ${which}`,
+              warmUpSeconds: FIRST_WARM_UP_SECONDS,
+            },
+          ),
+        );
+    }
+  }
+  return report(turns);
+}
+
+/** A connection is what a node proxy counts and logs: in the second load each request is one. */
+const NODE_LOADS: Readonly<Record<string, Record<string, string>>> = {
+  requests: {},
+  connections: { Connection: 'close' },
+};
+
+/** Whoever is first in a round is second in the next. */
+function inTurn(names: readonly string[], round: number): readonly string[] {
+  return round % 2 === 0 ? names : names.toReversed();
+}
+
+function report(turns: readonly BenchRow[]): BenchRow[] {
+  const of = (load: string) => turns.filter((row) => row.load === load);
+  for (const load of new Set(turns.map((row) => row.load))) {
+    if (!load.endsWith(' on')) continue;
+    const off = of(load.replace(/ telemetry .*$/, ' telemetry off'));
+    const ratios = of(load).flatMap(({ cpuMicrosPerRequest: on }, at) => {
+      const without = off[at]?.cpuMicrosPerRequest;
+      return on && without ? [on / without] : [];
+    });
+    const sorted = ratios.toSorted((left, right) => left - right);
+    const middle = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+    const percent = ((middle - 1) * 100).toFixed(1);
+    process.stderr.write(
+      `${load}: ${percent} % more CPU a request than without (median of ${ratios.length} pairs)\n`,
+    );
+  }
+  return medianRows([...turns]);
+}

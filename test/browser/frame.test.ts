@@ -1,0 +1,106 @@
+/** The frame in a real browser: log-in, palette, keys, themes, a control plane that goes away, and why nothing is shown. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { type Fixture, type FixtureOptions, startFixture } from '../../web/fixtures/server.ts';
+import { axeFindings } from './axe.ts';
+import { picture, startBrowser, type TestBrowser, WITHOUT } from './browser.ts';
+
+const mustRun = process.env.CI === 'true';
+const title =
+  WITHOUT === undefined ? 'the frame in a browser' : `the frame in a browser (skipped: ${WITHOUT})`;
+
+describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
+  let browser: TestBrowser;
+  const fixtures: Fixture[] = [];
+  const serve = (options: FixtureOptions = {}) => {
+    const fixture = startFixture(options);
+    fixtures.push(fixture);
+    return fixture;
+  };
+
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(async () => {
+    await browser?.stop();
+    for (const fixture of fixtures) await fixture.stop();
+  });
+
+  test('asks for a token where one is needed, says when it is wrong, and lets in with a right one', async () => {
+    const page = await browser.open(`${serve({ needsToken: true }).address}/graph`);
+    await page.getByLabel('Token').fill('bad');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('alert').getByText('The token is not accepted').waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, 'login');
+    await page.getByLabel('Token').fill('good');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('21 nodes').waitFor();
+    await page.getByRole('button', { name: /Log out/ }).click();
+    await page.getByLabel('Token').waitFor();
+    await page.close();
+  });
+
+  test('goes anywhere by Ctrl-K, shows its keys by ?, and the command that prints the same', async () => {
+    const page = await browser.open(`${serve().address}/graph`);
+    await page.getByText('21 nodes').waitFor();
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: /^Find a page/ }).fill('workload checkout');
+    await page
+      .getByRole('option', { name: /checkout-v2/ })
+      .first()
+      .waitFor();
+    await picture(page, 'palette');
+    expect(await axeFindings(page)).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/workloads\/shop\/checkout-v2/);
+    await page.keyboard.press('g');
+    await page.keyboard.press('g');
+    await page.waitForURL(/\/graph/);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).getByText('Only its neighbourhood').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Show command' }).click();
+    await page.getByText('tulle graph', { exact: true }).waitFor();
+    await page.close();
+  });
+
+  test('remembers the theme that was chosen', async () => {
+    const page = await browser.open(`${serve().address}/graph`, { colorScheme: 'light' });
+    const ground = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    await page.getByText('21 nodes').waitFor();
+    const light = await ground();
+    await page.getByRole('button', { name: 'Theme: as the system' }).click();
+    await page.getByRole('button', { name: 'Theme: light' }).click();
+    expect(await ground()).not.toBe(light);
+    await page.reload();
+    await page.getByRole('button', { name: 'Theme: dark' }).waitFor();
+    expect(await ground()).not.toBe(light);
+    await page.close();
+  });
+
+  test('says that the control plane is away and how old what is shown is, and comes back by itself', async () => {
+    const fixture = serve();
+    const own = await startBrowser();
+    const page = await own.open(`${fixture.address}/overview`);
+    await page.getByText('5 of 5 proxies in sync').first().waitFor();
+    fixture.isDown = true;
+    await page.getByRole('link', { name: /^Mesh: unknown/ }).waitFor({ timeout: 20_000 });
+    fixture.isDown = false;
+    await page.getByRole('link', { name: /^Mesh: healthy/ }).waitFor({ timeout: 20_000 });
+    await own.stop();
+  });
+
+  test('tells why the graph is empty, and the command that mends the first broken link', async () => {
+    const page = await browser.open(`${serve({ isEmpty: true }).address}/graph`);
+    const why = page.getByRole('region', { name: 'Why nothing is shown' });
+    await why.getByText('no pod of shop is captured').waitFor();
+    await why.getByText('tulle status').waitFor();
+    await picture(page, 'graph-empty');
+    expect(await axeFindings(page)).toEqual([]);
+    await page.close();
+  });
+
+  test('writes nothing to the console of the browser that is an error, besides what was refused', () => {
+    expect(browser.errors.filter((error) => !error.includes('401'))).toEqual([]);
+  });
+});

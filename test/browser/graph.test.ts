@@ -1,0 +1,214 @@
+/** The graph in a real browser on an invented mesh: what a person reads, does with hand and keys, and what a screen reader is told. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import type { Page } from 'playwright-core';
+import { eventually } from '#test/support/lab.ts';
+import { type Fixture, startFixture } from '../../web/fixtures/server.ts';
+import { axeFindings } from './axe.ts';
+import { picture, startBrowser, type TestBrowser, WITHOUT } from './browser.ts';
+
+const mustRun = process.env.CI === 'true';
+const title =
+  WITHOUT === undefined ? 'the graph in a browser' : `the graph in a browser (skipped: ${WITHOUT})`;
+/** Middle of a quiet hour, so that pictures are the same each time. */
+const NOON = Date.UTC(2026, 5, 1, 12, 0, 4);
+const SIZES = [
+  { name: '1440', width: 1440, height: 900 },
+  { name: '1280', width: 1280, height: 800 },
+  { name: '390', width: 390, height: 844 },
+] as const;
+
+describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
+  let fixture: Fixture;
+  let browser: TestBrowser;
+
+  beforeAll(async () => {
+    fixture = startFixture({ now: () => NOON });
+    browser = await startBrowser();
+  });
+  afterAll(async () => {
+    await browser?.stop();
+    await fixture?.stop();
+  });
+
+  const open = async (path: string, options: Parameters<TestBrowser['open']>[1] = {}) => {
+    const page = await browser.open('about:blank', { reducedMotion: 'reduce', ...options });
+    await page.clock.setFixedTime(NOON);
+    await page.goto(fixture.address + path);
+    return page;
+  };
+  const stage = (page: Page) => page.getByRole('application');
+  const isSaid = (page: Page, hasText: RegExp) =>
+    page.locator('#graph-said').filter({ hasText }).waitFor({ state: 'attached' });
+
+  for (const { name, width, height } of SIZES) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      test(`shows its nodes and passes axe at ${name} pixels in ${colorScheme}`, async () => {
+        const page = await open('/graph', { viewport: { width, height }, colorScheme });
+        await stage(page).waitFor();
+        expect(await stage(page).getAttribute('aria-label')).toContain(
+          '21 nodes and 25 connections',
+        );
+        await page.getByText('21 nodes, 25 connections').waitFor();
+        expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(
+          true,
+        );
+        await page.waitForTimeout(300);
+        await picture(page, `graph-${name}-${colorScheme}`);
+        expect(await axeFindings(page)).toEqual([]);
+        await page.close();
+      });
+    }
+  }
+
+  test('is read by arrow keys: the node under them is told in a sentence, and its panel opens', async () => {
+    const page = await open('/graph');
+    await page.getByText('21 nodes').waitFor();
+    await page.locator('[role=application][aria-busy=false]').waitFor();
+    await stage(page).focus();
+    await page.keyboard.press('ArrowRight');
+    await isSaid(page, /^unknown, healthy/);
+    await page.keyboard.press('ArrowRight');
+    await isSaid(page, /^storefront in shop, healthy: .*Called by 1, calls 1\.$/);
+    await page
+      .getByRole('complementary', { name: 'Details' })
+      .getByRole('heading', { name: 'storefront' })
+      .waitFor();
+    await page.keyboard.press('Escape');
+    expect(await page.getByRole('complementary', { name: 'Details' }).count()).toBe(0);
+    await page.close();
+  });
+
+  test('opens at the node of an address: health with its reason, ejected endpoint, peers, failures that lead to trace and why', async () => {
+    const page = await open('/graph?node=workload/shop/product-service-v2');
+    const panel = page.getByRole('complementary', { name: 'Details' });
+    await panel.getByText('(limit 10 %)').waitFor();
+    await panel.getByText('back in 42 s').waitFor();
+    await panel.getByRole('button', { name: 'frontend-v3' }).waitFor();
+    const failure = panel
+      .getByRole('region', { name: 'Recent failures' })
+      .getByRole('listitem')
+      .first();
+    expect(await failure.textContent()).toContain('503');
+    expect(await failure.getByRole('link', { name: 'Trace' }).getAttribute('href')).toMatch(
+      /^\/traffic\/traces\/[0-9a-f]{32}/,
+    );
+    expect(await failure.getByRole('link', { name: 'Why' }).getAttribute('href')).toContain(
+      '/why?',
+    );
+    await picture(page, 'graph-panel');
+    expect(await axeFindings(page)).toEqual([]);
+    await page.close();
+  });
+
+  test('finds and hides by expression, says what it cannot read, and keeps both in the address', async () => {
+    const page = await open('/graph');
+    await page.getByText('21 nodes').waitFor();
+    await page.getByLabel('Find', { exact: true }).fill('failing');
+    await page.getByText('5 found').waitFor();
+    await page.getByLabel('Hide', { exact: true }).fill('namespace = media');
+    await page.getByText('3 hidden').waitFor();
+    expect(page.url()).toContain('find=failing');
+    await page.getByLabel('Find', { exact: true }).fill('speed > 1');
+    await page.getByRole('alert').getByText('there is no field speed').waitFor();
+    await page.close();
+  });
+
+  test('leads into a neighbourhood by Enter and out again, and shows the same as rows', async () => {
+    const page = await open('/graph?node=workload/payments/ledger-v1');
+    await page.getByText('21 nodes').waitFor();
+    await stage(page).focus();
+    await page.keyboard.press('Enter');
+    await page.getByText('4 nodes, 3 connections').waitFor();
+    await page.getByRole('button', { name: /leave its neighbourhood/ }).click();
+    await page.getByText('21 nodes').waitFor();
+    await page.getByRole('button', { name: 'Table' }).click();
+    const rows = page.getByRole('table', { name: 'Who talks to whom' }).getByRole('row');
+    expect(await rows.count()).toBe(26);
+    expect(await axeFindings(page)).toEqual([]);
+    await page.close();
+  });
+
+  test('scrubs to a moment that the address names, with the configuration in force, and goes back to now', async () => {
+    const page = await open('/graph');
+    await page.getByText('21 nodes').waitFor();
+    await page.getByRole('slider', { name: 'Moment' }).focus();
+    await page.keyboard.press('PageDown');
+    await page
+      .getByText(/VirtualService shop\/product-service changed at .* was in force/)
+      .waitFor();
+    expect(page.url()).toContain('at=2026-06-01T11:59:04Z');
+    await page.getByRole('button', { name: 'Live' }).click();
+    expect(page.url()).not.toContain('at=');
+    await page.close();
+  });
+
+  /** Of the canvas over the edges: how many pixels are painted, and all of them as a text. */
+  const traffic = (page: Page) =>
+    page.evaluate<{ painted: number; text: string }>(`(() => {
+      const canvas = document.querySelectorAll('[role=application] canvas')[1];
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let painted = 0;
+      for (let at = 3; at < data.length; at += 4) if (data[at] > 0) painted += 1;
+      return { painted, text: canvas.toDataURL() };
+    })()`);
+  const painted = (page: Page) => page.locator('[role=application][aria-busy=false]').waitFor();
+  /** Two looks at it, a while apart, between which it stood still or moved; the page may be laid out anew before. */
+  const trafficThat = (page: Page, wanted: 'stands' | 'moves') =>
+    eventually(`traffic that ${wanted}`, async () => {
+      const before = await traffic(page);
+      await page.waitForTimeout(300);
+      const isSame = (await traffic(page)).text === before.text;
+      return before.painted > 0 && isSame === (wanted === 'stands') ? before : undefined;
+    });
+
+  test('shows traffic as ticks that stand still to those who want no motion, and none when asked', async () => {
+    const page = await open('/graph');
+    await painted(page);
+    await trafficThat(page, 'stands');
+    await page.goto(`${fixture.address}/graph?still=1`);
+    await painted(page);
+    await page.getByText('21 nodes').waitFor();
+    expect((await traffic(page)).painted).toBe(0);
+    await page.close();
+  });
+
+  test('moves traffic for those who do not mind', async () => {
+    const page = await open('/graph', { reducedMotion: 'no-preference' });
+    await painted(page);
+    await trafficThat(page, 'moves');
+    await page.close();
+  });
+
+  test('says in rows what two moments differ by', async () => {
+    const page = await open('/graph?compare=2026-06-01T11:00:00Z&idle=1&table=1');
+    await page.getByRole('columnheader', { name: 'Compared' }).waitFor();
+    await page.close();
+  });
+
+  test('compares two moments', async () => {
+    const page = await open('/graph?compare=2026-06-01T11:00:00Z&idle=1');
+    await page.getByText(/nothing came, went or changed its health|worse|better/).waitFor();
+    await page.close();
+  });
+
+  test('exports rows and a drawing', async () => {
+    const page = await open('/graph');
+    await page.getByText('21 nodes').waitFor();
+    for (const [format, wanted] of [
+      ['CSV', 'source,target,protocol'],
+      ['SVG', '>product-service</text>'],
+    ]) {
+      await page.getByRole('button', { name: 'Export' }).click();
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: `Save as ${format}` }).click(),
+      ]);
+      expect(await Bun.file((await download.path())!).text()).toContain(wanted);
+    }
+    await page.close();
+  });
+
+  test('writes nothing to the console of the browser that is an error', () => {
+    expect(browser.errors).toEqual([]);
+  });
+});

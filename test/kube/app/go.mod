@@ -1,0 +1,3 @@
+module tulle.dev/test/kube/app
+
+go 1.25

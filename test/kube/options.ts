@@ -1,0 +1,21 @@
+/** What one may ask of a test cluster. */
+import type { ProxyMode } from './kube-proxy.ts';
+
+export interface ClusterOptions {
+  /** Carried by its folder, namespace and cgroups; one cluster for each name. */
+  name: string;
+  /** 0: API server and controllers alone, up in a few seconds. */
+  nodes: 0 | 1 | 2;
+  /** How kube-proxy makes Services. Default nftables. */
+  proxy?: ProxyMode;
+  /** Primary CNI plugin. Default ptp. */
+  cni?: 'ptp' | 'bridge';
+}
+
+export type HostOptions = Required<ClusterOptions>;
+
+export const withDefaults = (options: ClusterOptions): HostOptions => ({
+  proxy: 'nftables',
+  cni: 'ptp',
+  ...options,
+});

@@ -1,0 +1,9 @@
+/** What the bundler gives: styles by class name, and the address of the layout worker. */
+declare module '*.module.css' {
+  const classes: Readonly<Record<string, string>>;
+  export default classes;
+}
+
+declare module '*.css';
+
+declare const LAYOUT_WORKER: string;

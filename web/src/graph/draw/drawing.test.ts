@@ -1,0 +1,87 @@
+/** What reaches the pen, by the pen that writes SVG. */
+import { describe, expect, test } from 'bun:test';
+import type { Difference, EdgeMark } from '../scene/marks.ts';
+import { drawDifference } from './glyphs.ts';
+import { alphaOf, type Emphasis, type Painting } from './paint.ts';
+import { drawTicks, PARTICLES_MAX } from './particles.ts';
+import { SvgPen } from './svg-pen.ts';
+import type { DrawTheme } from './theme.ts';
+
+const NOTHING: Emphasis = { focus: undefined, found: undefined, selected: new Set() };
+const LOOKS = {
+  healthy: '#080',
+  degraded: '#a60',
+  failing: '#c00',
+  unknown: '#777',
+  idle: '#999',
+  tcp: '#00c',
+};
+const THEME: DrawTheme = {
+  ground: '#fff',
+  field: '#fff',
+  fieldLine: '#fff',
+  line: '#ccc',
+  quiet: '#666',
+  text: '#000',
+  soft: '#eee',
+  accent: '#50c',
+  accentSoft: '#eef',
+  looks: LOOKS,
+  tints: LOOKS,
+  edges: LOOKS,
+};
+const BOX = { x: 0, y: 0, width: 300, height: 100 };
+
+const edge = (count: number, errorShare: number, isTcp = false) =>
+  ({
+    id: 'web cart http',
+    width: 2,
+    curve: [0, 50, 100, 50, 200, 50, 300, 50],
+    particles: { count, speed: 40, errorShare, isTcp },
+  }) as unknown as EdgeMark;
+
+function ticksOf(edges: readonly EdgeMark[], emphasis = NOTHING): string[] {
+  const pen = new SvgPen();
+  drawTicks(pen, { edges, emphasis, theme: THEME, zoom: 1 });
+  return pen.document(BOX, '#fff').match(/<path[^>]*>/g) ?? [];
+}
+
+describe('drawTicks', () => {
+  test('draws one stroke across the edge for each particle, and the share of errors as diamonds', () => {
+    const paths = ticksOf([edge(8, 0.25)]);
+    expect(paths).toHaveLength(8);
+    expect(paths.filter((path) => path.includes(`fill="${LOOKS.failing}"`))).toHaveLength(2);
+    const [first] = paths;
+    // Upright on a level edge: from above it to below it at one place.
+    expect(first).toContain('d="M18.75 54L18.75 46"');
+  });
+
+  test('shows few errors by one diamond, connections in their colour, and nothing where nothing flows', () => {
+    expect(ticksOf([edge(10, 0.001)]).filter((path) => path.includes('fill="#c00"'))).toHaveLength(
+      1,
+    );
+    expect(ticksOf([edge(1, 0, true)])[0]).toContain(`stroke="${LOOKS.tcp}"`);
+    expect(ticksOf([edge(0, 0)])).toEqual([]);
+    expect(ticksOf([edge(5, 0)], { ...NOTHING, focus: new Set(['other']) })).toEqual([]);
+  });
+
+  test('draws no more than particles would be', () => {
+    const many = Array.from({ length: 200 }, () => edge(10, 0));
+    expect(ticksOf(many)).toHaveLength(PARTICLES_MAX);
+  });
+});
+
+test('drawDifference differs by its sign, not by its colour alone', () => {
+  const signs = (['added', 'removed', 'worse', 'better'] satisfies Difference[]).map((change) => {
+    const pen = new SvgPen();
+    drawDifference(pen, change, { x: 50, y: 50, theme: THEME });
+    return (pen.document(BOX, '#fff').match(/ d="[^"]*"/g) ?? []).join();
+  });
+  expect(new Set(signs).size).toBe(4);
+});
+
+test('alphaOf fades only what is new', () => {
+  const painting = { fading: { ids: new Set(['new']), share: 0.4 } } as unknown as Painting;
+  expect([alphaOf(painting, 'new', 0.5), alphaOf(painting, 'old', 0.5)]).toEqual([0.2, 0.5]);
+  expect(alphaOf({ ...painting, fading: undefined }, 'new', 1)).toBe(1);
+});

@@ -1,0 +1,51 @@
+/** What the layout is asked and what it answers. Plain values: they cross into a worker and back. */
+
+export interface LayoutNode {
+  readonly id: string;
+  /** Empty for what stands outside of all. */
+  readonly namespace: string;
+  /** Nodes of one namespace and app stand together. */
+  readonly app: string;
+  /** `gateway` and `origin` are kept at the left border. */
+  readonly role: 'inner' | 'gateway' | 'origin' | 'external';
+}
+
+export interface LayoutEdge {
+  readonly source: string;
+  readonly target: string;
+  readonly weight: number;
+}
+
+export interface LayoutRequest {
+  readonly nodes: readonly LayoutNode[];
+  readonly edges: readonly LayoutEdge[];
+  /** Where nodes stand already: they stay there. */
+  readonly kept?: Positions;
+}
+
+/** Top left corner. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+export type Positions = Readonly<Record<string, Point>>;
+
+export interface LayoutAnswer {
+  readonly positions: Positions;
+  /** Points that an edge goes through between its ends, by `source target`. */
+  readonly bends: Readonly<Record<string, readonly Point[]>>;
+}
+
+/** Pixels at zoom 1. */
+export const NODE_WIDTH = 160;
+export const NODE_HEIGHT = 44;
+export const COLUMN_GAP = 136;
+export const ROW_GAP = 24;
+/** Between versions of an app. */
+export const VERSION_GAP = 8;
+/** From a namespace's nodes to the border of its field; its name stands at the top. */
+export const FIELD_PAD = 14;
+export const FIELD_HEAD = 24;
+export const FIELD_GAP = 20;
+export const COLUMN_STEP = NODE_WIDTH + COLUMN_GAP;

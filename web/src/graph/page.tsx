@@ -1,0 +1,217 @@
+/** The graph: who talks to whom, how much, how well, and how safely; now, or at any moment. */
+import { useEffect, useMemo, useRef, useState } from 'react';
+import type { GraphAnswer } from '#console/api/graph.ts';
+import { useReducedMotion } from '../store/motion.ts';
+import { usePage } from '../store/page.ts';
+import { useQuery } from '../store/query.ts';
+import { useScope } from '../store/scope.ts';
+import { setQuery } from '../store/url.ts';
+import { DiagnosisList, Empty, Failure, Loading } from '../ui/states.tsx';
+import type { Emphasis } from './draw/paint.ts';
+import type { Looking } from './draw/stage.ts';
+import { found, hidden } from './find/apply.ts';
+import { parseExpression } from './find/parse.ts';
+import styles from './graph.module.css';
+import { GraphTable } from './graph-table.tsx';
+import { startLayout } from './layout/client.ts';
+import { compared } from './scene/compare.ts';
+import { togetherWith } from './scene/hit.ts';
+import type { Level, Scene } from './scene/marks.ts';
+import { levelAt, sceneOf } from './scene/scene.ts';
+import { announcementOf } from './view/announce.ts';
+import { commandsOf } from './view/commands.ts';
+import { exportsOf } from './view/exports.ts';
+import { GraphCanvas, type GraphCanvasHandle } from './view/graph-canvas.tsx';
+import { Legend } from './view/legend.tsx';
+import { flag, type GraphViewOptions, select, setFocus, useOptions } from './view/options.ts';
+import { SidePanel, selectedIn } from './view/side-panel.tsx';
+import { StatusLine } from './view/status-line.tsx';
+import { Toolbar } from './view/toolbar.tsx';
+import { graphAddress, useGraph } from './view/use-graph.ts';
+import { useLayout } from './view/use-layout.ts';
+
+const KEYS = [
+  { key: '← → ↑ ↓', does: 'From node to node' },
+  { key: 'Enter', does: 'Only its neighbourhood' },
+  { key: '+ -', does: 'Nearer, farther' },
+  { key: '0', does: 'Fit' },
+];
+const NO_NODES = { nodes: [], edges: [] } as const;
+
+export default function GraphPage() {
+  const scope = useScope();
+  const options = useOptions();
+  useEffect(startLayout, []);
+  const live = useGraph(scope, options);
+  const older = useQuery<GraphAnswer>(
+    options.compare === undefined ? undefined : graphAddress(scope, options, options.compare),
+  );
+  usePage({
+    title: 'Graph',
+    commands: commandsOf(scope, options),
+    keys: KEYS,
+    actions: [
+      { title: 'Table of the graph', run: () => setQuery({ table: flag(!options.isTable) }) },
+      { title: 'Legend of the graph', run: () => setQuery({ legend: flag(!options.hasLegend) }) },
+      { title: 'Find what fails', run: () => setQuery({ find: 'unhealthy' }) },
+    ],
+  });
+  const viewKey = [options.type, scope.namespaces.join(), options.focus, options.hasWaypoints].join(
+    ' ',
+  );
+  // What is seen stays until the next is there, with the places that belong to it.
+  const last = useRef<{ graph: GraphAnswer; viewKey: string }>(undefined);
+  if (live.graph !== undefined) last.current = { graph: live.graph, viewKey };
+  if (last.current === undefined) {
+    return live.error === undefined ? (
+      <Loading what="the graph" />
+    ) : (
+      <Failure error={live.error} onRetry={live.reload} />
+    );
+  }
+  return <Graph {...last.current} older={older.data} live={live} options={options} />;
+}
+
+interface GraphProps {
+  readonly graph: GraphAnswer;
+  readonly older: GraphAnswer | undefined;
+  readonly live: ReturnType<typeof useGraph>;
+  readonly options: GraphViewOptions;
+  readonly viewKey: string;
+}
+
+function Graph({ graph, older, live, options, viewKey }: GraphProps) {
+  const canvas = useRef<GraphCanvasHandle>(null);
+  const [hovered, setHovered] = useState<string>();
+  const [looking, setLooking] = useState<Looking>();
+  const find = useMemo(() => parseExpression(options.find), [options.find]);
+  const hide = useMemo(() => parseExpression(options.hide), [options.hide]);
+  const both = useMemo(
+    () =>
+      older === undefined || options.compare === undefined ? undefined : compared(older, graph),
+    [older, graph, options.compare],
+  );
+  const shown = useMemo(
+    () =>
+      hidden(
+        both === undefined ? graph : { ...graph, nodes: both.nodes, edges: both.edges },
+        hide.test,
+      ),
+    [graph, both, hide],
+  );
+  const { layout, tidy } = useLayout(
+    viewKey,
+    graph.nodes.length === 0 ? NO_NODES.nodes : (both ?? graph).nodes,
+    (both ?? graph).edges,
+  );
+  const sceneAt = useMemo(
+    () => scenes(shown, layout, options.label, both?.changes),
+    [shown, layout, options.label, both],
+  );
+  const matches = useMemo(() => found(shown, find.test), [shown, find]);
+  const selected = selectedIn(shown, options.selected);
+  const isCalm = useReducedMotion();
+  const input = useMemo(() => {
+    const focus =
+      hovered === undefined
+        ? undefined
+        : togetherWith(sceneAt(canvas.current?.stage?.view.zoom ?? 1), hovered);
+    const emphasis: Emphasis = { focus, found: matches, selected: new Set(options.selected) };
+    return { sceneAt, emphasis, isAnimated: options.isAnimated, isCalm };
+  }, [sceneAt, hovered, matches, options.selected, options.isAnimated, isCalm]);
+  const exports = exportsOf({
+    graph: shown,
+    scene: () => sceneAt(1),
+    emphasis: input.emphasis,
+    stage: () => canvas.current?.stage,
+  });
+  const isEmpty = graph.nodes.length === 0;
+  return (
+    <div className={styles.page}>
+      <h1 className={styles.said}>Graph</h1>
+      <Toolbar
+        options={options}
+        findProblem={find.problem}
+        hideProblem={hide.problem}
+        foundCount={matches?.size}
+        exports={exports}
+        onFit={() => canvas.current?.stage?.fit()}
+        onTidy={() => {
+          canvas.current?.stage?.forgetView();
+          tidy();
+        }}
+      />
+      <div className={styles.body}>
+        <div className={styles.stage}>
+          {isEmpty ? (
+            graph.diagnosis === undefined ? (
+              <Empty title="Nothing talked to anything in this window" />
+            ) : (
+              <DiagnosisList diagnosis={graph.diagnosis} />
+            )
+          ) : options.isTable ? (
+            <div className={styles.table}>
+              <GraphTable
+                graph={shown}
+                changes={both?.changes}
+                selected={options.selected[0]}
+                onSelect={(id) => select([id])}
+              />
+            </div>
+          ) : (
+            <GraphCanvas
+              ref={canvas}
+              input={input}
+              fitKey={viewKey}
+              label={`Graph of ${shown.nodes.length} nodes and ${shown.edges.length} connections. Arrow keys go from node to node; the table shows the same in rows.`}
+              announcement={announcementOf(shown, options.selected[0], both?.changes)}
+              selected={options.selected[0]}
+              onSelect={(id, isAdded) =>
+                select(id === undefined ? [] : isAdded ? [...options.selected, id] : [id])
+              }
+              onHover={setHovered}
+              onOpen={setFocus}
+              onLook={setLooking}
+            />
+          )}
+          {options.hasLegend && !options.isTable && <Legend />}
+          <StatusLine
+            graph={graph}
+            shown={shown}
+            looking={options.isTable ? undefined : looking}
+            live={live}
+            changes={both?.changes}
+          />
+        </div>
+        {selected.length > 0 && <SidePanel graph={graph} selected={selected} />}
+      </div>
+    </div>
+  );
+}
+
+/** One scene for each level, made when it is first looked at. */
+function scenes(
+  graph: Pick<GraphAnswer, 'nodes' | 'edges'>,
+  layout: Parameters<typeof sceneOf>[0]['layout'] | undefined,
+  label: GraphViewOptions['label'],
+  changes: Parameters<typeof sceneOf>[0]['changes'],
+): (zoom: number) => Scene {
+  const made = new Map<Level, Scene>();
+  return (zoom) => {
+    const level = levelAt(zoom, graph.nodes.length);
+    let scene = made.get(level);
+    if (scene === undefined) {
+      const nodes = layout === undefined ? [] : graph.nodes;
+      scene = sceneOf({
+        nodes,
+        edges: graph.edges,
+        layout: layout ?? { positions: {}, bends: {} },
+        level,
+        label,
+        changes,
+      });
+      made.set(level, scene);
+    }
+    return scene;
+  };
+}
