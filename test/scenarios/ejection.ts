@@ -6,7 +6,8 @@ import { expect, test } from 'bun:test';
 import { eventually } from '#test/support/lab.ts';
 import type { MeshWorld } from './mesh-world.ts';
 
-const TIMES = { interval: '1s', baseEjectionTime: '6s' };
+/** Long enough for everything that is looked at while the endpoint is out, on a busy machine too. */
+const TIMES = { interval: '1s', baseEjectionTime: '20s' };
 
 /** No other client may take the failures that are counted: the example's own stops, and `client` makes a pod of the same image. */
 export async function prepareEjection(world: MeshWorld, clientImage: string): Promise<void> {
