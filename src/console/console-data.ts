@@ -118,8 +118,15 @@ export interface ConsoleData {
   traces(request: TracesRequest): Promise<TracesPage>;
   trace(traceId: string, visible: Visible): Promise<TraceAnswer | undefined>;
   storeState(): Promise<StoreState>;
+  /** Of the thread that stores and answers: how often it died and was started again, and how many seconds of proxies no other one could be told. */
+  thread(): ThreadState;
   /** What is known is on disk; the thread ends. */
   close(): Promise<void>;
+}
+
+export interface ThreadState {
+  readonly deaths: number;
+  readonly lostSeconds: number;
 }
 
 export interface ConsoleDataDeps {

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'bun:test';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
+import type { MeshAnswer } from '#console/api/mesh.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
+import { caughtWorkers } from '#test/support/workers.ts';
 import { startControl } from './main.ts';
 import { LEADS_HEADER, STREAMS_PATH } from './observe/peers.ts';
 import { parseControlOptions } from './options.ts';
@@ -56,6 +58,50 @@ describe('startControl', () => {
     await control.stop();
     expect(client.watching).toBe(0);
   });
+});
+
+describe('startControl, when the thread of its console dies', () => {
+  test('serves the mesh as before, counts it, and has a console again', async () => {
+    using workers = caughtWorkers();
+    const client = new FakeKubeClient();
+    const deps = {
+      client,
+      asReader: () => client,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLogger,
+    };
+    const control = await startControl(deps, options());
+    const { discovery, monitoring, console } = control.ports;
+    const get = (port: number | undefined, path: string) =>
+      fetch(`http://127.0.0.1:${port}${path}`);
+    const until = async (is: () => Promise<boolean>) => {
+      while (!(await is())) await Bun.sleep(20);
+    };
+    const deaths = async () =>
+      /tulle_console_thread_deaths_total (\d+)/.exec(
+        await (await get(monitoring, '/metrics')).text(),
+      )?.[1];
+    const graph = async () => (await get(console, '/api/v1/graph')).status;
+    expect([await deaths(), await graph()]).toEqual(['0', 200]);
+    workers.all[0].terminate();
+    await until(async () => (await deaths()) === '1');
+    // Until another one runs, which may be at once on a slow machine.
+    expect([200, 503]).toContain(await graph());
+    expect((await get(monitoring, '/ready')).status).toBe(200);
+    // The port of discovery and certificates takes connections.
+    const socket = await Bun.connect({
+      hostname: '127.0.0.1',
+      port: discovery,
+      socket: { data: () => undefined },
+    });
+    socket.end();
+    await until(async () => (await graph()) === 200);
+    const { store } = (await (await get(console, '/api/v1/mesh')).json()) as MeshAnswer;
+    expect(store.problem).toContain('was started again');
+    expect(workers.all).toHaveLength(2);
+    await control.stop();
+  }, 30_000);
 });
 
 describe('parseControlOptions', () => {

@@ -174,6 +174,7 @@ export async function startControl(
       problems,
       version,
       federation,
+      consoleThread: () => console.data.thread(),
     }),
   );
   const consolePort = options.console && console.listen(options.console);

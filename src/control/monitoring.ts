@@ -3,6 +3,7 @@
  * replicas whether this one leads and the state of the proxies that are connected here: names, addresses and versions, no configuration.
  */
 
+import type { ThreadState } from '#console/console-data.ts';
 import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
 import { exposeProcess } from '#telemetry/metrics/istio.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
@@ -20,6 +21,8 @@ export interface MonitoringDeps {
   /** Kinds of the API that cannot be followed now. */
   readonly problems: () => readonly { readonly code: string }[];
   readonly version: string;
+  /** The thread of the console: its state is told, whether it runs or not. */
+  readonly consoleThread: () => ThreadState;
   /** Answers with the metrics of every proxy besides our own. */
   readonly federation: Federation;
 }
@@ -48,7 +51,12 @@ export function monitoringHandler(deps: MonitoringDeps): (request: Request) => R
   };
 }
 
-function controlMetrics({ mesh, streams, problems }: MonitoringDeps): MetricRegistry {
+function controlMetrics({
+  mesh,
+  streams,
+  problems,
+  consoleThread,
+}: MonitoringDeps): MetricRegistry {
   const registry = new MetricRegistry();
   exposeProcess(registry, { component: 'pilot', tag: 'tulle' });
   const gauge = (name: string, help: string, labels: string[] = []) =>
@@ -61,7 +69,22 @@ function controlMetrics({ mesh, streams, problems }: MonitoringDeps): MetricRegi
     'tulle_kube_kinds_unfollowed',
     'Kinds of the Kubernetes API that cannot be listed or watched now.',
   ).with([]);
+  const counter = (name: string, help: string) =>
+    registry.counter({ name, help, labels: [] }).with([]);
+  const deaths = counter(
+    'tulle_console_thread_deaths_total',
+    'Times that the thread of the console ended by an error of ours and was started again.',
+  );
+  const lost = counter(
+    'tulle_console_lost_seconds_total',
+    'Seconds of proxies that died with the thread of the console and are in no graph.',
+  );
+  const told = { deaths: 0, lostSeconds: 0 };
   registry.onCollect(() => {
+    const thread = consoleThread();
+    deaths.add(thread.deaths - told.deaths);
+    lost.add(thread.lostSeconds - told.lostSeconds);
+    Object.assign(told, thread);
     unfollowed.set(problems().length);
     services.set(mesh.services.size);
     workloads.set(mesh.workloads.size);

@@ -123,6 +123,7 @@ describe.skipIf(missing.length > 0)(`metrics${reason}`, () => {
         unready: () => undefined,
         problems: () => [],
         version: '1',
+        consoleThread: () => ({ deaths: 0, lostSeconds: 0 }),
       }),
     );
   });

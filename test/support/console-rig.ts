@@ -414,6 +414,9 @@ export class FakeConsoleData implements ConsoleData {
   async storeState() {
     return { isPersistent: false, bytes: 0, droppedSpans: 0, droppedRecords: 0 };
   }
+  thread() {
+    return { deaths: 0, lostSeconds: 0 };
+  }
   async close() {
     this.graphListeners.clear();
   }

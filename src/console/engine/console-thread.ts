@@ -8,6 +8,13 @@ import { MeshError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { StoreLimits } from '../store/telemetry-store.ts';
 import { ENGINE_ERRORS } from './errors.ts';
+import {
+  CLOSE_MS,
+  RESTART_CAP_MS,
+  RESTART_MS,
+  RETELL_DEATHS_MAX,
+  THREAD_WELL_MS,
+} from './limits.ts';
 import type { Answers, FromEngine, Question, ToEngine } from './messages.ts';
 
 /** The compiled program holds it as an entry of its own, named after its place under src (tools/image/compile.ts). */
@@ -15,20 +22,22 @@ const MODULE = COMPILED
   ? embeddedPath('console/engine/engine-worker.js')
   : new URL('./engine-worker.ts', import.meta.url).href;
 
-const RESTART_MS = 1000;
-/** A thread that does not close in time is ended: what was booked is on disk already. */
-const CLOSE_MS = 5000;
-
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: MeshError): void;
 }
 
 export interface ThreadEvents {
-  /** A thread, the first or another: nothing of what was told before is known to it. */
-  started(): void;
+  /** A thread, the first or another: nothing of what was told before is known to it. `isSuspect`: what the last ones were told may be what killed them. */
+  started(of: { readonly isSuspect: boolean }): void;
   ready(lastSeconds: ReadonlyMap<string, number>): void;
   followed(message: Extract<FromEngine, { kind: 'followed' }>): void;
+  booked(beforeMs: number): void;
+}
+
+export interface ThreadDeath {
+  readonly atMs: number;
+  readonly reason: string;
 }
 
 export class ConsoleThread {
@@ -41,6 +50,11 @@ export class ConsoleThread {
   #nextId = 1;
   #closed: (() => void) | undefined;
   #isEnding = false;
+  #startedMs = 0;
+  /** In a row, that did not live for long. */
+  #youngDeaths = 0;
+  deaths = 0;
+  lastDeath: ThreadDeath | undefined;
 
   constructor(
     deps: { clock: Clock; log: Logger; directory: string | undefined },
@@ -56,14 +70,23 @@ export class ConsoleThread {
     // It makes much garbage now and then: a small heap is worth more here than the last tenth of speed.
     const worker = new Worker(MODULE, { smol: true });
     this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<FromEngine>) => this.#take(data);
-    worker.onerror = ({ message }) => this.#died(message);
+    this.#startedMs = this.#deps.clock.now();
+    const own = (take: () => void) => {
+      // What one says that was given up already is nobody's word.
+      if (this.#worker === worker) take();
+    };
+    worker.onmessage = ({ data }: MessageEvent<FromEngine>) => own(() => this.#take(data));
+    worker.onerror = ({ message }) => own(() => this.#died(message));
+    // Without an error before it: something in it ended it, or somebody else did.
+    worker.addEventListener('close', () => own(() => this.#died('it ended without an error')));
     this.tell({ kind: 'start', directory: this.#deps.directory, limits: this.#limits });
-    this.#events.started();
+    this.#events.started({ isSuspect: this.#youngDeaths >= RETELL_DEATHS_MAX });
   }
 
-  tell(message: ToEngine, transfer: ArrayBuffer[] = []): void {
+  /** False: no thread runs, and nobody was told. */
+  tell(message: ToEngine, transfer: ArrayBuffer[] = []): boolean {
     this.#worker?.postMessage(message, transfer);
+    return this.#worker !== undefined;
   }
 
   ask<Name extends keyof Answers>(
@@ -119,6 +142,9 @@ export class ConsoleThread {
       case 'followed':
         this.#events.followed(message);
         break;
+      case 'booked':
+        this.#events.booked(message.beforeMs);
+        break;
       case 'log':
         this.#deps.log[message.level](message.message, message.fields);
         break;
@@ -127,13 +153,20 @@ export class ConsoleThread {
     }
   }
 
-  #died(message: string): void {
-    this.#deps.log.error("the console's thread ended; another is started", { error: message });
-    this.#worker?.terminate();
+  #died(reason: string): void {
+    const { clock, log } = this.#deps;
+    const worker = this.#worker;
     this.#worker = undefined;
+    worker?.terminate();
     this.#failAll();
     this.#closed?.();
-    if (!this.#isEnding) this.#restart = this.#deps.clock.after(RESTART_MS, () => this.start());
+    if (this.#isEnding) return;
+    this.#youngDeaths = clock.now() - this.#startedMs >= THREAD_WELL_MS ? 1 : this.#youngDeaths + 1;
+    this.deaths++;
+    this.lastDeath = { atMs: clock.wallTime(), reason };
+    const delayMs = Math.min(RESTART_MS * 2 ** (this.#youngDeaths - 1), RESTART_CAP_MS);
+    log.error("the console's thread ended; another is started", { error: reason, delayMs });
+    this.#restart = clock.after(delayMs, () => this.start());
   }
 
   #failAll(): void {

@@ -1,7 +1,9 @@
 /** ConsoleData over the console's thread: questions go there, followed graphs and taps are handed out here. */
 import { assert } from '#base/assert.ts';
+import { rfc3339At } from '#base/clock.ts';
 import type { RequestRecord } from '#telemetry/requests/request-record.ts';
 import type { GraphAnswer } from '../api/graph.ts';
+import type { StoreState } from '../api/mesh.ts';
 import type {
   ConsoleData,
   ConsoleDataDeps,
@@ -12,9 +14,9 @@ import type {
 import { MeshPicture } from '../graph/mesh-picture.ts';
 import type { StoreLimits } from '../store/telemetry-store.ts';
 import { isWantedRecord, requestRow } from '../traces/request-match.ts';
-import { ConsoleThread } from './console-thread.ts';
+import { ConsoleThread, type ThreadDeath } from './console-thread.ts';
 import { MeshMirror } from './mesh-mirror.ts';
-import type { FromEngine } from './messages.ts';
+import type { FromEngine, ToEngine } from './messages.ts';
 import { ThreadSink } from './thread-sink.ts';
 
 interface Followed {
@@ -27,20 +29,21 @@ interface Followed {
 
 export function createConsoleData(deps: ConsoleDataDeps, limits: StoreLimits = {}): ConsoleData {
   const { clock, log, mesh, directory } = deps;
-  const followed = new Followers((message) => thread.tell(message));
+  const followed = new Followers((message) => void thread.tell(message));
   // What taps need of the mesh: which node a peer is.
   const picture = new MeshPicture();
   const thread: ConsoleThread = new ConsoleThread(
     { clock, log: log.child('console'), directory },
     limits,
     {
-      started: () => {
-        sink?.retell();
+      started: ({ isSuspect }) => {
+        sink?.retell({ withRetained: !isSuspect });
         mirror?.restart();
         followed.retell();
       },
       ready: (lastSeconds) => sink?.know(lastSeconds),
       followed: (message) => followed.take(message),
+      booked: (beforeMs) => sink?.booked(beforeMs),
     },
   );
   let sink: ThreadSink | undefined;
@@ -83,7 +86,8 @@ export function createConsoleData(deps: ConsoleDataDeps, limits: StoreLimits = {
       }),
     traces: async (request) => thread.ask('traces', request),
     trace: async (traceId, visible) => thread.ask('trace', traceId, visible),
-    storeState: async () => thread.ask('storeState'),
+    storeState: async () => toldOf(await thread.ask('storeState'), thread.lastDeath),
+    thread: () => ({ deaths: thread.deaths, lostSeconds: own.sink.lostFrames }),
     close: async () => {
       own.mirror.stop();
       own.sink.stop();
@@ -92,14 +96,21 @@ export function createConsoleData(deps: ConsoleDataDeps, limits: StoreLimits = {
   };
 }
 
+/** A thread that died is said for as long as somebody may wonder about the gap. */
+function toldOf(state: StoreState, death: ThreadDeath | undefined): StoreState {
+  if (death === undefined) return state;
+  const told = `The console's thread ended at ${rfc3339At(death.atMs)} (${death.reason.split('\n')[0]}) and was started again.`;
+  return { ...state, problem: state.problem === undefined ? told : `${state.problem} ${told}` };
+}
+
 /** Those who follow graphs: one computation for all who asked for the same. */
 class Followers {
-  readonly #tell: ConsoleThread['tell'];
+  readonly #tell: (message: ToEngine) => void;
   readonly #byKey = new Map<string, Followed>();
   readonly #byId = new Map<number, Followed>();
   #next = 1;
 
-  constructor(tell: ConsoleThread['tell']) {
+  constructor(tell: (message: ToEngine) => void) {
     this.#tell = tell;
   }
 

@@ -71,20 +71,24 @@ function run(engine: ConsoleEngine): void {
       log.error('a graph could not be made ahead', { error: messageOf(error) });
     }
   };
+  let newestMs = 0;
   const second = systemClock.every(TICK_MS, () => {
     engine.tick();
+    send({ kind: 'booked', beforeMs: engine.store.recorder.heldSinceMs ?? newestMs });
     preparing ??= systemClock.after(0, prepare);
   });
   const handlers: {
     [Kind in ToEngine['kind']]: (message: Extract<ToEngine, { kind: Kind }>) => void;
   } = {
     start: () => undefined,
-    sink: ({ bytes }) =>
+    sink: ({ bytes, sentMs }) => {
+      newestMs = sentMs;
       readSink(bytes, {
         opened: (proxy) => void engine.store.recorder.opened(proxy),
         edge: (proxy, edge) => engine.edge(proxy, edge),
         frame: (proxy, frame, at) => engine.frame(proxy, frame, at),
-      }),
+      });
+    },
     spans: ({ spans }) => engine.traces.add(spans, systemClock.wallTime()),
     records: ({ records }) => engine.requests.add(records),
     dropped: (dropped) => engine.dropped(dropped),

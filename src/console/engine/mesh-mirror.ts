@@ -13,6 +13,7 @@ import type {
   WorkloadPicture,
 } from '../graph/mesh-picture.ts';
 import type { ConfigView, MeshChange, MeshView, ServiceView, WorkloadView } from '../mesh-view.ts';
+import { WAITING_CHANGES_MAX } from './limits.ts';
 
 const LOOK_MS = 1000;
 /** Objects that are looked at in one turn: about 2 ms. */
@@ -22,7 +23,8 @@ const MOMENT_EVERY_LOOKS = 2;
 
 export interface MirrorTarget {
   update(update: MeshUpdate): void;
-  changes(changes: readonly MeshChange[]): void;
+  /** False: nobody takes them now. */
+  changes(changes: readonly MeshChange[]): boolean;
 }
 
 export class MeshMirror {
@@ -178,9 +180,8 @@ export class MeshMirror {
 
   #flushChanges(): void {
     if (this.#pendingChanges.length === 0) return;
-    const changes = this.#pendingChanges;
-    this.#pendingChanges = [];
-    this.#target.changes(changes);
+    const changes = this.#pendingChanges.slice(-WAITING_CHANGES_MAX);
+    this.#pendingChanges = this.#target.changes(changes) ? [] : changes;
   }
 }
 

@@ -10,7 +10,8 @@ import type { ConsoleEngine } from './console-engine.ts';
 
 export type ToEngine =
   | { kind: 'start'; directory: string | undefined; limits: StoreLimits }
-  | { kind: 'sink'; bytes: Uint8Array }
+  /** `sentMs`: milliseconds since the epoch. */
+  | { kind: 'sink'; bytes: Uint8Array; sentMs: number }
   | { kind: 'spans'; spans: readonly Span[] }
   | { kind: 'records'; records: readonly RequestRecord[] }
   | { kind: 'dropped'; spans: number; records: number }
@@ -28,6 +29,8 @@ export type FromEngine =
   | { kind: 'failed'; id: number; message: string; stack: string }
   /** `listener`: for it alone. */
   | { kind: 'followed'; id: number; event: 'graph' | 'delta'; json: Uint8Array; listener?: number }
+  /** Everything that was sent before is in the store. */
+  | { kind: 'booked'; beforeMs: number }
   | { kind: 'log'; level: LogLevel; message: string; fields: LogFields }
   | { kind: 'closed' };
 

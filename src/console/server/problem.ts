@@ -18,6 +18,8 @@ const STATUS: Readonly<Record<string, number>> = {
   CONSOLE_TOO_MANY: 429,
   CONSOLE_INTERNAL: 500,
   CONSOLE_UNAVAILABLE: 503,
+  // Between a thread that died and the next one.
+  CONSOLE_STORE_STOPPED: 503,
   CONTROL_TAPS_FULL: 503,
   // Of the API server, where a reader's own token was used.
   KUBE_UNAUTHORIZED: 401,

@@ -1,7 +1,7 @@
 /** The console's live streams, with readers that come in crowds or do not read, and its files, with paths that try to leave their folder. */
 import { describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
@@ -9,7 +9,39 @@ import { requestRow, startConsoleRig } from '#test/support/console-rig.ts';
 import { sendRaw } from '#test/support/send-raw.ts';
 import { FolderBundle } from './bundle.ts';
 import { CONTENT_SECURITY_POLICY } from './headers.ts';
-import { EVENT_STREAMS_PER_CLIENT_MAX } from './limits.ts';
+import { EVENT_STREAMS_MAX, EVENT_STREAMS_PER_CLIENT_MAX } from './limits.ts';
+
+const CROWD = 10_000;
+/** So many of them at once, and after them the next; who is served stays. */
+const WAVE = 2_000;
+/** From one address come no more than may at once. */
+const CROWD_OF_ONE = 50;
+
+/** Opens so many connections, from many addresses, and asks each for a live stream; what came up to the end of each head, and of a refusal its text. */
+function askForEvents(port: number, first: number, count: number) {
+  return Promise.all(
+    Array.from({ length: count }, (_, at) => {
+      const from = Math.floor((first + at) / CROWD_OF_ONE);
+      const localAddress = `127.${1 + (from >> 8)}.${from & 255}.1`;
+      const socket = connect({ port, host: '127.0.0.1', localAddress });
+      const { promise, resolve, reject } = Promise.withResolvers<{
+        socket: Socket;
+        text: string;
+      }>();
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk.toString();
+        const isWhole = text.includes('\r\n\r\n');
+        if (isWhole && (text.startsWith('HTTP/1.1 200') || text.endsWith('}')))
+          resolve({ socket, text });
+      });
+      socket.on('error', reject);
+      socket.on('close', () => resolve({ socket, text }));
+      socket.write('GET /api/v1/graph/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+      return promise;
+    }),
+  );
+}
 
 describe('GET /api/v1/graph', () => {
   test.each([
@@ -100,6 +132,37 @@ describe('live streams', () => {
     abort.abort();
     while (rig.server.streams.count > 0) await Bun.sleep(1);
   });
+
+  test('ten thousand clients, two thousand at a time: as many as may be are served, all others told which limit it is and when to come again', async () => {
+    await using rig = startConsoleRig();
+    const served: Socket[] = [];
+    const answers = new Map<string, number>();
+    try {
+      for (let from = 0; from < CROWD; from += WAVE)
+        for (const { socket, text } of await askForEvents(rig.port, from, WAVE)) {
+          const [, status = text] = /^HTTP\/1.1 (\d+)/.exec(text) ?? [];
+          const after = /\r\nretry-after: (\d+)\r\n/i.exec(text)?.[1] ?? '';
+          const said = /"error":"([^"]*)"/.exec(text)?.[1] ?? '';
+          const answer = `${status} ${after} ${said}`.trim();
+          answers.set(answer, (answers.get(answer) ?? 0) + 1);
+          if (status === '200') served.push(socket);
+          else socket.destroy();
+        }
+      const refusal = `503 15 ${EVENT_STREAMS_MAX} live streams are open, which is the most that are served`;
+      expect(Object.fromEntries(answers)).toEqual({
+        200: EVENT_STREAMS_MAX,
+        [refusal]: CROWD - EVENT_STREAMS_MAX,
+      });
+      expect(rig.server.streams.count).toBe(EVENT_STREAMS_MAX);
+      expect((await rig.ask('/api/v1/session')).status).toBe(200);
+    } finally {
+      for (const socket of served) socket.destroy();
+    }
+    while (rig.server.streams.count > 0) await Bun.sleep(1);
+    const again = await rig.ask('/api/v1/graph/events');
+    expect(again.status).toBe(200);
+    await again.body?.cancel();
+  }, 60_000);
 
   test('a reader that does not read is cut off, and holds nothing', async () => {
     await using rig = startConsoleRig();

@@ -91,6 +91,14 @@ export class Recorder {
     return new Map([...this.#proxies].map(([proxy, { last }]) => [proxy, last]));
   }
 
+  /** When the oldest frame came that is not booked yet, milliseconds since the epoch; undefined: all are. */
+  get heldSinceMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const { firstMs } of this.#open.values())
+      if (oldest === undefined || firstMs < oldest) oldest = firstMs;
+    return oldest;
+  }
+
   opened(proxy: string): number {
     const last = this.#proxies.get(proxy)?.last ?? NEVER;
     this.#proxies.delete(proxy);

@@ -292,6 +292,27 @@ describe('TelemetryStore', () => {
     again.close();
   });
 
+  test('for want of a disk the store in memory is as small as one without a directory', () => {
+    using folder = temporary();
+    const { clock, open } = world(folder.path, { pagesMax: 60, memoryBytesMax: 300 * 1024 });
+    const store = open();
+    const random = seededRandom(4);
+    store.recorder.opened('p');
+    for (let id = 0; id < 300; id++) store.recorder.edge('p', edge(id, { source: peer(`w${id}`) }));
+    for (let at = 0; at < 700; at++) {
+      const samples = Array.from({ length: 300 }, (_, id) =>
+        sample(id, { requests: 1 + random.integer(9), receivedBytes: random.integer(1e6) }),
+      );
+      const frame = { second: START + at, samples };
+      store.recorder.frame('p', frame, when(START + at, clock.wallTime()));
+      second(store, clock);
+    }
+    expect(store.database.isPersistent).toBe(false);
+    expect(store.database.bytes).toBeLessThan(400 * 1024);
+    expect(store.windows.head).toBeGreaterThan(START + 690);
+    expect(total(store.live(20))).toBeGreaterThan(0);
+  });
+
   test('too many bytes: the oldest seconds go first, minutes and hours stay', () => {
     const { clock, open } = world(undefined, { bytesMax: 400 * 1024 });
     const store = open();

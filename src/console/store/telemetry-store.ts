@@ -29,6 +29,8 @@ export interface TelemetryStoreDeps {
 
 export interface StoreLimits {
   readonly bytesMax?: number;
+  /** While there is no disk to write to. */
+  readonly memoryBytesMax?: number;
   readonly seriesMax?: number;
   readonly pagesMax?: number;
 }
@@ -53,7 +55,7 @@ export class TelemetryStore {
   readonly windows: LiveWindows;
   readonly history: History;
   readonly #clock: Clock;
-  readonly #bytesMax: number;
+  readonly #bytesMax: { readonly onDisk: number; readonly inMemory: number };
   readonly #sealed: ((sealed: Sealed) => void)[] = [];
   #ticks = 0;
 
@@ -68,8 +70,9 @@ export class TelemetryStore {
     );
     this.windows = new LiveWindows({ clock, blocks: this.blocks }, this.#completeSecond());
     this.history = new History(this.database);
-    this.#bytesMax =
-      limits.bytesMax ?? (directory === undefined ? MEMORY_STORE_BYTES_MAX : STORE_BYTES_MAX);
+    const onDisk = limits.bytesMax ?? STORE_BYTES_MAX;
+    const inMemory = limits.memoryBytesMax ?? MEMORY_STORE_BYTES_MAX;
+    this.#bytesMax = { onDisk, inMemory: Math.min(onDisk, inMemory) };
     this.database.onReplaced(() => this.windows.reset());
   }
 
@@ -151,7 +154,9 @@ export class TelemetryStore {
       open.query('DELETE FROM proxies WHERE second<?').run(now - TIERS[1].keptSeconds);
     });
     this.history.evict(nowMs);
-    while (this.database.bytes > this.#bytesMax) if (!this.#evictOldest()) break;
+    const { onDisk, inMemory } = this.#bytesMax;
+    const bytesMax = this.database.isPersistent ? onDisk : inMemory;
+    while (this.database.bytes > bytesMax) if (!this.#evictOldest()) break;
     this.database.run((open) => open.run(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`));
   }
 
