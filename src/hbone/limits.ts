@@ -28,3 +28,8 @@ export const OPEN_ATTEMPTS_MAX = 2;
 export const TUNNEL_CONNECT_TIMEOUT_MS = 10_000;
 /** The peer must answer CONNECT within this; it includes its own connect to the app. */
 export const TUNNEL_ANSWER_TIMEOUT_MS = 15_000;
+
+/** Peers that only their baggage describes and that telemetry knows at a time; each is a few hundred bytes. */
+export const DESCRIBED_PEERS_MAX = 1_024;
+/** What ztunnel and Envoy write of themselves is below 500 characters; labels are not for essays. */
+export const BAGGAGE_CHARS_MAX = 2_048;

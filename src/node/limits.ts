@@ -50,10 +50,6 @@ export const POD_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 export const LIMIT_LOG_PERIOD_MS = 10_000;
 /** How often a proxy looks whether the other generation still serves a pod that it cannot serve itself yet. */
 export const WATCH_PERIOD_MS = 250;
-/** Peers that only their baggage describes and that telemetry knows at a time; each is a few hundred bytes. */
-export const DESCRIBED_SOURCES_MAX = 1_024;
-/** What ztunnel and Envoy write of themselves is below 500 characters; labels are not for essays. */
-export const BAGGAGE_CHARS_MAX = 2_048;
 /** How often a generation without the status ports tries to get them. */
 export const PRESENCE_RETRY_MS = 1_000;
 /** Where nobody says how long we may take to drain, as ztunnel (src/config.rs). */

@@ -76,6 +76,7 @@ async function runInMesh(base: Base, kind: ProxyKind, options: WaypointRoleOptio
     transport,
     accessLog,
     cluster,
+    workloadAt: (address) => discovery.workloadAt(address),
     self: selfOf(kind, options, discovery),
     streamIdleMs: options.streamIdleMs ?? STREAM_IDLE_MS[kind],
     streamLifeMs: options.streamLifeMs,
@@ -164,7 +165,6 @@ function waypointDoor(runtime: Runtime, control: Control, options: DoorOptions):
   const listener = new HboneListener(
     {
       ...runtime,
-      workloadAt: (address) => discovery.workloadAt(address),
       learn(address, asked) {
         if (!discovery.direct.learn(address, asked)) return false;
         runtime.engine.configure(discovery.input);
@@ -200,7 +200,6 @@ function gatewayDoor(runtime: Runtime, control: Control, options: DoorOptions): 
       ...runtime,
       materials: discovery.materials,
       identity: () => svids.get(principal),
-      workloadAt: (address) => discovery.workloadAt(address),
       self: () => ({ workload: discovery.workloadAt(options.podIp), principal }),
     },
     { address: '0.0.0.0', trustDomain: options.trustDomain },

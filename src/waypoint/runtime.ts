@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '#base/clock.ts';
 import { Drain, type DrainPart } from '#base/drain.ts';
 import { createLogger, type Logger, type LogLevel, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
+import type { Workload } from '#model/workload/workload.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import type { Network } from '#net/network.ts';
 import { SystemNames } from '#net/resolve/system-names.ts';
@@ -64,6 +65,8 @@ export function createRuntime(
     transport: Transport;
     accessLog: AccessLogChoice;
     cluster: string;
+    /** Discovery, where there is one. */
+    workloadAt?: (address: string) => Workload | undefined;
     /** Who makes spans, as far as known by now. */
     self: () => ProxySelf;
     streamIdleMs?: number;
@@ -75,7 +78,7 @@ export function createRuntime(
   const { transport, cluster } = options;
   const registry = new MetricRegistry();
   exposeProcess(registry, { component: 'proxy', tag: 'tulle' });
-  const sources = new SourceRegistry();
+  const sources = new SourceRegistry(options.workloadAt);
   const accessLog = options.accessLog === 'off' ? undefined : new LogWriter(standardOutput);
   const format = options.accessLog === 'json' ? 'json' : 'text';
   const exporters = new OtlpExporters({ ...base, registry, random, environment: process.env });

@@ -1,6 +1,6 @@
 /**
- * Who is calling: made once per tunnel from what TLS proved, what discovery knows about the address, and the baggage. Sources are
- * shared by identity and address, so that their metric edges outlive a tunnel.
+ * Who is calling: from what TLS proved, what discovery knows about the address, and else the baggage. Sources are shared by identity and
+ * address, so that their metric edges outlive a tunnel. A pod may call before it is known here: its tunnels get another source once it is.
  */
 import { parseIdentity } from '#model/identity/spiffe.ts';
 import type { Workload } from '#model/workload/workload.ts';
@@ -12,28 +12,38 @@ export interface SourceFacts {
   readonly address: string;
   /** Proven by TLS; undefined on plaintext. */
   readonly principal: string | undefined;
-  /** From discovery, by address. */
-  readonly workload: Workload | undefined;
+  /** As the tunnel's `baggage` says, where discovery does not know the address (yet). */
+  readonly described?: Workload;
   /** This proxy itself, where it is a gateway: towards the mesh it is the source, whoever sent it the request (as Istio reports). */
-  readonly gateway?: { readonly workload: Workload | undefined; readonly principal: string };
+  readonly gateway?: () => ReportedPeer;
+}
+
+interface ReportedPeer {
+  readonly workload: Workload | undefined;
+  readonly principal: string | undefined;
 }
 
 export class Source {
   readonly address: string;
   readonly principal: string | undefined;
+  readonly facts: SourceFacts;
   labels: PeerLabels;
+  /** Discovery knows its workload: what is said of it is final. */
+  readonly isKnown: boolean;
   readonly reporter: 'waypoint' | 'source';
   /** Shared with other tunnels: what is counted for it is found again, and forgotten once it is idle. */
   isKept = false;
   /** Owned by the recorder. */
   readonly edges = new Map<object | string, unknown>();
 
-  constructor(facts: SourceFacts) {
+  constructor(facts: SourceFacts, reported: ReportedPeer) {
+    this.facts = facts;
+    this.isKnown = reported.workload !== undefined && reported.workload !== facts.described;
     this.address = facts.address;
     this.principal = facts.principal;
     this.reporter = facts.gateway === undefined ? 'waypoint' : 'source';
     // As Istio: a revision that nobody knows is the latest, at the end that the proxy itself is not.
-    const labels = sourceLabels(facts.gateway ?? facts);
+    const labels = sourceLabels(reported);
     const isUnknown = labels.canonicalRevision === UNKNOWN && facts.gateway === undefined;
     this.labels = isUnknown ? { ...labels, canonicalRevision: LATEST } : labels;
   }
@@ -41,17 +51,40 @@ export class Source {
 
 export class SourceRegistry {
   readonly #sources = new Map<string, Source>();
+  readonly #workloadAt: (address: string) => Workload | undefined;
+
+  /** `workloadAt`: discovery, where there is one. */
+  constructor(workloadAt: (address: string) => Workload | undefined = () => undefined) {
+    this.#workloadAt = workloadAt;
+  }
 
   get all(): Iterable<Source> {
     return this.#sources.values();
   }
 
   resolve(facts: SourceFacts): Source {
-    const reported = (facts.gateway ?? facts).workload;
-    const key = `${facts.principal ?? ''} ${facts.address} ${reported?.uid ?? ''}`;
+    return this.#shared(facts, this.#reported(facts));
+  }
+
+  /** The source itself, or what it is by now when its workload was not known before. */
+  current(source: Source): Source {
+    if (source.isKnown) return source;
+    const reported = this.#reported(source.facts);
+    const { workload } = reported;
+    const isStill = workload === undefined || workload === source.facts.described;
+    return isStill ? source : this.#shared(source.facts, reported);
+  }
+
+  #reported(facts: SourceFacts): ReportedPeer {
+    const { address, principal, described, gateway } = facts;
+    return gateway?.() ?? { principal, workload: this.#workloadAt(address) ?? described };
+  }
+
+  #shared(facts: SourceFacts, reported: ReportedPeer): Source {
+    const key = `${facts.principal ?? ''} ${facts.address} ${reported.workload?.uid ?? ''}`;
     let source = this.#sources.get(key);
     if (source === undefined) {
-      source = new Source(facts);
+      source = new Source(facts, reported);
       // Above the bound sources are not shared: their metrics still count, only memory is not kept.
       if (this.#sources.size < SOURCES_MAX) {
         source.isKept = true;
@@ -71,7 +104,7 @@ export class SourceRegistry {
   }
 }
 
-function sourceLabels(facts: Pick<SourceFacts, 'principal' | 'workload'>): PeerLabels {
+function sourceLabels(facts: ReportedPeer): PeerLabels {
   const labels = peerLabels(facts.workload, { principal: facts.principal });
   if (facts.workload !== undefined || facts.principal === undefined) return labels;
   const identity = parseIdentity(facts.principal);

@@ -67,7 +67,6 @@ function staticGateway(runtime: Runtime, config: StaticConfig, materials: Materi
       ...runtime,
       materials,
       identity: () => mesh?.identity,
-      workloadAt: () => undefined,
       self: () => ({ workload: undefined, principal: mesh?.principal ?? '' }),
     },
     {
@@ -97,7 +96,7 @@ function hboneDoor(
 ): Door {
   const trustDomain = parseIdentity(principal)?.trustDomain ?? '';
   const options = { ...listen, identity, trustDomain };
-  return new HboneListener({ ...runtime, workloadAt: () => undefined }, options);
+  return new HboneListener(runtime, options);
 }
 
 function staticTransport({ network, clock }: Base, { listen, mesh }: StaticConfig): Transport {

@@ -3,7 +3,8 @@ import type { TraceContext } from '#telemetry/tracing/trace-context.ts';
 import type { Source } from './source.ts';
 
 export interface Tunnel {
-  readonly source: Source;
+  /** Another once the workload is known that was not when the tunnel was made. */
+  source: Source;
   /** Host part of the authority: a virtual address, a workload address or a host name. */
   readonly host: string;
   readonly port: number;

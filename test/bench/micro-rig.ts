@@ -113,7 +113,7 @@ export function rig(of: {
   });
   const principal = 'spiffe://cluster.local/ns/shop/sa/web';
   const tunnel: Tunnel = {
-    source: sources.resolve({ address: '198.18.1.5', principal, workload: undefined }),
+    source: sources.resolve({ address: '198.18.1.5', principal }),
     host: VIP,
     port: 80,
     security: 'mutual_tls',

@@ -97,7 +97,7 @@ function rig(routes: readonly Route[]) {
   engine.configure({ tables: [[`shop/${HOST}`, table(routes)]], upstream: () => upstream() });
   const principal = 'spiffe://cluster.local/ns/shop/sa/web';
   const tunnel: Tunnel = {
-    source: sources.resolve({ address: '198.18.1.5', principal, workload: undefined }),
+    source: sources.resolve({ address: '198.18.1.5', principal }),
     host: VIP,
     port: 80,
     security: 'mutual_tls',

@@ -116,7 +116,6 @@ export function startGateway(
       ...runtime,
       materials,
       identity: () => identity,
-      workloadAt: () => undefined,
       self: () => ({ workload: undefined, principal: '' }),
     },
     { address: '127.0.0.1', trustDomain: 'cluster.local' },

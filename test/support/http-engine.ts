@@ -135,7 +135,7 @@ function listenTls(
   const how = { ...place, identity, clientCertificate: 'none', alpn } as const;
   return deps.network.listenTls(how, (connection) => {
     const { remoteAddress: address } = connection;
-    const source = deps.sources.resolve({ address, principal: undefined, workload: undefined });
+    const source = deps.sources.resolve({ address, principal: undefined });
     const ends = { remote: `${address}:${connection.remotePort}`, local: '127.0.0.1' };
     const tunnel = {
       source,

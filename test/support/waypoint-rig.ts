@@ -21,6 +21,7 @@ import type {
   TrafficPolicy,
   Upstream,
 } from '#model/route/route-table.ts';
+import type { Workload } from '#model/workload/workload.ts';
 import { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { ProxyTelemetry } from '#waypoint/config/telemetry.ts';
@@ -272,7 +273,9 @@ export class WaypointRig {
   /** Dials come to nothing, neither good nor bad. */
   holdDials = false;
   readonly engine: Engine;
-  readonly sources = new SourceRegistry();
+  /** What discovery knows of clients, by address. */
+  readonly clients = new Map<string, Workload>();
+  readonly sources = new SourceRegistry((address) => this.clients.get(address));
   readonly #counts = new Map<string, number>();
   readonly #log: LogWriter;
   #lines = '';
@@ -335,7 +338,7 @@ export class WaypointRig {
 
   tunnel(part: Partial<Tunnel> = {}): Tunnel {
     const principal = 'spiffe://cluster.local/ns/shop/sa/web';
-    const source = this.sources.resolve({ address: '198.18.1.5', principal, workload: undefined });
+    const source = this.sources.resolve({ address: '198.18.1.5', principal });
     const remote = '198.18.1.5:41000';
     return {
       source,
@@ -380,6 +383,14 @@ export class WaypointRig {
     for (const name in headers) head.add(name, headers[name]);
     const exchange = new ScriptedExchange(head, true);
     this.engine.serve(this.tunnel(tunnel), exchange);
+    return exchange;
+  }
+
+  /** A request on a tunnel that is there. */
+  async getOn(tunnel: Tunnel): Promise<ScriptedExchange> {
+    const exchange = new ScriptedExchange(MessageHead.request('GET', 'product-service', '/'), true);
+    this.engine.serve(tunnel, exchange);
+    await this.settle();
     return exchange;
   }
 

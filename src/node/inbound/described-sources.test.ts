@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { encodeBaggage } from '#hbone/baggage.ts';
+import { BAGGAGE_CHARS_MAX, DESCRIBED_PEERS_MAX } from '#hbone/limits.ts';
 import { parsePrincipal } from '#model/identity/spiffe.ts';
 import { completeWorkload } from '../config/static-file.ts';
-import { BAGGAGE_CHARS_MAX, DESCRIBED_SOURCES_MAX } from '../limits.ts';
 import { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { DescribedSources } from './described-sources.ts';
 
@@ -122,7 +122,7 @@ describe('DescribedSources', () => {
     const sources = new DescribedSources();
     const facts = { local, address: '', principal: PRINCIPAL, forwardedNetwork: 'net2' };
     const first = sources.find(snapshot, { ...facts, baggage: 'service.name=0' });
-    for (let index = 1; index < DESCRIBED_SOURCES_MAX; index++) {
+    for (let index = 1; index < DESCRIBED_PEERS_MAX; index++) {
       sources.find(snapshot, { ...facts, baggage: `service.name=${index}` });
     }
     expect(sources.find(snapshot, { ...facts, baggage: 'service.name=0' })).toBe(first!);

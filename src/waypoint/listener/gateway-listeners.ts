@@ -42,7 +42,6 @@ export interface GatewayListenersDeps {
   readonly materials: Materials;
   /** The mesh's certificate of this process, as long as there is one. */
   readonly identity: () => TlsIdentity | undefined;
-  readonly workloadAt: (address: string) => Workload | undefined;
   /** This gateway, as telemetry calls it. */
   readonly self: () => { workload: Workload | undefined; principal: string };
 }
@@ -284,14 +283,9 @@ export class GatewayListeners {
 
   #tunnel(connection: Connection, gateway: GatewayPart, principal: string | undefined): Tunnel {
     const { remoteAddress: address, remotePort, localAddress, localPort } = connection;
-    const { sources, workloadAt } = this.#deps;
+    const { sources, self } = this.#deps;
     return {
-      source: sources.resolve({
-        address,
-        principal,
-        workload: workloadAt(address),
-        gateway: this.#deps.self(),
-      }),
+      source: sources.resolve({ address, principal, gateway: self }),
       host: localAddress,
       port: localPort,
       security: principal === undefined ? 'none' : 'mutual_tls',

@@ -50,15 +50,12 @@ beforeAll(async () => {
     tables: [[`shop/${HOST}`, table([route('r', [to('stable')])])]],
     upstream: () => service,
   });
-  listener = new HboneListener(
-    { ...runtime, workloadAt: () => undefined },
-    {
-      address: '127.0.0.1',
-      port: 0,
-      identity: await ca.issue(WAYPOINT),
-      trustDomain: 'cluster.local',
-    },
-  );
+  listener = new HboneListener(runtime, {
+    address: '127.0.0.1',
+    port: 0,
+    identity: await ca.issue(WAYPOINT),
+    trustDomain: 'cluster.local',
+  });
 });
 
 afterAll(() => {
@@ -139,7 +136,6 @@ describe('HboneListener', () => {
     const judged = new HboneListener(
       {
         ...runtime,
-        workloadAt: () => undefined,
         revocations: {
           judge(chain) {
             chainLength = chain.length;

@@ -8,18 +8,19 @@ import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { parseAuthority } from '#hbone/authority.ts';
+import { DescribedPeers } from '#hbone/described-peers.ts';
 import { HBONE_ALPN } from '#hbone/limits.ts';
 import { type IncomingTunnel, serveTunnels } from '#hbone/server/tunnel-server.ts';
 import type { Revocations } from '#identity/trust/crl-file.ts';
 import { verifyPeer } from '#identity/trust/peer.ts';
-import type { Workload } from '#model/workload/workload.ts';
+import type { Principal } from '#model/identity/spiffe.ts';
 import type { TlsConnection, TlsIdentity } from '#net/connection.ts';
 import type { Network, TlsListener } from '#net/network.ts';
 import type { BufferAccount } from '#net/pipe/outbox.ts';
 import { parseTraceparent } from '#telemetry/tracing/trace-context.ts';
 import type { Engine } from '../engine.ts';
 import { QUEUED_BYTES_MAX } from '../limits.ts';
-import type { Source, SourceRegistry } from '../source.ts';
+import type { SourceRegistry } from '../source.ts';
 import type { ConnectionServer } from './serve-connection.ts';
 
 export interface HboneListenerDeps {
@@ -29,7 +30,6 @@ export interface HboneListenerDeps {
   engine: Engine;
   sources: SourceRegistry;
   server: ConnectionServer;
-  workloadAt: (address: string) => Workload | undefined;
   /** An address and port that no service has: true when they are configured now all the same. */
   learn?: (address: string, port: number) => boolean;
   /** Says of a client's chain whether it is revoked. */
@@ -43,6 +43,13 @@ export interface HboneListenerOptions {
   trustDomain: string;
 }
 
+interface Peer {
+  readonly address: string;
+  readonly principal: Principal;
+  /** `ip:port`, for log lines. */
+  readonly from: string;
+}
+
 interface HboneConnection {
   drain(): void;
   close(): void;
@@ -54,6 +61,7 @@ export class HboneListener {
   readonly #listener: TlsListener;
   /** What all clients together have sent and nobody took yet. */
   readonly #queued: BufferAccount = { bytes: 0, bytesMax: QUEUED_BYTES_MAX };
+  readonly #described = new DescribedPeers();
   /** With the chain that each client showed, leaf first. */
   readonly #connections = new Map<HboneConnection, readonly Uint8Array[]>();
 
@@ -119,7 +127,7 @@ export class HboneListener {
   }
 
   #accept(connection: TlsConnection) {
-    const { clock, log, sources, workloadAt } = this.#deps;
+    const { clock, log } = this.#deps;
     const principal = verifyPeer(connection.peerUris, this.#trustDomain);
     const from = formatHostPort(connection.remoteAddress, connection.remotePort);
     if (principal instanceof MeshError) {
@@ -127,12 +135,11 @@ export class HboneListener {
       return undefined;
     }
     const address = connection.remoteAddress;
-    const source = sources.resolve({ address, principal, workload: workloadAt(address) });
     const served = serveTunnels(
       connection,
       { clock },
       {
-        onTunnel: (tunnel) => this.#tunnel(tunnel, { source, from }),
+        onTunnel: (tunnel) => this.#tunnel(tunnel, { address, principal, from }),
         onClose: () => void this.#connections.delete(served),
       },
       { account: this.#queued },
@@ -141,8 +148,8 @@ export class HboneListener {
     return served;
   }
 
-  #tunnel(incoming: IncomingTunnel, peer: { source: Source; from: string }): void {
-    const { engine, server, log } = this.#deps;
+  #tunnel(incoming: IncomingTunnel, peer: Peer): void {
+    const { engine, server, sources, log } = this.#deps;
     const authority = parseAuthority(incoming.head.authority);
     if (authority === undefined) {
       incoming.refuse(400);
@@ -164,9 +171,11 @@ export class HboneListener {
       return;
     }
     incoming.accept();
+    const { address, principal } = peer;
+    const described = this.#described.find(principal, incoming.head.get('baggage'));
     incoming.connection.handler = server.serve(
       {
-        source: peer.source,
+        source: sources.resolve({ address, principal, described }),
         host,
         port,
         security: 'mutual_tls',

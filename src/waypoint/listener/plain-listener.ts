@@ -13,7 +13,7 @@ export function listenPlain(
   const local = formatHostPort(listen.address, listen.port);
   return deps.network.listen({ ...listen, reusePort: true }, (connection) => {
     const { remoteAddress: address, remotePort } = connection;
-    const source = deps.sources.resolve({ address, principal: undefined, workload: undefined });
+    const source = deps.sources.resolve({ address, principal: undefined });
     const remote = formatHostPort(address, remotePort);
     const tunnel = { source, host, port, security: 'none' as const, remote, local, isH2: false };
     return deps.server.serve(tunnel, connection);

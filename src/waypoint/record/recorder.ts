@@ -276,6 +276,7 @@ export class Recorder {
     at: { readonly endpoint: HttpEndpoint | undefined; readonly place: EdgePlace },
     { service, now }: { readonly service: ServiceConfig | undefined; readonly now: number },
   ): Edge {
+    if (!tunnel.source.isKnown) tunnel.source = this.#deps.sources.current(tunnel.source);
     const { source } = tunnel;
     const edges = source.edges as Map<object | string, Edge>;
     const key = at.endpoint ?? placeOf(at.place).host;

@@ -148,7 +148,7 @@ describe('what strangers make up', () => {
     const ask = async (source: number, times = 1) => {
       const principal = `spiffe://cluster.local/ns/n/sa/s${source}`;
       for (let time = 0; time < times; time += 1) {
-        const from = sources.resolve({ address: '198.18.3.1', principal, workload: undefined });
+        const from = sources.resolve({ address: '198.18.3.1', principal });
         mesh.beginFrom({ source: from }, 'GET', '/', {});
         await mesh.settle();
       }

@@ -3,6 +3,7 @@ import { MeshError } from '#base/errors.ts';
 import type { HttpPolicy, PolicyRule } from '#model/authorization/http-policies.ts';
 import type { L4Route, TrafficPolicy } from '#model/route/route-table.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
+import { completeWorkload } from '#node/config/static-file.ts';
 import { type MemoryConnection, memoryPair } from '#test/support/memory-connection.ts';
 import {
   endpoint,
@@ -179,6 +180,35 @@ describe('routes for bytes', () => {
     expect([mesh.servers[0].side.text, client.text]).toEqual(['hi', 'there']);
     connection.end();
   });
+});
+
+test('a connection of a client that becomes known goes on under its name', async () => {
+  const mesh = new TcpRig();
+  mesh.table(undefined, { protocol: 'tcp' });
+  const { connection } = await mesh.connect(Buffer.from('hi'));
+  const report = () => {
+    for (const run of mesh.engine.connections) run.report();
+  };
+  report();
+  const pod = { namespace: 'shop', name: 'web-1', workloadName: 'web' };
+  mesh.clients.set('198.18.1.5', completeWorkload(pod, 'cluster.local'));
+  connection.write(Buffer.from('there'));
+  await mesh.settleAll();
+  report();
+  connection.end();
+  mesh.servers[0].connection.end();
+  await mesh.settleAll();
+  const told = (family: string) =>
+    mesh.registry
+      .expose()
+      .split('\n')
+      .filter((line) => line.startsWith(`${family}{`))
+      .map((line) => `${/source_workload="([^"]*)"/.exec(line)?.[1]} ${line.split(' ').at(-1)}`)
+      .sort();
+  expect(told('istio_tcp_sent_bytes_total')).toEqual(['unknown 0', 'web 0']);
+  expect(told('istio_tcp_received_bytes_total')).toEqual(['unknown 2', 'web 5']);
+  expect(told('istio_tcp_connections_opened_total')).toEqual(['unknown 1', 'web 1']);
+  expect(told('istio_tcp_connections_closed_total')).toEqual(['unknown 1', 'web 1']);
 });
 
 describe('how a connection of bytes ends', () => {

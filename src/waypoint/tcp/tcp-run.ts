@@ -191,10 +191,8 @@ export class TcpRun implements ConnectionHandler {
     endpoint.requestsTotal += 1;
     group.reportConnected(endpoint);
     const handles = this.#engine.recorder.connection(this, '-');
-    handles.opened.add(1);
-    handles.flow.open();
-    handles.edge.live += 1;
     this.#handles = handles;
+    countOpened(handles);
     const pipe = new Pipe(this.#downstream, upstream, {
       counters: this.counters,
       onFinished: ({ error, side }) => {
@@ -206,10 +204,9 @@ export class TcpRun implements ConnectionHandler {
         }
         if (this.flags !== '-') {
           this.#engine.recorder.connection(this, this.flags).failed.add(1);
-          handles.flow.fail(this.flags);
+          this.#handles?.flow.fail(this.flags);
         }
-        handles.edge.live -= 1;
-        this.#close(handles);
+        this.#close();
       },
     });
     this.#over = true;
@@ -265,17 +262,16 @@ export class TcpRun implements ConnectionHandler {
     if (this.group !== undefined) this.group.active -= 1;
     if (this.endpoint !== undefined) this.endpoint.active -= 1;
     const handles = this.#engine.recorder.connection(this, this.flags);
-    handles.opened.add(1);
-    handles.failed.add(1);
-    handles.flow.open();
-    handles.flow.fail(this.flags);
     this.#handles = handles;
-    this.#close(handles);
+    countOpened(handles);
+    handles.failed.add(1);
+    handles.flow.fail(this.flags);
+    this.#close();
   }
 
   /** Moves what was counted since the last time into the metrics: while it runs, and at the end. */
   report(): void {
-    const handles = this.#handles;
+    const handles = this.#named();
     if (handles === undefined) return;
     const { receivedBytes, sentBytes } = this.counters;
     const received = receivedBytes - this.#reportedReceived;
@@ -288,18 +284,42 @@ export class TcpRun implements ConnectionHandler {
     handles.flow.bytes(received, sent);
   }
 
-  #close(handles: TcpHandles): void {
+  /** Under the name of its client: one that was not known when it was opened is as if it were closed, and opened under its own. */
+  #named(): TcpHandles | undefined {
+    const handles = this.#handles;
+    const { source } = this.tunnel;
+    if (handles === undefined || source.isKnown) return handles;
+    const next = this.#engine.recorder.connection(this, this.flags);
+    if (this.tunnel.source === source) return handles;
+    countClosed(handles);
+    countOpened(next);
+    this.#handles = next;
+    return next;
+  }
+
+  #close(): void {
     const { deadlines } = this.#engine;
     this.#waiting?.();
     if (this.#idle !== undefined) deadlines.cancel(this.#idle);
     if (this.#life !== undefined) deadlines.cancel(this.#life);
     this.report();
-    handles.closed.add(1);
-    handles.flow.close();
+    if (this.#handles !== undefined) countClosed(this.#handles);
     this.#engine.recorder.connectionClosed(this);
     this.#engine.tracing.connectionClosed(this);
     this.#engine.connections.delete(this);
   }
+}
+
+function countOpened({ opened, flow, edge }: TcpHandles): void {
+  opened.add(1);
+  flow.open();
+  edge.live += 1;
+}
+
+function countClosed({ closed, flow, edge }: TcpHandles): void {
+  closed.add(1);
+  flow.close();
+  edge.live -= 1;
 }
 
 interface Chosen {
