@@ -12,6 +12,7 @@ import type { MtlsCell, PolicyHits, StoreState } from './api/mesh.ts';
 import type { Change, ChangeAnswer, SeriesAnswer, TimelineAnswer } from './api/series.ts';
 import type { RequestRow, TraceAnswer, TraceRow } from './api/traffic.ts';
 import type { MeshView } from './mesh-view.ts';
+import type { PrometheusOptions } from './prometheus/client.ts';
 import type { TelemetrySink } from './telemetry-sink.ts';
 
 /** Namespaces that the reader may see; undefined: all of them. What is elsewhere is shown as one anonymous node. */
@@ -136,4 +137,6 @@ export interface ConsoleDataDeps {
   readonly mesh: MeshView;
   /** Where the store lives; undefined: in memory, gone with the process. */
   readonly directory?: string;
+  /** Where the past is asked for; undefined: nowhere else than in the store. */
+  readonly prometheus?: PrometheusOptions;
 }

@@ -115,6 +115,10 @@ describe('parseControlOptions', () => {
       ['--console-open-to=everyone'],
       '--console-open-to everyone is neither loopback nor an address',
     ],
+    [['--prometheus-url=prometheus:9090'], '--prometheus-url prometheus:9090 is no http'],
+    [['--prometheus-url=http://u:p@prometheus'], 'without user and query'],
+    [['--prometheus-match=cluster=eu'], '--prometheus-match cluster=eu is no list'],
+    [['--prometheus-match=a="b"} or up{c="d"'], 'is no list of label matchers'],
     [['--revision=1.30'], '--revision 1.30 is no DNS label'],
   ])('refuses %p', (argv, message) => {
     expect(() => parseControlOptions(argv, {})).toThrow(message);
@@ -133,6 +137,15 @@ describe('parseControlOptions', () => {
     });
     const named = options('--console-open-to=none', '--console-host=Mesh.example.com,b');
     expect(named.consoleAccess).toMatchObject({ openTo: [], hosts: ['mesh.example.com', 'b'] });
+    expect(named.prometheus).toBeUndefined();
+    const prometheus = options(
+      '--prometheus-url=http://prometheus.monitoring:9090/base',
+      '--prometheus-match=cluster="eu-1",env!~"te\\"st|dev"',
+    );
+    expect(prometheus.prometheus).toEqual({
+      url: 'http://prometheus.monitoring:9090/base',
+      match: 'cluster="eu-1",env!~"te\\"st|dev"',
+    });
     expect(parseControlOptions(['--help'], {})).toBeUndefined();
   });
 });

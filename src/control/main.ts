@@ -155,6 +155,7 @@ export async function startControl(
         hosts: [...options.consoleAccess.hosts, ...servingNames(settings)],
       },
       directory: options.consoleStore,
+      prometheus: options.prometheus,
     },
   );
   const federation = new Federation({

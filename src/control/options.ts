@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevel } from '#base/log.ts';
+import type { PrometheusOptions } from '#console/prometheus/client.ts';
 import type { AccessOptions } from '#console/server/access/access.ts';
 import type { MeshSettings } from './derive/mesh.ts';
 import { DEFAULT_MESH } from './derive/mesh.ts';
@@ -26,6 +27,8 @@ export interface ControlOptions {
   readonly consoleAccess: AccessOptions;
   /** Undefined: in memory. */
   readonly consoleStore: string | undefined;
+  /** Where the console asks for what its store does not hold second by second. */
+  readonly prometheus: PrometheusOptions | undefined;
   readonly proxyImage: string;
   readonly proxyPriorityClass: string | undefined;
   /** Our pod's name: who holds the lease. */
@@ -42,6 +45,8 @@ export const HELP = `tulle role control: configuration, certificates and telemet
   --console-listen H:P|off  console and its API (default 0.0.0.0:20001)
   --console-unix PATH       the same on a unix socket
   --console-store DIR       where what flowed and changed is kept (default: in memory, gone with the process)
+  --prometheus-url URL      a Prometheus that scrapes the mesh: graphs and charts of the past come from there
+  --prometheus-match TEXT   label matchers of this mesh's series in it, where it has others too: cluster="eu-1"
   --console-open-to WHO,…|none
                             who needs no log-in: loopback (where port forwarding ends), addresses (default loopback)
   --console-guests read|write
@@ -70,6 +75,8 @@ const FLAGS = {
   'console-listen': { type: 'string', default: '0.0.0.0:20001' },
   'console-unix': { type: 'string' },
   'console-store': { type: 'string' },
+  'prometheus-url': { type: 'string', default: '' },
+  'prometheus-match': { type: 'string', default: '' },
   'console-open-to': { type: 'string', default: 'loopback' },
   'console-guests': { type: 'string', default: 'read' },
   'console-read-only': { type: 'boolean', default: false },
@@ -114,6 +121,7 @@ export function parseControlOptions(
     consoleUnix: values['console-unix'],
     consoleAccess: consoleAccess(values),
     consoleStore: values['console-store'] || undefined,
+    prometheus: prometheus(values),
     proxyImage: values['proxy-image'],
     proxyPriorityClass: values['proxy-priority-class'] || undefined,
     identity: env.POD_NAME || env.HOSTNAME || `control-${process.pid}`,
@@ -145,6 +153,22 @@ function consoleAccess(values: ReturnType<typeof parseFlags>): AccessOptions {
     hosts: names(values['console-host']).map((name) => name.toLowerCase()),
     namespace: values['root-namespace'],
   };
+}
+
+const MATCHER = '[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\\\\n]|\\\\.)*"';
+const MATCHERS = new RegExp(`^${MATCHER}(,${MATCHER})*$`);
+
+function prometheus(values: ReturnType<typeof parseFlags>): PrometheusOptions | undefined {
+  const { 'prometheus-url': text, 'prometheus-match': match } = values;
+  if (match !== '' && !MATCHERS.test(match))
+    throw usage(`--prometheus-match ${match} is no list of label matchers as cluster="eu-1"`);
+  if (text === '') return undefined;
+  const url = URL.parse(text);
+  const isPlain =
+    url?.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (url === null || !/^https?:$/.test(url.protocol) || !isPlain)
+    throw usage(`--prometheus-url ${text} is no http or https address without user and query`);
+  return { url: url.href, match };
 }
 
 function names(text: string): string[] {

@@ -36,6 +36,10 @@ export interface GraphAnswer {
   readonly ageSeconds?: number;
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];
+  /** Told by an external Prometheus; else the control plane's own store is. */
+  readonly source?: 'prometheus';
+  /** What is to be known before it is believed: that Prometheus could not be asked, and why. */
+  readonly notice?: string;
   /** The last change of configuration before `at`. */
   readonly configuration?: {
     readonly at: string;

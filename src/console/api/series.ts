@@ -59,4 +59,8 @@ export interface SeriesAnswer {
   /** Requests by code in the whole of it. */
   readonly responseCodes: Readonly<Record<string, number>>;
   readonly flags: Readonly<Record<string, number>>;
+  /** Steps before this time are told by an external Prometheus. */
+  readonly prometheusUntil?: string;
+  /** That Prometheus could not be asked, and why. */
+  readonly notice?: string;
 }

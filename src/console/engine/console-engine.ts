@@ -23,11 +23,19 @@ import { deltaText, graphText } from '../graph/graph-text.ts';
 import { LiveGraph } from '../graph/live-graph.ts';
 import { MeshPicture, type MeshUpdate } from '../graph/mesh-picture.ts';
 import type { Viewpoint } from '../graph/nodes.ts';
-import { seriesOf, timelineOf } from '../graph/over-time.ts';
+import {
+  type EarlierSteps,
+  type Steps,
+  seriesOf,
+  seriesWithEarlier,
+  stepsOf,
+  timelineOf,
+} from '../graph/over-time.ts';
 import { GraphShape } from '../graph/shape.ts';
 import { SPARK_STEP_SECONDS, Sparks } from '../graph/sparks.ts';
 import { mtlsCellsOf, nodeTrafficOf } from '../graph/summaries.ts';
 import type { Counts } from '../store/counts.ts';
+import type { OutcomeTable, SeriesTable } from '../store/series-table.ts';
 import { type StoreLimits, TelemetryStore } from '../store/telemetry-store.ts';
 import type { FrameTime } from '../telemetry-sink.ts';
 import { RequestStore } from '../traces/request-store.ts';
@@ -38,6 +46,15 @@ export interface EngineDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly directory: string | undefined;
+}
+
+/** What another source tells of a window; seconds since the epoch. */
+export interface PastWindow {
+  readonly series: SeriesTable;
+  readonly outcomes: OutcomeTable;
+  readonly counts: Counts;
+  readonly from: number;
+  readonly to: number;
 }
 
 interface HeldShape {
@@ -122,6 +139,40 @@ export class ConsoleEngine {
   /** Held for others who ask the same: not to be changed or handed over. */
   graphJson(request: GraphRequest, packing: Packing = 'identity'): Uint8Array<ArrayBuffer> {
     return this.#answers.get(request, packing);
+  }
+
+  /** A graph of what another source told, drawn as the store's are, and as much of it as the reader may see. */
+  pastGraph(
+    request: GraphRequest,
+    packing: Packing,
+    { series, outcomes, counts, from, to }: PastWindow,
+  ): Uint8Array<ArrayBuffer> {
+    const shape = new GraphShape(request, series, this.mesh);
+    if (request.idle) shape.addConfigured();
+    const sums = new GraphSums(shape);
+    sums.fill(counts, to, { series, outcomes });
+    const hasTraffic = counts.touchedCount > 0;
+    const about = this.#aboutMoment(request, { from, to, hasTraffic });
+    return graphText({ ...about, sums, source: 'prometheus' }, this.mesh, request, packing);
+  }
+
+  /** What the store knows of it, and why no other source tells it. */
+  graphWithNotice(request: GraphRequest, packing: Packing, notice: string) {
+    return graphText({ ...this.#momentOf(request), notice }, this.mesh, request, packing);
+  }
+
+  /** Of charts that begin before `store.heldFrom()`. */
+  stepsOf(request: SeriesRequest, stepSecondsMin: number): Steps {
+    return stepsOf(request, this.store.kept().secondsFrom, false, stepSecondsMin);
+  }
+
+  pastSeries(request: SeriesRequest, steps: Steps, earlier: EarlierSteps): SeriesAnswer {
+    const view = { type: request.type, waypoints: true, visible: request.visible };
+    const shapes = {
+      own: this.#shapeOf(view, false).shape,
+      earlier: new GraphShape(view, earlier.series, this.mesh),
+    };
+    return seriesWithEarlier(this.store, shapes, request, { steps, earlier });
   }
 
   /** After a tick, until it is false: makes what will surely be asked for. */
@@ -220,7 +271,6 @@ export class ConsoleEngine {
   }
 
   #momentOf(request: GraphRequest): GraphMoment {
-    const nowMs = this.#clock.wallTime();
     const isLive = request.atMs === undefined;
     const end = Math.floor((request.atMs ?? 0) / 1000);
     const { counts, from, to } = isLive
@@ -230,10 +280,20 @@ export class ConsoleEngine {
       second: to,
       liveSeconds: isLive ? request.windowSeconds : 0,
     });
+    const hasTraffic = counts.touchedCount > 0;
+    return { sums, ...this.#aboutMoment(request, { from, to, hasTraffic }) };
+  }
+
+  /** All but its sums. */
+  #aboutMoment(
+    request: GraphRequest,
+    { from, to, hasTraffic }: { from: number; to: number; hasTraffic: boolean },
+  ): Omit<GraphMoment, 'sums'> {
+    const nowMs = this.#clock.wallTime();
+    const isLive = request.atMs === undefined;
     const { newest } = this.store.recorder;
     const ageSeconds = newest < 0 ? undefined : Math.max(0, Math.floor(nowMs / 1000) - newest - 1);
     return {
-      sums,
       from,
       to,
       nowMs,
@@ -242,7 +302,7 @@ export class ConsoleEngine {
       configuration: this.store.history.before(to * 1000, request.visible),
       facts: {
         ageSeconds,
-        hasTraffic: counts.touchedCount > 0,
+        hasTraffic,
         windowSeconds: to - from,
         storeProblem:
           isLive || this.store.database.isPersistent

@@ -10,6 +10,7 @@ import { SMALL_MESH, SyntheticMesh } from '#test/bench/graph/synthetic.ts';
 import { edge, sample } from '#test/support/flows.ts';
 import type { GraphDelta } from '../api/graph.ts';
 import type { ConsoleData, GraphRequest } from '../console-data.ts';
+import type { PrometheusOptions } from '../prometheus/client.ts';
 import type { FrameTime } from '../telemetry-sink.ts';
 import { createConsoleData } from './create-console-data.ts';
 import { readSink, SinkWriter } from './sink-wire.ts';
@@ -31,7 +32,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-function start(directory?: string): ConsoleData {
+function start(directory?: string, prometheus?: PrometheusOptions): ConsoleData {
   const mesh = new SyntheticMesh(SMALL_MESH).view();
   const data = createConsoleData({
     clock: systemClock,
@@ -39,6 +40,7 @@ function start(directory?: string): ConsoleData {
     log: silentLogger,
     mesh,
     directory,
+    prometheus,
   });
   ends.push(() => data.close());
   return data;
@@ -124,6 +126,40 @@ describe('createConsoleData', () => {
         const graph = JSON.parse(new TextDecoder().decode(unpack(packed)));
         expect(graph.edges).toHaveLength(edges.length);
       }
+  }, 20_000);
+
+  test('the past is asked of Prometheus where one is known, by the thread; now is not, and what the thread books goes on meanwhile', async () => {
+    const asked: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: async (request) => {
+        asked.push(`${new URL(request.url).pathname} ${await request.text()}`);
+        await gate.promise;
+        return Response.json({ status: 'success', data: { resultType: 'vector', result: [] } });
+      },
+    });
+    ends.push(() => void server.stop(true));
+    const data = start(undefined, { url: `http://127.0.0.1:${server.port}`, match: 'a="b"' });
+    data.sink.opened(PROXY);
+    data.sink.edge(PROXY, edge(0));
+    const atMs = systemClock.wallTime() - 7_200_000;
+    const past = data.graph({ ...LIVE, atMs });
+    await until(async () => (asked.length > 0 ? true : undefined));
+    send(data, 5);
+    expect(await until(() => firstEdge(data))).toHaveLength(2);
+    gate.resolve();
+    expect(await past).toMatchObject({ source: 'prometheus', edges: [], isLive: false });
+    const of = { node: 'workload/shop/cart', direction: 'inbound' } as const;
+    const range = { fromMs: atMs - 3_600_000, toMs: atMs, visible: undefined };
+    expect(await data.series({ ...range, type: 'workload', of })).toMatchObject({
+      prometheusUntil: expect.any(String),
+    });
+    expect(new Set(asked.map((each) => each.split(' ')[0]))).toEqual(
+      new Set(['/api/v1/query', '/api/v1/query_range']),
+    );
+    for (const each of asked) expect(each).toContain(encodeURIComponent('a="b"'));
   }, 20_000);
 
   test('a question that fails is told to who asked, and to nobody else', async () => {

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '#base/clock.ts';
 import { COMPILED, embeddedPath } from '#base/compiled.ts';
 import { MeshError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import type { PrometheusOptions } from '../prometheus/client.ts';
 import type { StoreLimits } from '../store/telemetry-store.ts';
 import { ENGINE_ERRORS } from './errors.ts';
 import {
@@ -35,13 +36,21 @@ export interface ThreadEvents {
   booked(beforeMs: number): void;
 }
 
+export interface ConsoleThreadDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly directory: string | undefined;
+  readonly prometheus: PrometheusOptions | undefined;
+  readonly clusterId: string;
+}
+
 export interface ThreadDeath {
   readonly atMs: number;
   readonly reason: string;
 }
 
 export class ConsoleThread {
-  readonly #deps: { clock: Clock; log: Logger; directory: string | undefined };
+  readonly #deps: ConsoleThreadDeps;
   readonly #limits: StoreLimits;
   readonly #events: ThreadEvents;
   readonly #waiting = new Map<number, Waiting>();
@@ -56,11 +65,7 @@ export class ConsoleThread {
   deaths = 0;
   lastDeath: ThreadDeath | undefined;
 
-  constructor(
-    deps: { clock: Clock; log: Logger; directory: string | undefined },
-    limits: StoreLimits,
-    events: ThreadEvents,
-  ) {
+  constructor(deps: ConsoleThreadDeps, limits: StoreLimits, events: ThreadEvents) {
     this.#deps = deps;
     this.#limits = limits;
     this.#events = events;
@@ -79,7 +84,8 @@ export class ConsoleThread {
     worker.onerror = ({ message }) => own(() => this.#died(message));
     // Without an error before it: something in it ended it, or somebody else did.
     worker.addEventListener('close', () => own(() => this.#died('it ended without an error')));
-    this.tell({ kind: 'start', directory: this.#deps.directory, limits: this.#limits });
+    const { directory, prometheus, clusterId } = this.#deps;
+    this.tell({ kind: 'start', directory, limits: this.#limits, prometheus, clusterId });
     this.#events.started({ isSuspect: this.#youngDeaths >= RETELL_DEATHS_MAX });
   }
 
@@ -92,13 +98,13 @@ export class ConsoleThread {
   ask<Name extends keyof Answers>(
     name: Name,
     ...args: Parameters<Answers[Name]>
-  ): Promise<ReturnType<Answers[Name]>> {
+  ): Promise<Awaited<ReturnType<Answers[Name]>>> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = this.#nextId++;
     if (this.#worker === undefined) return Promise.reject(stopped());
     this.#waiting.set(id, { resolve, reject });
     this.tell({ kind: 'ask', id, question: { name, args } as unknown as Question });
-    return promise as Promise<ReturnType<Answers[Name]>>;
+    return promise as Promise<Awaited<ReturnType<Answers[Name]>>>;
   }
 
   async close(): Promise<void> {

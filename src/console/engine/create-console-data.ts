@@ -28,12 +28,12 @@ interface Followed {
 }
 
 export function createConsoleData(deps: ConsoleDataDeps, limits: StoreLimits = {}): ConsoleData {
-  const { clock, log, mesh, directory } = deps;
+  const { clock, log, mesh, directory, prometheus } = deps;
   const followed = new Followers((message) => void thread.tell(message));
   // What taps need of the mesh: which node a peer is.
   const picture = new MeshPicture();
   const thread: ConsoleThread = new ConsoleThread(
-    { clock, log: log.child('console'), directory },
+    { clock, log: log.child('console'), directory, prometheus, clusterId: mesh.clusterId },
     limits,
     {
       started: ({ isSuspect }) => {

@@ -2,6 +2,8 @@
 import { systemClock, type Timer } from '#base/clock.ts';
 import { messageOf } from '#base/errors.ts';
 import type { LogFields, Logger, LogLevel } from '#base/log.ts';
+import { PrometheusClient, type PrometheusOptions } from '../prometheus/client.ts';
+import { PrometheusHistory } from '../prometheus/history.ts';
 import { ConsoleEngine } from './console-engine.ts';
 import type { Answers, FromEngine, Question, ToEngine } from './messages.ts';
 import { readSink } from './sink-wire.ts';
@@ -41,12 +43,15 @@ function relayed(scope: string): Logger {
   };
 }
 
-function answersOf(engine: ConsoleEngine): Answers {
+function answersOf(engine: ConsoleEngine, past: PrometheusHistory | undefined): Answers {
   return {
-    // What is handed over is gone here: others may still be given the same answer.
-    graphJson: (request, packing) => engine.graphJson(request, packing).slice(),
+    graphJson: (request, packing) =>
+      past !== undefined && request.atMs !== undefined
+        ? past.graph(request, packing)
+        : // What is handed over is gone here: others may still be given the same answer.
+          engine.graphJson(request, packing).slice(),
     timeline: (request) => engine.timeline(request),
-    series: (request) => engine.series(request),
+    series: (request) => past?.series(request) ?? engine.series(request),
     changes: (request) => engine.store.history.list(request),
     change: (version, visible) => engine.store.history.get(version, visible),
     traffic: (windowSeconds) => engine.traffic(windowSeconds),
@@ -59,8 +64,8 @@ function answersOf(engine: ConsoleEngine): Answers {
   };
 }
 
-function run(engine: ConsoleEngine): void {
-  const answers = answersOf(engine);
+function run(engine: ConsoleEngine, past: PrometheusHistory | undefined): void {
+  const answers = answersOf(engine, past);
   // One answer a turn: who asks meanwhile is not kept waiting for all of them.
   let preparing: Timer | undefined;
   const prepare = () => {
@@ -118,17 +123,33 @@ function run(engine: ConsoleEngine): void {
 }
 
 function answer(answers: Answers, id: number, { name, args }: Question): void {
-  try {
-    const value = (answers[name] as (...args: unknown[]) => unknown)(...args);
-    send({ kind: 'answer', id, value });
-  } catch (error) {
-    // One question must not end the thread that books what proxies say.
+  // One question must not end the thread that books what proxies say.
+  const failed = (error: unknown) => {
     const stack = error instanceof Error ? (error.stack ?? '') : '';
     send({ kind: 'failed', id, message: messageOf(error), stack });
+  };
+  try {
+    const value = (answers[name] as (...args: unknown[]) => unknown)(...args);
+    if (!(value instanceof Promise)) send({ kind: 'answer', id, value });
+    else void value.then((later: unknown) => send({ kind: 'answer', id, value: later }), failed);
+  } catch (error) {
+    failed(error);
   }
 }
 
 self.onmessage = ({ data }: MessageEvent<ToEngine>) => {
-  if (data.kind === 'start')
-    run(new ConsoleEngine({ clock: systemClock, log, directory: data.directory }, data.limits));
+  if (data.kind !== 'start') return;
+  const { directory, limits, prometheus, clusterId } = data;
+  const engine = new ConsoleEngine({ clock: systemClock, log, directory }, limits);
+  run(engine, prometheus && historyOf(engine, prometheus, clusterId));
 };
+
+function historyOf(
+  engine: ConsoleEngine,
+  prometheus: PrometheusOptions,
+  clusterId: string,
+): PrometheusHistory {
+  const client = new PrometheusClient({ clock: systemClock, fetch }, prometheus);
+  const { match } = prometheus;
+  return new PrometheusHistory({ log: log.child('prometheus'), engine, client, match, clusterId });
+}

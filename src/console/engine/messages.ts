@@ -2,14 +2,22 @@
 import type { LogFields, LogLevel } from '#base/log.ts';
 import type { RequestRecord } from '#telemetry/requests/request-record.ts';
 import type { Span } from '#telemetry/tracing/span.ts';
-import type { GraphRequest } from '../console-data.ts';
+import type { SeriesAnswer } from '../api/series.ts';
+import type { GraphRequest, SeriesRequest } from '../console-data.ts';
 import type { MeshUpdate } from '../graph/mesh-picture.ts';
 import type { MeshChange } from '../mesh-view.ts';
+import type { PrometheusOptions } from '../prometheus/client.ts';
 import type { StoreLimits } from '../store/telemetry-store.ts';
 import type { ConsoleEngine } from './console-engine.ts';
 
 export type ToEngine =
-  | { kind: 'start'; directory: string | undefined; limits: StoreLimits }
+  | {
+      kind: 'start';
+      directory: string | undefined;
+      limits: StoreLimits;
+      prometheus: PrometheusOptions | undefined;
+      clusterId: string;
+    }
   /** `sentMs`: milliseconds since the epoch. */
   | { kind: 'sink'; bytes: Uint8Array; sentMs: number }
   | { kind: 'spans'; spans: readonly Span[] }
@@ -40,9 +48,9 @@ export type Question = {
 }[keyof Answers];
 
 export interface Answers {
-  graphJson: ConsoleEngine['graphJson'];
+  graphJson: (...asked: Parameters<ConsoleEngine['graphJson']>) => Uint8Array | Promise<Uint8Array>;
   timeline: ConsoleEngine['timeline'];
-  series: ConsoleEngine['series'];
+  series: (request: SeriesRequest) => SeriesAnswer | Promise<SeriesAnswer>;
   changes: ConsoleEngine['store']['history']['list'];
   change: ConsoleEngine['store']['history']['get'];
   traffic: ConsoleEngine['traffic'];

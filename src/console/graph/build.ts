@@ -19,6 +19,8 @@ export interface GraphMoment {
   readonly ageSeconds: number | undefined;
   readonly configuration: Change | undefined;
   readonly facts: DiagnosisFacts;
+  readonly source?: GraphAnswer['source'];
+  readonly notice?: string;
 }
 
 export interface Chosen {
@@ -42,7 +44,7 @@ export function buildGraph(
 
 /** All but the nodes and edges. */
 export function graphFrame(
-  { from, to, nowMs, isLive, ageSeconds, configuration, facts }: GraphMoment,
+  { from, to, nowMs, isLive, ageSeconds, configuration, facts, source, notice }: GraphMoment,
   mesh: MeshPicture,
   request: GraphRequest,
   { nodes, edges }: Chosen,
@@ -54,6 +56,8 @@ export function graphFrame(
     type: request.type,
     isLive,
     ageSeconds,
+    source,
+    notice,
     configuration: configuration && {
       at: configuration.at,
       resource: configuration.resource,

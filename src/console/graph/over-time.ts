@@ -5,6 +5,7 @@ import type { Change, SeriesAnswer, TimelineAnswer } from '../api/series.ts';
 import type { RangeRequest, SeriesRequest } from '../console-data.ts';
 import { BUCKETS, Counts } from '../store/counts.ts';
 import { TIERS, type Tier } from '../store/limits.ts';
+import type { OutcomeTable, SeriesTable } from '../store/series-table.ts';
 import type { TelemetryStore } from '../store/telemetry-store.ts';
 import { readTotals } from '../store/totals.ts';
 import { errorsOf, GraphSums } from './graph-sums.ts';
@@ -21,6 +22,15 @@ const STEPS = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
 ];
 
+/** Steps that another source told: they come before those of the store. */
+export interface EarlierSteps {
+  readonly count: number;
+  readonly series: SeriesTable;
+  readonly outcomes: OutcomeTable;
+  /** Undefined: nothing was reported in that step. */
+  counts(index: number): Counts | undefined;
+}
+
 export interface Steps {
   readonly from: number;
   readonly to: number;
@@ -29,11 +39,12 @@ export interface Steps {
   readonly tier: Tier;
 }
 
-/** Steps on round times, of a tier that is kept so far back. */
+/** Steps on round times, of a tier that is kept so far back; none shorter than `stepSecondsMin`. */
 export function stepsOf(
   { fromMs, toMs }: { fromMs: number; toMs: number },
   secondsFrom: number,
   isCheap: boolean,
+  stepSecondsMin = 1,
 ): Steps {
   const first = Math.floor(fromMs / 1000);
   const last = Math.max(first + 1, Math.ceil(toMs / 1000));
@@ -47,7 +58,8 @@ export function stepsOf(
       : 2;
   const step = Math.max(
     TIERS[tier].seconds,
-    STEPS.find((each) => range / each <= POINTS_MAX) ?? STEPS[STEPS.length - 1],
+    STEPS.find((each) => each >= stepSecondsMin && range / each <= POINTS_MAX) ??
+      STEPS[STEPS.length - 1],
   );
   const from = Math.floor(first / step) * step;
   const to = Math.min(Math.ceil(last / step) * step, from + POINTS_MAX * step);
@@ -101,12 +113,47 @@ export function seriesOf(
 ): SeriesAnswer {
   const kept = store.kept();
   const steps = stepsOf(request, kept.secondsFrom, false);
-  const { from, to, stepSeconds, count } = steps;
+  return chartsOf(pointsOf(store, shape, request, steps), steps);
+}
+
+/** The same, where another source told the first steps. */
+export function seriesWithEarlier(
+  store: TelemetryStore,
+  shapes: { readonly own: GraphShape; readonly earlier: GraphShape },
+  request: SeriesRequest,
+  { steps, earlier }: { readonly steps: Steps; readonly earlier: EarlierSteps },
+): SeriesAnswer {
+  const earlierTo = steps.from + earlier.count * steps.stepSeconds;
+  const points = pointsOf(store, shapes.own, request, steps, earlierTo);
+  const sums = new GraphSums(shapes.earlier);
+  for (const { id } of earlier.series.all()) shapes.earlier.slotsOf(id);
+  for (let at = 0; at < earlier.count; at++) {
+    const counts = earlier.counts(at);
+    if (counts === undefined) continue;
+    sums.fill(counts, steps.from + (at + 1) * steps.stepSeconds, earlier);
+    const point = noPoint();
+    addPoint(point, sums, request);
+    points[at] = point;
+  }
+  return { ...chartsOf(points, steps), prometheusUntil: rfc3339At(earlierTo * 1000) };
+}
+
+/** What the store knows of each step from `since` on; undefined where nothing was reported. */
+function pointsOf(
+  store: TelemetryStore,
+  shape: GraphShape,
+  request: SeriesRequest,
+  steps: Steps,
+  since: number = steps.from,
+): (Point | undefined)[] {
+  const kept = store.kept();
+  const { from, stepSeconds, count } = steps;
   const rows = rowsOf(store, shape, request);
   const sums = new GraphSums(shape);
   const own = new Counts();
   const points = Array.from({ length: count }, () => undefined as Point | undefined);
-  for (const { tier, start, end } of tiersOf(steps, kept))
+  if (since >= steps.to) return points;
+  for (const { tier, start, end } of tiersOf({ ...steps, from: since }, kept))
     store.blocks.each(tier, start, end, (counts, period) => {
       const at = Math.floor((period - from) / stepSeconds);
       if (at < 0 || at >= count) return;
@@ -117,7 +164,7 @@ export function seriesOf(
       points[at] = point;
       addPoint(point, sums, request);
     });
-  return chartsOf(points, { from, to, stepSeconds });
+  return points;
 }
 
 function chartsOf(

@@ -108,6 +108,12 @@ export class TelemetryStore {
     return { counts, from: this.#observedFrom(cover.from, cover.to), to: cover.to };
   }
 
+  /** From here on (seconds since the epoch) everything is known second by second; now, where nothing is. */
+  heldFrom(): number {
+    const now = Math.floor(this.#clock.wallTime() / 1000);
+    return Math.max(now - TIERS[0].keptSeconds, this.#firstSecond() ?? now);
+  }
+
   kept() {
     const now = Math.floor(this.#clock.wallTime() / 1000);
     return {

@@ -10,6 +10,7 @@ import { processCpuSeconds } from '#base/process-cpu.ts';
 import type { Random } from '#base/random.ts';
 import type { ConsoleData } from '#console/console-data.ts';
 import { createConsoleData } from '#console/engine/create-console-data.ts';
+import type { PrometheusOptions } from '#console/prometheus/client.ts';
 import type { AccessOptions } from '#console/server/access/access.ts';
 import { bundleSource } from '#console/server/bundle.ts';
 import type { AnswerWhy } from '#console/server/console-deps.ts';
@@ -61,7 +62,11 @@ export interface ControlConsole {
 
 export function createControlConsole(
   deps: ControlConsoleDeps,
-  options: { readonly access: AccessOptions; readonly directory: string | undefined },
+  options: {
+    readonly access: AccessOptions;
+    readonly directory: string | undefined;
+    readonly prometheus: PrometheusOptions | undefined;
+  },
 ): ControlConsole {
   const { clock, random, mesh, settings, peers, control } = deps;
   const log = deps.log.child('console');
@@ -90,7 +95,8 @@ export function createControlConsole(
       }),
     roots: deps.roots,
   });
-  const data = createConsoleData({ clock, random, log, mesh: view, directory: options.directory });
+  const { directory, prometheus } = options;
+  const data = createConsoleData({ clock, random, log, mesh: view, directory, prometheus });
   const watched = createObservatory(
     { clock, log, fetch: deps.fetch, mesh, rootNamespace: settings.rootNamespace, sink: data.sink },
     { streams: () => peers.streams(), control },

@@ -2,7 +2,8 @@
  * The flows of a proxy that is not ours, out of its Prometheus metrics: differences of its counters from scrape to scrape, as edges and frames. The
  * first scrape of a proxy is the baseline: what flowed before we looked is not shown as a burst.
  */
-import type { FlowEdge, FlowPeer, FlowSample } from '#telemetry/flow/flow-frame.ts';
+import { edgeOfLabels } from '#telemetry/flow/edge-of-labels.ts';
+import type { FlowEdge, FlowSample } from '#telemetry/flow/flow-frame.ts';
 import { DEFAULT_BOUNDS } from '#telemetry/metrics/istio.ts';
 import type { Sample } from './exposition.ts';
 import { readExposition } from './exposition.ts';
@@ -21,7 +22,6 @@ const WATCHED = new Set([
   'istio_tcp_received_bytes_total',
 ]);
 
-type Labels = Sample['labels'];
 type Counts = Map<number, number>;
 
 export interface ScrapedFlows {
@@ -71,7 +71,7 @@ export class ProxyCounters {
   }
 
   #edge({ name, labels }: Sample, fresh: FlowEdge[]): number | undefined {
-    const facts = factsOf(labels, {
+    const facts = edgeOfLabels(labels, {
       isRequest: name.startsWith('istio_re'),
       isGateway: this.#isGateway,
     });
@@ -155,48 +155,4 @@ function add<K>(counts: Map<K, number>, key: K, difference: number): void {
 /** Buckets with other bounds than Istio's are left out. */
 function boundIndex(le: string | undefined): number {
   return (DEFAULT_BOUNDS as readonly number[]).indexOf(Number(le));
-}
-
-function factsOf(
-  labels: Labels,
-  of: { isRequest: boolean; isGateway: boolean },
-): Omit<FlowEdge, 'id'> {
-  const { reporter } = labels;
-  const tcp = of.isRequest ? 'http' : 'tcp';
-  const host = known(labels.destination_service);
-  return {
-    reporter:
-      reporter === 'waypoint' || reporter === 'destination'
-        ? reporter
-        : of.isGateway
-          ? 'gateway'
-          : 'source',
-    protocol: labels.request_protocol === 'grpc' ? 'grpc' : tcp,
-    source: peerOf(labels, 'source', ''),
-    destination: peerOf(labels, 'destination', host),
-    service: {
-      host,
-      namespace: known(labels.destination_service_namespace),
-      name: known(labels.destination_service_name),
-    },
-    isMutualTls: labels.connection_security_policy === 'mutual_tls',
-  };
-}
-
-function peerOf(labels: Labels, side: 'source' | 'destination', outside: string): FlowPeer {
-  const of = (name: string) => known(labels[`${side}_${name}`]);
-  const workload = of('workload');
-  return {
-    kind: workload === '' ? 'external' : 'workload',
-    namespace: of('workload_namespace'),
-    workload: workload === '' ? outside : workload,
-    app: of('app'),
-    version: of('version'),
-    principal: of('principal'),
-    cluster: of('cluster'),
-  };
-}
-
-function known(text: string | undefined): string {
-  return text === undefined || text === 'unknown' ? '' : text;
 }

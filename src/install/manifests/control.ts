@@ -141,6 +141,8 @@ function container(p: Parameters) {
       '--console-listen=127.0.0.1:20001',
       `--console-store=${STORE_FOLDER}/console`,
       `--console-open-to=${p.control.consoleOpenTo}`,
+      `--prometheus-url=${p.control.prometheusUrl}`,
+      `--prometheus-match=${p.control.prometheusMatch}`,
       `--log-level=${p.control.logLevel}`,
     ],
     env: [...IDENTITY_ENV, ...memoryEnvironment('control')],

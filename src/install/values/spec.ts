@@ -34,6 +34,8 @@ export interface ValueRow {
 /** RFC 1123 label, as namespaces and parts of names. */
 const LABEL = '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$';
 const DNS_NAME = '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$';
+/** Of PromQL; without what would have to be escaped in it or in YAML. */
+const LABEL_MATCHER = '[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"[^"\'\\\\]*"';
 const ABSOLUTE_PATH = '^/[^:]*$';
 
 export const VALUE_ROWS: readonly ValueRow[] = [
@@ -171,6 +173,23 @@ export const VALUE_ROWS: readonly ValueRow[] = [
     text: 'Who reads the console without a token: `loopback` is whoever may forward a port to its pod.',
     reason:
       'port forwarding into the mesh’s namespace is a right that few have; it works with client certificates, which are no tokens',
+  },
+  {
+    path: 'control.prometheusUrl',
+    type: 'string',
+    default: '',
+    pattern: "^(https?://[^\\s'@?#]+)?$",
+    text: 'Address of a Prometheus that scrapes the mesh; the console’s graphs and charts of the past come from there.',
+    reason: 'the console keeps a month by itself, as long as its pod lives',
+  },
+  {
+    path: 'control.prometheusMatch',
+    type: 'string',
+    default: '',
+    pattern: `^(${LABEL_MATCHER}(,${LABEL_MATCHER})*)?$`,
+    text: 'Label matchers of this mesh’s series in it, such as cluster="eu-1".',
+    reason:
+      'most have the series of one mesh; where it has those of others, readers would see them',
   },
   {
     path: 'control.unreadyWaypoint',

@@ -33,6 +33,8 @@ export interface Values {
     unenforcedPolicy: 'deny' | 'ignore';
     unreadyWaypoint: 'refuse' | 'bypass';
     consoleOpenTo: 'loopback' | 'none';
+    prometheusUrl: string;
+    prometheusMatch: string;
   };
   node: Placement & {
     enabled: boolean;

@@ -44,6 +44,7 @@ export function StatusLine({ graph, shown, looking, live, changes }: StatusLineP
     );
   if (changes !== undefined) parts.push(differencesIn(changes));
   if (!graph.isLive) parts.push(`at ${clockTime(graph.at)}`);
+  if (graph.source === 'prometheus') parts.push('from Prometheus');
   if (graph.configuration !== undefined && !graph.isLive)
     parts.push(
       `${graph.configuration.resource} ${graph.configuration.change} at ${clockTime(graph.configuration.at)} was in force`,
@@ -56,6 +57,7 @@ export function StatusLine({ graph, shown, looking, live, changes }: StatusLineP
           {span(ageSeconds)} old.{' '}
         </strong>
       )}
+      {graph.notice !== undefined && <strong>{graph.notice} </strong>}
       {parts.join(' · ')}
     </p>
   );
