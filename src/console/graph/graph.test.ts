@@ -25,6 +25,12 @@ describe('buildGraph', () => {
       via: 'waypoint/shop/waypoint',
       health: { status: 'failing', samples: 60 },
     });
+    const [web] = graph.nodes.filter(({ id }) => id === 'workload/shop/web');
+    expect(web.health).toEqual({
+      status: 'idle',
+      reason: 'Nothing called it in the window; what it calls is judged there.',
+      samples: 0,
+    });
     const [front] = graph.edges.filter(({ source }) => source === 'workload/shop/web');
     expect(front).toMatchObject({ errorRate: 0.1, responseCodes: { '200': 540, '503': 60 } });
     const [cart] = graph.nodes.filter(({ id }) => id === 'service/shop/cart');

@@ -116,7 +116,10 @@ export function nodeHealth(node: NodeSlot, sums: GraphSums, mesh: MeshPicture): 
     const ejection = judgeEjections(addresses.size, workload?.replicas.desired ?? 0);
     if (ejection !== undefined) parts.push(ejection);
   }
-  return { ...worst(parts), samples };
+  const health = worst(parts);
+  if (health.status === 'idle' && sums.nodesOut.has(index) && !sums.nodesOut.isIdle(index))
+    return { ...health, reason: 'Nothing called it in the window; what it calls is judged there.' };
+  return { ...health, samples };
 }
 
 export function trafficOf(

@@ -170,7 +170,7 @@ function drawContent(pen: Pen, mark: NodeMark, { theme }: Painting, hasDetail: b
   drawBadges(pen, mark, theme);
 }
 
-/** On the upper border, from the right. */
+/** On the upper border, from the right; rather above it, for the name is close below. */
 function drawBadges(pen: Pen, { box, badges }: NodeMark, theme: DrawTheme): void {
   badges.slice(0, BADGES_SHOWN).forEach((badge, at) => {
     const x = box.x + box.width - 24 - at * 18;
@@ -178,10 +178,10 @@ function drawBadges(pen: Pen, { box, badges }: NodeMark, theme: DrawTheme): void
     pen.strokeStyle = theme.line;
     pen.lineWidth = 1;
     pen.beginPath();
-    pen.arc(x + 8, box.y, 8, 0, Math.PI * 2);
+    pen.arc(x + 8, box.y - 3, 8, 0, Math.PI * 2);
     pen.fill();
     pen.stroke();
-    drawBadge(pen, badge, { x: x + 2, y: box.y - 6, colour: theme.quiet, ground: theme.ground });
+    drawBadge(pen, badge, { x: x + 2, y: box.y - 9, colour: theme.quiet, ground: theme.ground });
   });
 }
 

@@ -159,7 +159,7 @@ export function edgeMark(
     curve,
     bounds: boundsOf(curve),
     label: [base, split, sealedPart(edge)].filter((part) => part !== '').join(' · '),
-    shortLabel: base,
+    shortLabels: [split, base],
     lock: lockOf(edge),
     isGated: edge.via !== undefined,
     particles: particlesOf(edge),

@@ -34,8 +34,7 @@ export function placeLabels(edges: readonly EdgeMark[], nodes: readonly NodeMark
   const placed: PlacedLabel[] = [];
   for (const at of order.slice(0, TRIED_MAX)) {
     if (placed.length === LABELS_MAX) break;
-    const { label, shortLabel } = edges[at];
-    const place = freePlace(grid, edges[at], label) ?? freePlace(grid, edges[at], shortLabel);
+    const place = placeOf(grid, edges[at]);
     if (place === undefined) continue;
     add(grid, grown(place.box, 2));
     placed.push({ edge: at, ...place });
@@ -43,11 +42,17 @@ export function placeLabels(edges: readonly EdgeMark[], nodes: readonly NodeMark
   return placed;
 }
 
-function freePlace(
-  grid: Grid,
-  edge: EdgeMark,
-  text: string,
-): Omit<PlacedLabel, 'edge'> | undefined {
+type Place = Omit<PlacedLabel, 'edge'>;
+
+function placeOf(grid: Grid, edge: EdgeMark): Place | undefined {
+  for (const text of [edge.label, ...edge.shortLabels]) {
+    const place = freePlace(grid, edge, text);
+    if (place !== undefined) return place;
+  }
+  return undefined;
+}
+
+function freePlace(grid: Grid, edge: EdgeMark, text: string): Place | undefined {
   const width = widthOf(text, edge.lock);
   if (width === 0) return undefined;
   for (const share of PLACES) {

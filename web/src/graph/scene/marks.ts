@@ -45,8 +45,8 @@ export interface EdgeMark {
   readonly curve: readonly number[];
   readonly bounds: Box;
   readonly label: string;
-  /** Where the whole label has no room. */
-  readonly shortLabel: string;
+  /** Where the whole label has no room: the first of them that has. */
+  readonly shortLabels: readonly string[];
   readonly lock: Lock | undefined;
   readonly isGated: boolean;
   readonly particles: Particles;

@@ -118,6 +118,26 @@ describe('sceneOf', () => {
     expect(scene.edges.at(-1)?.label).toBe('10 req/s · 10 % → 11 %');
   });
 
+  test('shows the split alone where it and the rate have no room, and the rate alone where there is even less', () => {
+    const near = (gap: number) => {
+      const positions = { [web.id]: { x: 0, y: 0 }, [product2.id]: { x: 160 + gap, y: 0 } };
+      const [placed] = sceneOf({
+        nodes: [web, product2],
+        edges: [EDGES[2]],
+        layout: { positions, bends: {} },
+        level: 'workloads',
+        label: 'rate',
+      }).labels;
+      return placed?.text ?? 'none';
+    };
+    expect([240, 136, 90, 20].map(near)).toEqual([
+      '10 req/s · 10 % → 11 %',
+      '10 % → 11 %',
+      '10 req/s',
+      'none',
+    ]);
+  });
+
   test('puts no label on a node or on another label', () => {
     for (const [at, label] of scene.labels.entries()) {
       for (const mark of scene.nodes) expect(touches(mark.box, label.box)).toBe(false);
