@@ -20,9 +20,11 @@ import type { Level, Scene } from './scene/marks.ts';
 import { levelAt, sceneOf } from './scene/scene.ts';
 import { announcementOf } from './view/announce.ts';
 import { commandsOf } from './view/commands.ts';
+import { ContextMenu, type MenuPlace } from './view/context-menu.tsx';
 import { exportsOf } from './view/exports.ts';
 import { GraphCanvas, type GraphCanvasHandle } from './view/graph-canvas.tsx';
 import { Legend } from './view/legend.tsx';
+import { menuOf, menuTitle } from './view/menu-items.ts';
 import { flag, type GraphViewOptions, select, setFocus, useOptions } from './view/options.ts';
 import { SidePanel, selectedIn } from './view/side-panel.tsx';
 import { StatusLine } from './view/status-line.tsx';
@@ -33,6 +35,7 @@ import { useLayout } from './view/use-layout.ts';
 const KEYS = [
   { key: '← → ↑ ↓', does: 'From node to node' },
   { key: 'Enter', does: 'Only its neighbourhood' },
+  { key: 'Shift F10', does: 'What can be done with it' },
   { key: '+ -', does: 'Nearer, farther' },
   { key: '0', does: 'Fit' },
 ];
@@ -84,6 +87,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
   const canvas = useRef<GraphCanvasHandle>(null);
   const [hovered, setHovered] = useState<string>();
   const [looking, setLooking] = useState<Looking>();
+  const [menu, setMenu] = useState<MenuPlace>();
   const find = useMemo(() => parseExpression(options.find), [options.find]);
   const hide = useMemo(() => parseExpression(options.hide), [options.hide]);
   const both = useMemo(
@@ -125,6 +129,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
     emphasis: input.emphasis,
     stage: () => canvas.current?.stage,
   });
+  const choices = menu === undefined ? [] : menuOf(shown, menu.id);
   const isEmpty = graph.nodes.length === 0;
   return (
     <div className={styles.page}>
@@ -171,7 +176,19 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
               }
               onHover={setHovered}
               onOpen={setFocus}
+              onMenu={setMenu}
               onLook={setLooking}
+            />
+          )}
+          {menu !== undefined && choices.length > 0 && (
+            <ContextMenu
+              label={menuTitle(shown, menu.id)}
+              place={menu}
+              choices={choices}
+              onClose={(isDone) => {
+                setMenu(undefined);
+                if (isDone) canvas.current?.focus();
+              }}
             />
           )}
           {options.hasLegend && !options.isTable && <Legend />}

@@ -22,6 +22,7 @@ export function nodeHref(id: string): string {
   const [kind, namespace, name] = id.split('/');
   if (kind === 'workload' || kind === 'waypoint' || kind === 'gateway')
     return hrefOf(`/workloads/${namespace}/${name}`);
+  if (kind === 'app') return hrefOf(`/apps/${namespace}/${name}`);
   if (kind === 'service') return hrefOf(`/services/${namespace}/${name}`);
   return hrefOf('/graph', { node: id });
 }

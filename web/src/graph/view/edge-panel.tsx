@@ -4,7 +4,7 @@ import type { GraphAnswer, GraphEdge } from '#console/api/graph.ts';
 import { byteRate, connectionRate, millis, percent, rate } from '../../ui/format.ts';
 import { Facts } from '../../ui/panel.tsx';
 import { select } from './options.ts';
-import { Charts, Codes, FailedRequests, PanelHead } from './panel-parts.tsx';
+import { Charts, Codes, FailedRequests, PanelHead, TopPaths } from './panel-parts.tsx';
 import styles from './side-panel.module.css';
 
 interface EdgePanelProps {
@@ -37,6 +37,7 @@ export function EdgePanel({ edge, graph, close }: EdgePanelProps) {
       <Facts rows={factsOf(edge, name)} />
       <Charts subject={{ edge: edge.id }} type={graph.type} />
       <Codes codes={edge.responseCodes} flags={edge.flags} />
+      {edge.protocol !== 'tcp' && <TopPaths subject={{ edge: edge.id }} />}
       <FailedRequests subject={{ edge: edge.id }} />
     </>
   );

@@ -10,12 +10,15 @@ import {
 import { useIsDark } from '../../store/theme.ts';
 import { toWorld } from '../draw/camera.ts';
 import { type Looking, Stage, type StageInput } from '../draw/stage.ts';
+import { pointOn } from '../scene/edge-marks.ts';
 import { type Direction, hitAt, neighbourIn } from '../scene/hit.ts';
+import type { MenuPlace } from './context-menu.tsx';
 import styles from './graph-canvas.module.css';
 import { useHand } from './use-hand.ts';
 
 export interface GraphCanvasHandle {
   readonly stage: Stage | null;
+  focus(): void;
 }
 
 export interface GraphCanvasProps {
@@ -27,6 +30,8 @@ export interface GraphCanvasProps {
   readonly onSelect: (id: string | undefined, isAdded: boolean) => void;
   readonly onHover: (id: string | undefined) => void;
   readonly onOpen: (id: string) => void;
+  /** The menu of something is asked for, there. */
+  readonly onMenu: (place: MenuPlace) => void;
   readonly onLook: (looking: Looking) => void;
   /** Names what a new scene is fitted for. */
   readonly fitKey: string;
@@ -51,6 +56,7 @@ export function GraphCanvas(props: GraphCanvasProps) {
     get stage() {
       return stage.current;
     },
+    focus: () => box.current?.focus(),
   }));
   useEffect(() => {
     const own = new Stage([...box.current!.querySelectorAll('canvas')], (looking) => {
@@ -90,6 +96,13 @@ export function GraphCanvas(props: GraphCanvasProps) {
       aria-describedby="graph-said"
       className={styles.box}
       onKeyDown={(event) => takeKey(event, stage.current, props)}
+      onContextMenu={(event) => {
+        event.preventDefault();
+        const { left, top } = event.currentTarget.getBoundingClientRect();
+        const [x, y] = [event.clientX - left, event.clientY - top];
+        const hit = hitOf(stage.current, x, y);
+        if (hit !== undefined && hit.kind !== 'field') props.onMenu({ id: hit.id, x, y });
+      }}
       {...hand}
     >
       <canvas />
@@ -107,6 +120,18 @@ function hitOf(stage: Stage | null, x: number, y: number) {
   return hitAt(stage.scene, toWorld(stage.view, x, y), stage.view.zoom);
 }
 
+/** Of a node or an edge, in the pixels of the box. */
+function middleOf({ scene, view }: Stage, id: string): MenuPlace | undefined {
+  const box = scene?.nodes.find((mark) => mark.id === id)?.box;
+  const curve = scene?.edges.find((mark) => mark.id === id)?.curve;
+  if (box === undefined && curve === undefined) return undefined;
+  const at =
+    box === undefined
+      ? pointOn(curve!, 0.5)
+      : { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  return { id, x: (at.x - view.x) * view.zoom, y: (at.y - view.y) * view.zoom };
+}
+
 function takeKey(event: KeyboardEvent, stage: Stage | null, props: GraphCanvasProps): void {
   if (stage?.scene == null || event.ctrlKey || event.metaKey || event.altKey) return;
   const direction = ARROWS[event.key];
@@ -118,7 +143,11 @@ function takeKey(event: KeyboardEvent, stage: Stage | null, props: GraphCanvasPr
     props.onSelect(next.id, false);
     return;
   }
-  if (event.key === '+' || event.key === '=') stage.zoom(1.25);
+  if (event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey)) {
+    event.preventDefault();
+    const place = props.selected === undefined ? undefined : middleOf(stage, props.selected);
+    if (place !== undefined) props.onMenu(place);
+  } else if (event.key === '+' || event.key === '=') stage.zoom(1.25);
   else if (event.key === '-') stage.zoom(0.8);
   else if (event.key === '0') stage.fit();
   else if (event.key === 'Escape') props.onSelect(undefined, false);

@@ -15,7 +15,7 @@ import { BADGE_WORDS } from '../draw/glyphs.ts';
 import { labelOf } from '../scene/edge-marks.ts';
 import { trafficLine } from '../scene/node-marks.ts';
 import { select, setFocus } from './options.ts';
-import { Charts, Codes, FailedRequests, PanelHead } from './panel-parts.tsx';
+import { Charts, Codes, FailedRequests, PanelHead, TopPaths } from './panel-parts.tsx';
 import styles from './side-panel.module.css';
 
 interface NodePanelProps {
@@ -66,6 +66,9 @@ export function NodePanel({ node, graph, close }: NodePanelProps) {
       <Peers title="Called by" edges={inbound} end="source" graph={graph} />
       <Peers title="Calls" edges={outbound} end="target" graph={graph} />
       {node.kind === 'workload' && !node.isOutside && <Applied node={node} />}
+      {[...inbound, ...outbound].some((edge) => edge.protocol !== 'tcp') && (
+        <TopPaths subject={{ node: node.id }} />
+      )}
       <FailedRequests subject={{ node: node.id }} />
     </>
   );

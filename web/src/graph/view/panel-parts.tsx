@@ -1,14 +1,17 @@
 /** Parts that the panels of nodes and edges share. */
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { Health } from '#console/api/health.ts';
 import type { SeriesAnswer } from '#console/api/series.ts';
 import type { RequestRow, RequestsAnswer } from '#console/api/traffic.ts';
+import { isFailed } from '../../pages/traffic/filter.ts';
 import { address } from '../../store/api.ts';
 import { useNow } from '../../store/clock.ts';
 import { useSteadyQuery } from '../../store/query.ts';
 import { isoSeconds, useScope, windowSeconds } from '../../store/scope.ts';
+import { useTap } from '../../store/tap.ts';
 import { hrefOf } from '../../store/url.ts';
 import { Chip } from '../../ui/chip.tsx';
+import { Button } from '../../ui/controls.tsx';
 import {
   byteRate,
   connectionRate,
@@ -24,6 +27,7 @@ import { Panel } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
 import styles from './side-panel.module.css';
 import { SmallChart } from './small-chart.tsx';
+import { topPaths } from './top-paths.ts';
 
 interface HeadProps {
   readonly kind: string;
@@ -127,6 +131,67 @@ export function Codes({
           </Chip>
         ))}
       </div>
+    </Panel>
+  );
+}
+
+const PATHS_SHOWN = 8;
+const PATHS_ROWS = 500;
+
+/**
+ * What is asked for most. Counters know no paths, so it is read off requests one by one: proxies tell of those that failed, and of all while somebody
+ * watches, which costs them something and is therefore asked for by a button.
+ */
+export function TopPaths({ subject }: { subject: Readonly<Record<string, string>> }) {
+  const scope = useScope();
+  const [wantsAll, setWantsAll] = useState(false);
+  const isWatching = wantsAll && scope.isLive;
+  const tap = useTap(isWatching ? address('tap', subject) : undefined, false);
+  const kept = useSteadyQuery<RequestsAnswer>(
+    address('requests', { ...subject, at: scope.at, limit: String(PATHS_ROWS) }),
+    { refreshMs: scope.isLive ? STEP_MS : 0 },
+  );
+  const rows = isWatching ? tap.rows : (kept.data?.requests ?? []);
+  const paths = topPaths(rows, isFailed);
+  const requests = paths.reduce((sum, { count }) => sum + count, 0);
+  return (
+    <Panel
+      title="Top paths"
+      actions={
+        scope.isLive && (
+          <Button look="quiet" isPressed={isWatching} onClick={() => setWantsAll(!wantsAll)}>
+            Watch
+          </Button>
+        )
+      }
+    >
+      <p className={styles.reason}>
+        {isWatching
+          ? `Of ${counted(requests, 'request')} that came by since.`
+          : `Of ${counted(requests, 'request')} that are kept: those that failed, and others while somebody watched.`}
+      </p>
+      <ul>
+        {paths.slice(0, PATHS_SHOWN).map((each) => (
+          <li key={`${each.method} ${each.path}`} className={styles.request}>
+            <Link
+              href={hrefOf('/traffic', {
+                ...subject,
+                tab: 'recent',
+                methods: each.method,
+                pathPrefix: each.prefix,
+              })}
+            >
+              <code>
+                {each.method} {each.path}
+              </code>
+            </Link>
+            <span className={styles.number}>
+              {percent(each.count / requests)}
+              {each.failed > 0 && `, ${each.failed.toLocaleString('en-US')} failed`}
+            </span>
+          </li>
+        ))}
+      </ul>
     </Panel>
   );
 }

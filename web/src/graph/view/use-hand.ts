@@ -44,6 +44,8 @@ export function useHand(stage: RefObject<Stage | null>, hitOf: HitOf, events: Ha
   };
   return {
     onPointerDown: (event: PointerEvent<HTMLElement>) => {
+      // The other button asks for the menu.
+      if (event.button === 2) return;
       event.currentTarget.setPointerCapture(event.pointerId);
       const { x, y } = placeOf(event);
       fingers.current.set(event.pointerId, { x, y });

@@ -6,16 +6,17 @@ import { address } from '../../store/api.ts';
 import { usePage } from '../../store/page.ts';
 import { useSteadyQuery } from '../../store/query.ts';
 import { setAt, useScope } from '../../store/scope.ts';
+import { TAP_ROWS_MAX, useTap } from '../../store/tap.ts';
 import { setQuery, useUrl } from '../../store/url.ts';
 import { Button, Field } from '../../ui/controls.tsx';
 import { ExportMenu, toCsv } from '../../ui/export.tsx';
 import { amount, counted } from '../../ui/format.ts';
 import { Page } from '../../ui/panel.tsx';
 import { Answered, Empty } from '../../ui/states.tsx';
+import { DataTable } from '../../ui/table.tsx';
 import { shortName } from '../parts/ids.ts';
 import { Tabs, useTab } from '../parts/layout.tsx';
 import { useChartSpan } from '../parts/series-charts.tsx';
-import { DataTable } from '../parts/table.tsx';
 import {
   FILTERS,
   type FilterName,
@@ -30,7 +31,6 @@ import { REQUEST_COLUMNS } from './request-columns.tsx';
 import { RequestDetails } from './request-details.tsx';
 import { TracesTab } from './traces-tab.tsx';
 import css from './traffic.module.css';
-import { TAP_ROWS_MAX, useTap } from './use-tap.ts';
 
 const TABS = [
   { key: '', title: 'Live' },

@@ -1,7 +1,7 @@
 /** Live requests: kept while the page is open, the youngest first, and no more than a person can look through. */
 import { useEffect, useRef, useState } from 'react';
 import type { RequestRow } from '#console/api/traffic.ts';
-import { type EventsState, openEvents } from '../../store/events.ts';
+import { type EventsState, openEvents } from './events.ts';
 
 /** Older ones fall off: what is worth keeping is among the recent requests of the store. */
 export const TAP_ROWS_MAX = 500;
