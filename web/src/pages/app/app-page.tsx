@@ -12,11 +12,11 @@ import { HealthMark } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
 import { Page, Panel } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { trafficColumns, versionColumn } from '../lists/columns.tsx';
 import { Dim, Named, Ready } from '../parts/cells.tsx';
 import { Stack } from '../parts/layout.tsx';
 import { SeriesCharts, useChanges } from '../parts/series-charts.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
 
 const COLUMNS: readonly Column<WorkloadRow>[] = [
   {

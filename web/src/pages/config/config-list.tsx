@@ -13,9 +13,9 @@ import { ExportMenu, toCsv } from '../../ui/export.tsx';
 import { counted } from '../../ui/format.ts';
 import { Page } from '../../ui/panel.tsx';
 import { Answered, Empty } from '../../ui/states.tsx';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { FindingIcon } from '../parts/applied.tsx';
 import { Age, Dash, Dim, Enforced } from '../parts/cells.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
 import css from './config.module.css';
 import { addressOfRow, pathOf } from './object-address.ts';
 

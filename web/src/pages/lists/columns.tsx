@@ -3,8 +3,8 @@ import type { Traffic } from '#console/api/graph.ts';
 import type { Health, HealthStatus } from '#console/api/health.ts';
 import { Chips } from '../../ui/chip.tsx';
 import { millis } from '../../ui/format.ts';
+import type { Column } from '../../ui/table.tsx';
 import { Dash, ErrorShare, isIdle, Named, TrafficRate } from '../parts/cells.tsx';
-import type { Column } from '../parts/table.tsx';
 
 interface Listed {
   readonly name: string;

@@ -8,7 +8,7 @@ import { useScope } from '../../store/scope.ts';
 import { ExportMenu, toCsv } from '../../ui/export.tsx';
 import { Page } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { WORST_FIRST } from './columns.tsx';
 import { HealthFilter } from './health-filter.tsx';
 

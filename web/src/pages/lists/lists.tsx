@@ -5,8 +5,8 @@ import { Chip } from '../../ui/chip.tsx';
 import { CommandLine } from '../../ui/code.tsx';
 import { Segments } from '../../ui/controls.tsx';
 import { Empty } from '../../ui/states.tsx';
+import type { Column } from '../../ui/table.tsx';
 import { Dash, Dim, Ready } from '../parts/cells.tsx';
-import type { Column } from '../parts/table.tsx';
 import { nameColumns, trafficColumns, versionColumn } from './columns.tsx';
 import { ListPage } from './list-page.tsx';
 

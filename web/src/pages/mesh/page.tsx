@@ -9,9 +9,9 @@ import { bytes, counted, percent } from '../../ui/format.ts';
 import { HealthGlyph } from '../../ui/health.tsx';
 import { Facts, Page, Panel } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { Age, Dash, Dim, Meter } from '../parts/cells.tsx';
 import { Stack } from '../parts/layout.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
 import css from './mesh.module.css';
 import { type MeshCheck, meshChecks, meshVerdict } from './mesh-checks.ts';
 

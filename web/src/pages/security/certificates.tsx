@@ -2,8 +2,8 @@
 import type { CertificateRow } from '#console/api/mesh.ts';
 import { now } from '../../store/clock.ts';
 import { absolute, relative } from '../../ui/format.ts';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { Dim, Meter } from '../parts/cells.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
 import { type CertificateLife, certificateLives, shortPrincipal } from './certificate-life.ts';
 
 const WORDS = { valid: 'valid', expiring: 'expires soon', expired: 'expired' } as const;

@@ -10,12 +10,12 @@ import { HealthGlyph, HealthMark } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
 import { Facts, Page, Panel } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { AppliedList, FindingList } from '../parts/applied.tsx';
 import { Dim } from '../parts/cells.tsx';
 import { Columns, Stack, Tabs, useTab, WideAndNarrow } from '../parts/layout.tsx';
 import { Peers } from '../parts/peers.tsx';
 import { SeriesCharts, useChanges } from '../parts/series-charts.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
 
 const REFRESH_MS = 5000;
 

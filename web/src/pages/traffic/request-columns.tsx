@@ -2,9 +2,9 @@
 import { Lock, LockOpen } from 'lucide-react';
 import type { RequestRow } from '#console/api/traffic.ts';
 import { absolute, bytes, clockTime, millis } from '../../ui/format.ts';
+import type { Column } from '../../ui/table.tsx';
 import { Dim } from '../parts/cells.tsx';
 import { shortName } from '../parts/ids.ts';
-import type { Column } from '../parts/table.tsx';
 import { isFailed } from './filter.ts';
 import css from './traffic.module.css';
 

@@ -3,8 +3,8 @@ import type { PodRow } from '#console/api/lists.ts';
 import { url, withQuery } from '../../store/url.ts';
 import { HealthGlyph } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
+import { type Column, DataTable } from '../../ui/table.tsx';
 import { Age, Dim } from '../parts/cells.tsx';
-import { type Column, DataTable } from '../parts/table.tsx';
 
 const logsHref = (pod: PodRow) =>
   url().path + withQuery(url().query, { tab: 'logs', pod: pod.name, sort: '' });
