@@ -1,14 +1,10 @@
 /** The frame in a real browser: log-in, palette, keys, themes, a control plane that goes away, and why nothing is shown. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Fixture, type FixtureOptions, startFixture } from '../../web/fixtures/server.ts';
 import { axeFindings } from './axe.ts';
-import { picture, startBrowser, type TestBrowser, WITHOUT } from './browser.ts';
+import { describeInBrowser, picture, startBrowser, type TestBrowser } from './browser.ts';
 
-const mustRun = process.env.CI === 'true';
-const title =
-  WITHOUT === undefined ? 'the frame in a browser' : `the frame in a browser (skipped: ${WITHOUT})`;
-
-describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
+describeInBrowser('the frame in a browser', () => {
   let browser: TestBrowser;
   const fixtures: Fixture[] = [];
   const serve = (options: FixtureOptions = {}) => {
@@ -65,7 +61,7 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
   });
 
   test('remembers the theme that was chosen', async () => {
-    const page = await browser.open(`${serve().address}/graph`, { colorScheme: 'light' });
+    const page = await browser.open(`${serve().address}/graph`, { theme: 'light' });
     const ground = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
     await page.getByText('21 nodes').waitFor();
     const light = await ground();
@@ -101,6 +97,6 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
   });
 
   test('writes nothing to the console of the browser that is an error, besides what was refused', () => {
-    expect(browser.errors.filter((error) => !error.includes('401'))).toEqual([]);
+    expect(browser.takeErrors().filter((error) => !error.includes('401'))).toEqual([]);
   });
 });

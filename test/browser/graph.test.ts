@@ -1,59 +1,44 @@
 /** The graph in a real browser on an invented mesh: what a person reads, does with hand and keys, and what a screen reader is told. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type { Page } from 'playwright-core';
 import { eventually } from '#test/support/lab.ts';
-import { type Fixture, startFixture } from '../../web/fixtures/server.ts';
 import { axeFindings } from './axe.ts';
-import { picture, startBrowser, type TestBrowser, WITHOUT } from './browser.ts';
+import {
+  describeInBrowser,
+  overflow,
+  picture,
+  startConsole,
+  type TestConsole,
+  THEMES,
+  WIDTHS,
+} from './browser.ts';
 
-const mustRun = process.env.CI === 'true';
-const title =
-  WITHOUT === undefined ? 'the graph in a browser' : `the graph in a browser (skipped: ${WITHOUT})`;
 /** Middle of a quiet hour, so that pictures are the same each time. */
 const NOON = Date.UTC(2026, 5, 1, 12, 0, 4);
-const SIZES = [
-  { name: '1440', width: 1440, height: 900 },
-  { name: '1280', width: 1280, height: 800 },
-  { name: '390', width: 390, height: 844 },
-] as const;
-
-describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
-  let fixture: Fixture;
-  let browser: TestBrowser;
-
+describeInBrowser('the graph in a browser', () => {
+  let rig: TestConsole;
   beforeAll(async () => {
-    fixture = startFixture({ now: () => NOON });
-    browser = await startBrowser();
+    rig = await startConsole({ nowMs: NOON });
   });
-  afterAll(async () => {
-    await browser?.stop();
-    await fixture?.stop();
-  });
+  afterAll(() => rig?.stop());
 
-  const open = async (path: string, options: Parameters<TestBrowser['open']>[1] = {}) => {
-    const page = await browser.open('about:blank', { reducedMotion: 'reduce', ...options });
-    await page.clock.setFixedTime(NOON);
-    await page.goto(fixture.address + path);
-    return page;
-  };
+  const open = (...asked: Parameters<TestConsole['open']>) => rig.open(...asked);
   const stage = (page: Page) => page.getByRole('application');
   const isSaid = (page: Page, hasText: RegExp) =>
     page.locator('#graph-said').filter({ hasText }).waitFor({ state: 'attached' });
 
-  for (const { name, width, height } of SIZES) {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      test(`shows its nodes and passes axe at ${name} pixels in ${colorScheme}`, async () => {
-        const page = await open('/graph', { viewport: { width, height }, colorScheme });
+  for (const width of WIDTHS) {
+    for (const theme of THEMES) {
+      test(`shows its nodes and passes axe at ${width} pixels in ${theme}`, async () => {
+        const page = await open('/graph', { width, theme });
         await stage(page).waitFor();
         expect(await stage(page).getAttribute('aria-label')).toContain(
           '21 nodes and 25 connections',
         );
         await page.getByText('21 nodes, 25 connections').waitFor();
-        expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(
-          true,
-        );
+        expect(await overflow(page)).toBe(0);
         await page.waitForTimeout(300);
-        await picture(page, `graph-${name}-${colorScheme}`);
+        await picture(page, `graph-${width}-${theme}`);
         expect(await axeFindings(page)).toEqual([]);
         await page.close();
       });
@@ -97,6 +82,46 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
     );
     await picture(page, 'graph-panel');
     expect(await axeFindings(page)).toEqual([]);
+    const paths = panel.getByRole('region', { name: 'Top paths' });
+    await paths.getByText(/^Of \d+ requests that are kept/).waitFor();
+    await paths.getByRole('button', { name: 'Watch' }).click();
+    await paths.getByText(/^Of \d+ requests? that came by since/).waitFor();
+    const path = paths.getByRole('link', { name: /^GET \// }).first();
+    expect(await path.getAttribute('href')).toMatch(
+      /^\/traffic\?node=workload\/shop\/product-service-v2&tab=recent&methods=GET&pathPrefix=\//,
+    );
+    await page.close();
+  });
+
+  test('offers by the keyboard and by the other button what can be done with a node, and gives the focus back', async () => {
+    const page = await open('/graph?node=workload/payments/ledger-v1');
+    await page.locator('[role=application][aria-busy=false]').waitFor();
+    await stage(page).focus();
+    await page.keyboard.press('Shift+F10');
+    const menu = page.getByRole('menu', { name: 'ledger-v1' });
+    const item = (name: string) => menu.getByRole('menuitem', { name, exact: true });
+    const focused = page.locator(':focus');
+    await item('Open').and(focused).waitFor();
+    expect(await item('Logs').getAttribute('href')).toBe('/workloads/payments/ledger-v1?tab=logs');
+    expect(await item('Traces').getAttribute('href')).toBe(
+      '/traffic?node=workload/payments/ledger-v1&tab=traces',
+    );
+    expect(await item('Why').getAttribute('href')).toBe('/why?from=payments/ledger-v1');
+    expect(await axeFindings(page)).toEqual([]);
+    await page.keyboard.press('ArrowUp');
+    await item('Copy its id').and(focused).waitFor();
+    const corner = (await menu.boundingBox())!;
+    await page.keyboard.press('Escape');
+    expect(await menu.count()).toBe(0);
+    await stage(page).and(focused).waitFor();
+
+    // The menu stood where the node is.
+    await page.mouse.click(corner.x, corner.y, { button: 'right' });
+    await item('Only its neighbourhood').click();
+    await page.getByText('4 nodes, 3 connections').waitFor();
+    await stage(page).and(focused).waitFor();
+    await page.mouse.click(corner.x, corner.y);
+    expect(await menu.count()).toBe(0);
     await page.close();
   });
 
@@ -122,8 +147,11 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
     await page.getByRole('button', { name: /leave its neighbourhood/ }).click();
     await page.getByText('21 nodes').waitFor();
     await page.getByRole('button', { name: 'Table' }).click();
-    const rows = page.getByRole('table', { name: 'Who talks to whom' }).getByRole('row');
-    expect(await rows.count()).toBe(26);
+    const table = page.getByRole('table', { name: 'Who talks to whom' });
+    expect(await table.getAttribute('aria-rowcount')).toBe('26');
+    await table.getByRole('button', { name: 'shop/storefront' }).first().press('Enter');
+    const panel = page.getByRole('complementary', { name: 'Details' });
+    await panel.getByText('HTTP connection').waitFor();
     expect(await axeFindings(page)).toEqual([]);
     await page.close();
   });
@@ -165,7 +193,7 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
     const page = await open('/graph');
     await painted(page);
     await trafficThat(page, 'stands');
-    await page.goto(`${fixture.address}/graph?still=1`);
+    await page.goto(`${rig.fixture.address}/graph?still=1`);
     await painted(page);
     await page.getByText('21 nodes').waitFor();
     expect((await traffic(page)).painted).toBe(0);
@@ -173,7 +201,7 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
   });
 
   test('moves traffic for those who do not mind', async () => {
-    const page = await open('/graph', { reducedMotion: 'no-preference' });
+    const page = await open('/graph', { isCalm: false });
     await painted(page);
     await trafficThat(page, 'moves');
     await page.close();
@@ -209,6 +237,6 @@ describe.skipIf(WITHOUT !== undefined && !mustRun)(title, () => {
   });
 
   test('writes nothing to the console of the browser that is an error', () => {
-    expect(browser.errors).toEqual([]);
+    expect(rig.takeErrors()).toEqual([]);
   });
 });

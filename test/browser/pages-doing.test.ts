@@ -1,23 +1,21 @@
 /** What a reader does on the console's pages, by keyboard and pointer: sorting, finding, opening, folding, changing, asking. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { largeTopology } from '../../web/fixtures/large.ts';
-import { axeProblems, type ConsoleRig, missingBrowser, startConsole } from './console-rig.ts';
+import { axeFindings } from './axe.ts';
+import { describeInBrowser, startConsole, type TestConsole } from './browser.ts';
 
 /** A test that is cut off takes the browser of the others with it. */
 setDefaultTimeout(60_000);
 
-const missing = missingBrowser();
-const describeInBrowser = describe.skipIf(missing !== undefined);
-
-describeInBrowser(`the console's tables${missing ? `: ${missing}` : ''}`, () => {
-  let rig: ConsoleRig;
+describeInBrowser("the console's tables", () => {
+  let rig: TestConsole;
   beforeAll(async () => {
     rig = await startConsole();
   });
   afterAll(() => rig?.stop());
 
   test('a header sorts, the order is in the address, and a second click turns it round', async () => {
-    const { page } = await rig.open('/workloads');
+    const page = await rig.open('/workloads');
     await page.getByRole('button', { name: 'p95' }).click();
     await page.waitForURL(/sort=-p95/);
     await page
@@ -32,7 +30,7 @@ describeInBrowser(`the console's tables${missing ? `: ${missing}` : ''}`, () => 
   });
 
   test('words and comparisons filter, and what is not understood is said', async () => {
-    const { page } = await rig.open('/workloads');
+    const page = await rig.open('/workloads');
     const filter = page.getByRole('searchbox', { name: 'Filter' });
     await filter.fill('namespace:payments fraud rate>1');
     await page.getByText('1 of 18').waitFor();
@@ -49,7 +47,7 @@ describeInBrowser(`the console's tables${missing ? `: ${missing}` : ''}`, () => 
       ['/apps', 'Workloads'],
       ['/apps/shop/product-service', 'Workloads'],
     ]) {
-      const { page } = await rig.open(path);
+      const page = await rig.open(path);
       const lit = page.getByRole('navigation', { name: 'Pages' }).locator('[aria-current=page]');
       await lit.waitFor();
       expect(await lit.textContent()).toBe(entry);
@@ -58,7 +56,7 @@ describeInBrowser(`the console's tables${missing ? `: ${missing}` : ''}`, () => 
   });
 
   test('one Tab stop, arrow keys and j move, Enter opens', async () => {
-    const { page } = await rig.open('/workloads?sort=name');
+    const page = await rig.open('/workloads?sort=name');
     await page.getByRole('link', { name: /archive-v1/ }).focus();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('j');
@@ -68,7 +66,7 @@ describeInBrowser(`the console's tables${missing ? `: ${missing}` : ''}`, () => 
   });
 
   test('a column of numbers lines up at its right edge', async () => {
-    const { page } = await rig.open('/workloads');
+    const page = await rig.open('/workloads');
     await page.locator('tbody tr').nth(5).waitFor();
     const edges: number[] = await page.evaluate(
       `[...document.querySelectorAll('tbody tr')].map((row) => { const range = document.createRange(); range.selectNodeContents(row.cells[6]); return Math.round(range.getBoundingClientRect().right); })`,
@@ -78,27 +76,27 @@ describeInBrowser(`the console's tables${missing ? `: ${missing}` : ''}`, () => 
 });
 
 describeInBrowser('the console’s pages at work', () => {
-  let rig: ConsoleRig;
+  let rig: TestConsole;
   beforeAll(async () => {
     rig = await startConsole();
   });
   afterAll(() => rig?.stop());
 
   test('live requests arrive, pause holds them, and a row opens with its way to why', async () => {
-    const { page } = await rig.open('/traffic');
+    const page = await rig.open('/traffic');
     await page.locator('tbody tr').nth(2).waitFor();
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByRole('status').filter({ hasText: 'paused' }).waitFor();
     await page.locator('tbody tr button').first().click();
     const details = page.getByRole('complementary', { name: 'Request' });
     await details.getByText('Reported by').waitFor();
-    expect(await axeProblems(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
     await details.getByRole('link', { name: 'Ask why' }).click();
     await page.waitForURL(/\/why\?.*host=/);
   });
 
   test('a trace folds and opens by keyboard', async () => {
-    const { page } = await rig.open('/traffic/traces/t1');
+    const page = await rig.open('/traffic/traces/t1');
     const spans = page.getByRole('treeitem');
     await spans.nth(6).waitFor();
     await spans.nth(0).focus();
@@ -114,7 +112,7 @@ describeInBrowser('the console’s pages at work', () => {
   });
 
   test('an object is completed, judged at its line, and applied with the token against forged requests', async () => {
-    const { page, errors } = await rig.open('/config/VirtualService/payments/fraud');
+    const page = await rig.open('/config/VirtualService/payments/fraud');
     const editor = page.getByRole('textbox', { name: 'YAML' });
     await page.getByRole('button', { name: 'line 10' }).click();
     await editor.focus();
@@ -133,11 +131,11 @@ describeInBrowser('the console’s pages at work', () => {
     const sent = page.waitForRequest((request) => request.method() === 'PUT');
     await page.getByRole('button', { name: 'Apply' }).click();
     expect((await sent).headers()['x-tulle-csrf'] ?? '').not.toBe('');
-    expect(errors).toEqual([]);
+    expect(rig.takeErrors()).toEqual([]);
   });
 
   test('letters in the editor are text, not the keys of the frame', async () => {
-    const { page } = await rig.open('/config/VirtualService/payments/fraud');
+    const page = await rig.open('/config/VirtualService/payments/fraud');
     await page.getByRole('textbox', { name: 'YAML' }).focus();
     await page.keyboard.press('Control+End');
     await page.keyboard.type('gw?');
@@ -146,7 +144,7 @@ describeInBrowser('the console’s pages at work', () => {
   });
 
   test('a curl line fills the form of why, and the form writes the line', async () => {
-    const { page } = await rig.open('/why');
+    const page = await rig.open('/why');
     const line = page.getByLabel(/curl line/);
     await line.fill("curl -X POST -H 'x-canary: true' http://product-service.shop:8080/a?b=1");
     await line.press('Enter');
@@ -161,7 +159,7 @@ describeInBrowser('the console’s pages at work', () => {
   });
 
   test('a cell of the matrix says in words what it shows, and leads to the requests', async () => {
-    const { page } = await rig.open('/security');
+    const page = await rig.open('/security');
     const cell = page.getByRole('link', {
       name: /shop\/checkout-v2 to legacy\/warehouse: plaintext/,
     });
@@ -170,7 +168,7 @@ describeInBrowser('the console’s pages at work', () => {
   });
 
   test('dragging over a chart chooses its span for the page', async () => {
-    const { page } = await rig.open('/workloads/shop/product-service-v1');
+    const page = await rig.open('/workloads/shop/product-service-v1');
     const chart = page.getByRole('img', { name: /^Requests:/ });
     await chart.waitFor();
     const box = (await chart.boundingBox())!;
@@ -182,7 +180,7 @@ describeInBrowser('the console’s pages at work', () => {
   });
 
   test('logs show one source alone and what does not match is hidden', async () => {
-    const { page } = await rig.open('/workloads/shop/product-service-v1?tab=logs');
+    const page = await rig.open('/workloads/shop/product-service-v1?tab=logs');
     const log = page.getByRole('log');
     await log.getByText('level=info').first().waitFor();
     await page.getByLabel('Application').uncheck();
@@ -196,7 +194,7 @@ describeInBrowser('the console’s pages at work', () => {
 describeInBrowser('the console’s pages when there is little, much, or no answer', () => {
   test('two thousand workloads are few elements, and the last one is reached', async () => {
     const rig = await startConsole({ topology: largeTopology({ workloads: 2000, edges: 4000 }) });
-    const { page } = await rig.open('/workloads?sort=name');
+    const page = await rig.open('/workloads?sort=name');
     await page.locator('tbody tr a').first().waitFor();
     expect(await page.locator('tbody tr').count()).toBeLessThan(80);
     await page.locator('tbody tr a').first().focus();
@@ -215,7 +213,7 @@ describeInBrowser('the console’s pages when there is little, much, or no answe
       ['/services', 'No service in sight'],
       ['/security', 'Nobody talked in this window'],
     ]) {
-      const { page } = await rig.open(path);
+      const page = await rig.open(path);
       await page.getByText(says).first().waitFor();
       await page.close();
     }
@@ -224,7 +222,7 @@ describeInBrowser('the console’s pages when there is little, much, or no answe
 
   test('a control plane that stops answering leaves the last answer in sight and says how old it is', async () => {
     const rig = await startConsole();
-    const { page } = await rig.open('/workloads');
+    const page = await rig.open('/workloads');
     await page.getByText('recommendations-v1').waitFor();
     rig.fixture.isDown = true;
     await page.getByText('The store is not reachable').first().waitFor();
