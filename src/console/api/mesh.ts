@@ -118,8 +118,6 @@ export interface SessionAnswer {
   readonly isReadOnly: boolean;
   /** Sent as `x-tulle-csrf` with everything that changes something. */
   readonly csrfToken: string;
-  /** What is not in this version is not shown. */
-  readonly features: Readonly<Record<'canary' | 'strictReadiness' | 'changePreview', boolean>>;
 }
 
 export interface ErrorAnswer {

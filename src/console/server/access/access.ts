@@ -139,7 +139,6 @@ export class Access {
       namespaces: namespaces === undefined ? ['*'] : [...namespaces].sort(),
       isReadOnly: this.options.isReadOnly || !mayWrite(reader),
       csrfToken: await this.csrfToken(reader),
-      features: { canary: false, strictReadiness: false, changePreview: false },
     };
   }
 

@@ -4,16 +4,18 @@ import { WINDOW_DEFAULT } from '../../store/scope.ts';
 import type { GraphViewOptions } from './options.ts';
 
 export function commandsOf(
-  scope: Scope,
-  options: Pick<GraphViewOptions, 'type' | 'hasWaypoints'>,
+  { namespaces, window, at }: Pick<Scope, 'namespaces' | 'window' | 'at'>,
+  options: Pick<GraphViewOptions, 'type' | 'focus' | 'hasIdle' | 'hasWaypoints'>,
 ): readonly string[] {
+  const { type, focus, hasIdle, hasWaypoints } = options;
   const flags = [
-    ...(scope.namespaces.length === 1 ? [`-n ${scope.namespaces[0]}`] : []),
-    ...(scope.window === WINDOW_DEFAULT ? [] : [`--window ${scope.window}`]),
+    ...namespaces.map((namespace) => `-n ${namespace}`),
+    ...(type === 'workload' ? [] : [`--type ${type}`]),
+    ...(window === WINDOW_DEFAULT ? [] : [`--window ${window}`]),
+    ...(at === undefined ? [] : [`--at ${at}`]),
+    ...(focus === undefined ? [] : [`--focus ${focus}`]),
+    ...(hasIdle ? ['--idle'] : []),
+    ...(hasWaypoints ? ['--waypoints'] : []),
   ].map((each) => ` ${each}`);
-  return [
-    `tulle graph${flags.join('')}`,
-    `tulle graph${flags.join('')} -o json`,
-    ...(options.hasWaypoints ? ['tulle waypoint list'] : []),
-  ];
+  return [`tulle graph${flags.join('')}`, `tulle graph${flags.join('')} -o json`];
 }

@@ -4,9 +4,7 @@ import { address } from '../../store/api.ts';
 import { usePage } from '../../store/page.ts';
 import { useSteadyQuery } from '../../store/query.ts';
 import { useScope } from '../../store/scope.ts';
-import { useSession } from '../../store/session.ts';
 import { hrefOf, setQuery, useUrl } from '../../store/url.ts';
-import { CommandLine } from '../../ui/code.tsx';
 import { Segments } from '../../ui/controls.tsx';
 import { HealthMark } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
@@ -52,12 +50,11 @@ export function AppPage({ namespace, name }: { namespace: string; name: string }
     address(`apps/${namespace}/${name}`, { window: query.window, at: query.at }),
     { refreshMs: isLive ? REFRESH_MS : 0 },
   );
-  const session = useSession();
   const direction = useUrl().query.get('direction') === 'outbound' ? 'outbound' : 'inbound';
   const changes = useChanges(namespace);
   usePage({
     title: name,
-    commands: [`tulle graph --type versionedApp -n ${namespace} --focus ${name}`],
+    commands: [`tulle graph --type app -n ${namespace} --focus app/${namespace}/${name}`],
   });
   return (
     <Page
@@ -85,11 +82,6 @@ export function AppPage({ namespace, name }: { namespace: string; name: string }
                 empty={<Dim>No workload carries this app label.</Dim>}
               />
             </Panel>
-            {session.data?.features.canary && (
-              <Panel title="Canary">
-                <CommandLine text={`tulle canary status -n ${namespace} ${name}`} />
-              </Panel>
-            )}
             <Segments
               label="Direction"
               value={direction}

@@ -108,7 +108,6 @@ export function ConfigList() {
   usePage({
     title: 'Configuration',
     commands: [
-      'tulle analyze -A',
       `tulle get ${kind === '' ? 'virtualservices,destinationrules,authorizationpolicies' : kind.toLowerCase()} -A`,
     ],
   });

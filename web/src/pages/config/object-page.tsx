@@ -7,7 +7,6 @@ import { useQuery } from '../../store/query.ts';
 import { useSession } from '../../store/session.ts';
 import { hrefOf, navigate, setQuery, useUrl } from '../../store/url.ts';
 import { Chip } from '../../ui/chip.tsx';
-import { CommandLine } from '../../ui/code.tsx';
 import { Button, Select } from '../../ui/controls.tsx';
 import { HealthGlyph } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
@@ -33,7 +32,7 @@ export function ObjectPage({ address }: { address: ObjectAddress }) {
   const where = namespace === '-' ? '' : ` -n ${namespace}`;
   usePage({
     title: name,
-    commands: [`tulle get ${kind.toLowerCase()} ${name}${where} -o yaml`, `tulle analyze${where}`],
+    commands: [`tulle get ${kind.toLowerCase()} ${name}${where} -o yaml`],
   });
   return (
     <Page
@@ -129,7 +128,6 @@ const GLYPHS = {
 
 function EditorBody({ editor, kind, isReadOnly, onApplied, children }: EditorBodyProps) {
   const { state, send, validate, apply } = editor;
-  const session = useSession();
   const schema = useQuery<JsonSchema>(isReadOnly ? undefined : api(`schemas/${kind}`));
   const [goTo, setGoTo] = useState<{ line: number }>();
   const findings = useMemo(
@@ -201,12 +199,6 @@ function EditorBody({ editor, kind, isReadOnly, onApplied, children }: EditorBod
             onLine={(finding: Finding) => setGoTo({ line: finding.line ?? 1 })}
           />
         </Panel>
-        {session.data?.features.changePreview && isChanged(state) && (
-          <Panel title="What it would change">
-            <p>Recorded requests, judged by the changed text:</p>
-            <CommandLine text="tulle diff -f FILE" />
-          </Panel>
-        )}
         {children}
       </div>
     </div>

@@ -25,7 +25,7 @@ export default function OverviewPage() {
   const answer = useSteadyQuery<OverviewAnswer>(address('overview', query), {
     refreshMs: isLive ? REFRESH_MS : 0,
   });
-  usePage({ title: 'Overview', commands: ['tulle status', 'tulle analyze -A'] });
+  usePage({ title: 'Overview', commands: ['tulle status', 'tulle top namespaces'] });
   return (
     <Page title="Overview" lead={answer.data?.mesh.reason}>
       <Answered query={answer} what="overview">

@@ -6,7 +6,6 @@ import { now } from '../../store/clock.ts';
 import { usePage } from '../../store/page.ts';
 import { useSteadyQuery } from '../../store/query.ts';
 import { useScope } from '../../store/scope.ts';
-import { useSession } from '../../store/session.ts';
 import { hrefOf, setQuery, useUrl } from '../../store/url.ts';
 import { CommandLine } from '../../ui/code.tsx';
 import { Segments } from '../../ui/controls.tsx';
@@ -28,15 +27,11 @@ const REFRESH_MS = 5000;
 const AXIS_MAX = 60;
 
 export default function SecurityPage() {
-  const session = useSession();
   const { query, isLive } = useScope();
   const tabs = [
     { key: '', title: 'Who talks to whom' },
     { key: 'policies', title: 'Policies' },
     { key: 'certificates', title: 'Certificates' },
-    ...(session.data?.features.strictReadiness
-      ? [{ key: 'strict', title: 'Ready for strict' }]
-      : []),
   ];
   const tab = useTab(tabs);
   const mtls = useSteadyQuery<MtlsAnswer>(
@@ -47,7 +42,7 @@ export default function SecurityPage() {
   );
   usePage({
     title: 'Security',
-    commands: ['tulle mtls status', 'tulle get authorizationpolicies,peerauthentications -A'],
+    commands: ['tulle graph', 'tulle get authorizationpolicies,peerauthentications -A'],
   });
   return (
     <Page
@@ -69,12 +64,6 @@ export default function SecurityPage() {
         </Answered>
       )}
       {tab === 'certificates' && <Certificates />}
-      {tab === 'strict' && (
-        <Empty title="Ready for strict mutual TLS?">
-          <p>Who still talks plaintext, and what would be refused:</p>
-          <CommandLine text="tulle mtls ready" />
-        </Empty>
-      )}
     </Page>
   );
 }
@@ -235,7 +224,7 @@ function Policies({ rows }: { rows: readonly PolicyHits[] }) {
               Every workload lets in whoever reaches it. A policy that allows only who talks now is
               a first step:
             </p>
-            <CommandLine text="tulle mtls status" />
+            <CommandLine text="tulle graph" />
           </Empty>
         }
       />

@@ -25,11 +25,12 @@ export function ServicePage({ namespace, name }: { namespace: string; name: stri
     address(`services/${namespace}/${name}`, { window: query.window, at: query.at }),
     { refreshMs: isLive ? REFRESH_MS : 0 },
   );
+  const host = answer.data?.host ?? `${name}.${namespace}.svc.cluster.local`;
   usePage({
     title: name,
     commands: [
       `tulle get service ${name} -n ${namespace} -o yaml`,
-      `tulle tap -n ${namespace} --service ${name}`,
+      `tulle tap --service ${host}`,
       `tulle why --to ${name}.${namespace}`,
     ],
   });

@@ -31,8 +31,8 @@ export function WorkloadPage({ namespace, name }: { namespace: string; name: str
   usePage({
     title: name,
     commands: [
-      `tulle graph -n ${namespace} --focus ${name}`,
-      `tulle tap -n ${namespace} deploy/${name}`,
+      `tulle graph -n ${namespace} --focus workload/${namespace}/${name}`,
+      `tulle tap --workload ${namespace}/${name}`,
       `tulle logs -n ${namespace} deploy/${name}`,
     ],
   });
