@@ -121,7 +121,7 @@ export async function startControl(
   const unready = () => (discovery === undefined ? waitingFor(problems()) : undefined);
   const version = VERSION;
   const peers = new Peers(
-    { clock, fetch: (url, init) => fetch(url, init), pods: mesh.sources.pods, own: streams },
+    { clock, fetch: (url, init) => fetch(url, init), pods: mesh.ownPods.control, own: streams },
     { namespace: settings.rootNamespace, self: options.identity, port: options.monitoring.port },
   );
   const control = () => ({
@@ -141,6 +141,7 @@ export async function startControl(
     {
       ...deps,
       fetch: (url, init) => fetch(url, init),
+      graph,
       mesh,
       settings,
       peers,

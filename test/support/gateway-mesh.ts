@@ -56,7 +56,7 @@ export function meshOf(objects: readonly KubeObject[]) {
   const put = (value: KubeObject) => source(value).set(keyOf(value), value);
   const remove = (value: KubeObject) => source(value).delete(keyOf(value));
   graph.batch(() => objects.forEach(put));
-  return { mesh, put, remove };
+  return { graph, mesh, put, remove };
 }
 
 export const service = (name: string, rest: Loose = {}, namespace = 'shop') =>

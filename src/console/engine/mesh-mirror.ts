@@ -21,6 +21,12 @@ const PIECE = 200;
 /** Ejections, proxies and certificates change without a new revision; asked so often. */
 const MOMENT_EVERY_LOOKS = 2;
 
+interface Sent<View> {
+  /** The same object as before says the same. */
+  readonly view: View;
+  readonly hash: number | bigint;
+}
+
 export interface MirrorTarget {
   update(update: MeshUpdate): void;
   /** False: nobody takes them now. */
@@ -32,8 +38,8 @@ export class MeshMirror {
   readonly #mesh: MeshView;
   readonly #target: MirrorTarget;
   readonly #sent = {
-    workloads: new Map<string, number | bigint>(),
-    services: new Map<string, number | bigint>(),
+    workloads: new Map<string, Sent<WorkloadView>>(),
+    services: new Map<string, Sent<ServiceView>>(),
   };
   readonly #badges = new Map<string, { version: string; badge: BadgePicture | undefined }>();
   readonly #timers: Timer[] = [];
@@ -112,22 +118,23 @@ export class MeshMirror {
   }
 
   /** Those that are not as they were sent, and those that are no more. */
-  *#differences<View, Picture extends { readonly key: string }>(
+  *#differences<View extends { readonly key: string }, Picture>(
     views: Iterable<View>,
     pictureOf: (view: View) => Picture,
-    sent: Map<string, number | bigint>,
+    sent: Map<string, Sent<View>>,
     send: (changed: readonly Picture[], gone: readonly string[]) => void,
   ): Generator<void> {
     const seen = new Set<string>();
     let changed: Picture[] = [];
     let looked = 0;
     for (const view of views) {
-      const picture = pictureOf(view);
-      seen.add(picture.key);
-      const hash = Bun.hash(JSON.stringify(picture));
-      if (sent.get(picture.key) !== hash) {
-        sent.set(picture.key, hash);
-        changed.push(picture);
+      seen.add(view.key);
+      const before = sent.get(view.key);
+      if (before?.view !== view) {
+        const picture = pictureOf(view);
+        const hash = Bun.hash(JSON.stringify(picture));
+        if (before?.hash !== hash) changed.push(picture);
+        sent.set(view.key, { view, hash });
       }
       if (++looked % PIECE !== 0) continue;
       if (changed.length > 0) send(changed, []);

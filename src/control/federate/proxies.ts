@@ -1,5 +1,4 @@
 /** Every proxy that has an address: of nodes, waypoints, and both kinds of gateways. */
-import { keyOf } from '../derive/mesh.ts';
 import type { MeshGraph } from '../ingest/mesh-graph.ts';
 import { proxyTargets } from '../observe/observatory.ts';
 import type { FederatedProxy } from './federate.ts';
@@ -11,11 +10,10 @@ export function federatedProxies(mesh: MeshGraph): FederatedProxy[] {
   });
   const keys = new Set(known.map(({ key }) => key));
   // Istio Gateways choose pods by any labels.
-  const chosen = [...mesh.sources.pods.entries()].flatMap(([, pod]): FederatedProxy[] => {
-    const key = keyOf(pod);
-    const { podIP: ip, phase } = pod.status ?? {};
-    if (keys.has(key) || !ip || phase !== 'Running') return [];
-    if (mesh.gatewayProxies.get(key) === undefined) return [];
+  const chosen = [...mesh.gatewayProxies.entries()].flatMap(([key]): FederatedProxy[] => {
+    const pod = mesh.sources.pods.get(key);
+    const { podIP: ip, phase } = pod?.status ?? {};
+    if (pod === undefined || keys.has(key) || !ip || phase !== 'Running') return [];
     return [{ key, kind: 'gateway', node: pod.spec.nodeName ?? '', ip }];
   });
   return [...known, ...chosen].sort((left, right) => (left.key < right.key ? -1 : 1));

@@ -32,7 +32,7 @@ import { namespaceOf } from '../derive/mesh.ts';
 import type { MeshConfigObject } from '../derive/mesh-config.ts';
 import type { PeerAuthenticationObject } from '../derive/peer-authentication.ts';
 import type { RequestAuthenticationObject } from '../derive/request-authentication.ts';
-import type { BoundService } from '../derive/service.ts';
+import { type BoundService, waypointKeysOf } from '../derive/service.ts';
 import type { ServiceEntryObject } from '../derive/service-entry.ts';
 import type { WorkloadEntryObject } from '../derive/workload.ts';
 import { deriveInlineEndpoints, derivePod, deriveWorkloadEntry } from '../derive/workload.ts';
@@ -50,6 +50,7 @@ import { gatewayProxyCollection } from './gateway-proxy-graph.ts';
 import type { BoundIstioGateways, IstioGatewaySources } from './istio-gateway-graph.ts';
 import { istioGatewayCollections, istioGatewaySources } from './istio-gateway-graph.ts';
 import { type LimitSources, limitCollections, limitSources } from './limit-graph.ts';
+import { type OwnPods, ownPods } from './own-pods.ts';
 import type { AuthorizationCollections, PolicyCollections } from './policy-graph.ts';
 import { authorizationCollections, policyCollections } from './policy-graph.ts';
 import type { PolicyStatus } from './policy-status.ts';
@@ -86,6 +87,11 @@ export interface MeshGraph {
   readonly sources: MeshSources;
   readonly services: Collection<BoundService>;
   readonly workloads: Collection<LabeledWorkload>;
+  /** By service key. */
+  readonly members: Index<LabeledWorkload>;
+  /** By `namespace/name` of each waypoint that serves them. */
+  readonly servedBy: Index<BoundService>;
+  readonly ownPods: OwnPods;
   readonly addresses: Collection<AddressValue>;
   readonly authorizations: Collection<Authorization>;
   readonly routeTables: Collection<BoundTable>;
@@ -152,17 +158,23 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
     gatewayConfigs: gatewayApi.gatewayConfigs,
     istioGatewayConfigs: istioGateways.configs,
   });
+  const servedBy = graph.index('services.byWaypoint', services.bound, waypointKeysOf);
   const telemetry = telemetryCollections(graph, mesh, {
     sources,
     services,
+    servedBy,
     istioGatewayConfigs: istioGateways.configs,
   });
   const backendTls = backendTlsCollections(graph, { sources, services: services.bound });
+  const members = graph.index('workloads.byService', workloads, ({ workload }) => [
+    ...workload.services.keys(),
+  ]);
   const upstreams = upstreamCollection(graph, {
     services,
     destinations,
     security,
     workloads,
+    members,
     routeTables,
     gatewayConfigs: gatewayApi.gatewayConfigs,
     istioGatewayConfigs: istioGateways.configs,
@@ -192,6 +204,9 @@ export function createMeshGraph(graph: Graph, mesh: MeshSettings): MeshGraph {
     sources,
     services: services.bound,
     workloads,
+    members,
+    servedBy,
+    ownPods: ownPods(graph, mesh, sources.pods),
     addresses,
     authorizations: security.authorizations,
     routeTables,

@@ -5,7 +5,7 @@
  *   telemetries ── good ┼─ workloads           (only those that a selector singles out)
  *   services ── bound ──┴─ proxies             (pods of waypoints and gateways)
  */
-import type { Collection, Reads } from '#collections/collection.ts';
+import type { Collection, Index, Reads } from '#collections/collection.ts';
 import type { Graph } from '#collections/graph.ts';
 import type { Finding } from '#config/compile/finding.ts';
 import { Findings } from '#config/compile/finding.ts';
@@ -34,7 +34,7 @@ import {
 } from '#model/telemetry/settings.ts';
 import { LABEL, type MeshSettings, namespaceOf } from '../derive/mesh.ts';
 import { meshConfigKey, podSettings, readMeshConfig } from '../derive/mesh-config.ts';
-import { waypointKeysOf } from '../derive/service.ts';
+import type { BoundService } from '../derive/service.ts';
 import { podUid } from '../derive/workload.ts';
 import type { BoundIstioGateways } from './istio-gateway-graph.ts';
 import { keepLastGood } from './last-good.ts';
@@ -56,10 +56,12 @@ export function telemetryCollections(
   from: {
     sources: MeshSources;
     services: ServiceCollections;
+    /** By the key of each waypoint that serves them. */
+    servedBy: Index<BoundService>;
     istioGatewayConfigs: Collection<BoundIstioGateways>;
   },
 ): { scopes: Collection<BoundTelemetry>; findings: readonly Findable[] } {
-  const { sources, services, istioGatewayConfigs } = from;
+  const { sources, services, servedBy, istioGatewayConfigs } = from;
   const { rootNamespace } = mesh;
   const meshCompiled = graph.map('telemetry.mesh', sources.meshConfig, (object) => {
     const { namespace = '', name } = object.metadata;
@@ -119,7 +121,6 @@ export function telemetryCollections(
     if (levels.every(isNamespaceWide)) return [];
     return [[scope, { settings, node: pod.spec.nodeName }]];
   });
-  const servedBy = graph.index('telemetry.servedBy', services.bound, waypointKeysOf);
   const proxyOf = (pod: Pod, place: TelemetryPlace, reads: Reads): Bound[] => {
     const { namespace, gateway } = place;
     const scope = proxyScope(namespace, pod.metadata.name);

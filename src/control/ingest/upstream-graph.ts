@@ -2,7 +2,7 @@
  * The part of the mesh graph about destinations: DestinationRules, the policies that they give each service, and the
  * upstreams of the services that routes name.
  */
-import type { Collection, Reads } from '#collections/collection.ts';
+import type { Collection, Index, Reads } from '#collections/collection.ts';
 import type { Graph } from '#collections/graph.ts';
 import { withBackendTls } from '#config/compile/backend-tls-policies.ts';
 import type {
@@ -104,13 +104,15 @@ export function upstreamCollection(
     destinations: DestinationCollections;
     security: AuthorizationCollections;
     workloads: Collection<LabeledWorkload>;
+    /** By service key. */
+    members: Index<LabeledWorkload>;
     routeTables: Collection<BoundTable>;
     gatewayConfigs: Collection<BoundGateway>;
     istioGatewayConfigs: Collection<BoundIstioGateways>;
     backendTls: BackendTlsCollections;
   },
 ): Collection<Upstream> {
-  const { services, destinations, security, workloads, routeTables, backendTls } = from;
+  const { services, destinations, security, workloads, members, routeTables, backendTls } = from;
   const references = graph.index('routeTables.byUpstream', routeTables, (bound) => bound.upstreams);
   const gatewayReferences = graph.index(
     'gatewayConfigs.byUpstream',
@@ -122,9 +124,6 @@ export function upstreamCollection(
     from.istioGatewayConfigs,
     (bound) => bound.upstreams,
   );
-  const members = graph.index('workloads.byService', workloads, ({ workload }) => [
-    ...workload.services.keys(),
-  ]);
   const captured = graph.index('workloads.capturedByAddress', workloads, ({ workload }) =>
     workload.protocol === 'hbone' && !workload.hostNetwork ? workload.addresses : [],
   );

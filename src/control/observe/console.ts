@@ -8,6 +8,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { processCpuSeconds } from '#base/process-cpu.ts';
 import type { Random } from '#base/random.ts';
+import type { Graph } from '#collections/graph.ts';
 import type { ConsoleData } from '#console/console-data.ts';
 import { createConsoleData } from '#console/engine/create-console-data.ts';
 import type { PrometheusOptions } from '#console/prometheus/client.ts';
@@ -29,7 +30,7 @@ import { CpuShare } from './cpu-share.ts';
 import { ControlMeshView } from './mesh-view.ts';
 import { createObservatory, type Observatory } from './observatory.ts';
 import type { Peers } from './peers.ts';
-import { buildStatus, seenStatus } from './status.ts';
+import { seenStatus } from './status.ts';
 import { controlRows } from './view/proxies.ts';
 
 export interface ControlConsoleDeps {
@@ -37,6 +38,7 @@ export interface ControlConsoleDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly fetch: CollectorDeps['fetch'];
+  readonly graph: Graph;
   readonly mesh: MeshGraph;
   readonly settings: MeshSettings;
   readonly peers: Peers;
@@ -73,13 +75,16 @@ export function createControlConsole(
   const scope = new Scope();
   const cpu = new CpuShare();
   let observatory: Observatory | undefined;
-  const status = () => observatory?.status() ?? nothingYet(control());
   const view = new ControlMeshView({
     clock,
+    graph: deps.graph,
     mesh,
     settings,
     version: control().version,
-    status,
+    // Asked for once before there is any.
+    proxies: () => observatory?.proxies() ?? [],
+    waypoints: () => observatory?.waypoints() ?? [],
+    problems: () => control().problems ?? [],
     streams: () => peers.streams(),
     use: (proxy) => observatory?.collector.use(proxy),
     report: (proxy) => observatory?.intake.state(proxy),
@@ -89,7 +94,7 @@ export function createControlConsole(
         revision: settings.revision,
         proxies: deps.streams().length,
         use: { memoryBytes: process.memoryUsage.rss(), cpu: cpu.share },
-        pods: [...mesh.sources.pods.entries()].map(([, pod]) => pod),
+        pods: [...mesh.ownPods.control.entries()].map(([, pod]) => pod),
         namespace: settings.rootNamespace,
         ...peers.told(),
       }),
@@ -137,19 +142,6 @@ export function createControlConsole(
       await data.close();
     },
   };
-}
-
-function nothingYet(control: StatusAnswer['control']): StatusAnswer {
-  return buildStatus({
-    generatedAt: '',
-    control,
-    targets: [],
-    scrape: () => undefined,
-    streams: [],
-    gateways: [],
-    served: () => [],
-    findings: [],
-  });
 }
 
 function listen(server: ConsoleServer, address: ListenAddress): ConsoleEnd {

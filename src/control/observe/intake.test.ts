@@ -481,7 +481,9 @@ describe('workloadRoles', () => {
       ['edge/web', { spec: { gatewayClassName: 'istio' } }],
     ]);
     const gatewayProxies = new Map<string, unknown>([['edge/web-istio-abc-x', {}]]);
-    const mesh = { gatewayProxies, sources: { pods, gateways } } as never;
+    const proxies = new Map([...pods].filter(([key]) => key !== 'edge/app-abc-x'));
+    const ownPods = { proxies };
+    const mesh = { gatewayProxies, ownPods, sources: { pods, gateways } } as never;
     const roleOf = workloadRoles(clock, mesh);
     const names = ['shop/wp', 'shop/named', 'edge/web-istio', 'edge/app', 'edge/web'];
     expect(names.map(roleOf)).toEqual(['waypoint', 'waypoint', 'gateway', undefined, undefined]);

@@ -96,14 +96,16 @@ const REPORTED = {
 
 function viewOf(objects: readonly KubeObject[], proxies: StatusAnswer['proxies'] = []) {
   const clock = new FakeClock();
-  const { mesh, put, remove } = meshOf(objects);
-  const control = { ready: true, leader: true, pod: 'istiod-1', version: '1', startedAt: '' };
+  const { graph, mesh, put, remove } = meshOf(objects);
   const view = new ControlMeshView({
     clock,
+    graph,
     mesh,
     settings: DEFAULT_MESH,
     version: '1.2.3',
-    status: () => ({ generatedAt: '', control, proxies, waypoints: [], findings: [] }),
+    proxies: () => proxies,
+    waypoints: () => [],
+    problems: () => [],
     streams: () => [],
     use: () => ({ cpu: 0.25 }),
     report: (proxy) => (REPORTED.proxy === proxy ? REPORTED : undefined),
@@ -372,6 +374,36 @@ describe('onChange', () => {
     put(pod('c-1', { owner: 'c' }));
     expect(view.revision).toBeGreaterThan(before);
     expect(view.workload('shop/c')).toBeDefined();
+  });
+
+  test('rows are made anew where something changed, and are the same objects elsewhere', () => {
+    const { view, put, remove } = viewOf([
+      ...BASE,
+      pod('a-1', { annotations: CAPTURED }),
+      pod('b-1', { owner: 'b', labels: { app: 'b' } }),
+      route('canary', {
+        ...toService('b'),
+        rules: [{ backendRefs: ['a', 'b'].map((name) => ({ name, port: 80 })) }],
+      }),
+    ]);
+    const [a, b] = ['a', 'b'].map((name) => ({
+      workload: view.workload(`shop/${name}`),
+      service: view.service(`shop/${name}.shop.svc.cluster.local`),
+    }));
+    const [split] = view.splits();
+    put(pod('a-2'));
+    expect(view.workload('shop/a')).toMatchObject({ replicas: { desired: 2 }, isCaptured: false });
+    expect(view.workload('shop/b')).toBe(b.workload as never);
+    expect(view.service('shop/b.shop.svc.cluster.local')).toBe(b.service as never);
+    expect(view.splits()).toEqual([split]);
+    remove(pod('a-1'));
+    remove(pod('a-2'));
+    expect(view.workload('shop/a')).toBeUndefined();
+    expect(view.service('shop/a.shop.svc.cluster.local')).toMatchObject({ workloads: [] });
+    expect(view.splits()).toMatchObject([{ parts: [{ workloads: [] }, { workloads: ['shop/b'] }] }]);
+    expect(a.workload?.replicas.desired).toBe(1);
+    put(namespace('shop', { 'istio.io/dataplane-mode': 'ambient' }));
+    expect(view.workload('shop/b')?.notCaptured).toContain('has not captured');
   });
 });
 

@@ -1,10 +1,11 @@
 /**
- * What the console asks of the mesh (console/mesh-view.ts), answered from the collections and from what proxies say of themselves. Rows are made when
- * somebody asks and kept until something changes.
+ * What the console asks of the mesh (console/mesh-view.ts), answered from the collections and from what proxies say of themselves. Rows are kept as
+ * collections too (view/collections.ts): what did not change is the same object as before.
  */
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import type { Collection } from '#collections/collection.ts';
+import type { Graph } from '#collections/graph.ts';
 import type { Finding } from '#console/api/config.ts';
 import type { EjectedEndpoint } from '#console/api/graph.ts';
 import type { CertificatesAnswer, ControlRow, ProxyRow } from '#console/api/mesh.ts';
@@ -17,7 +18,6 @@ import type {
   SplitView,
   WorkloadView,
 } from '#console/mesh-view.ts';
-import type { GatewayAddress } from '#model/service/service.ts';
 import type { MeshSettings } from '../derive/mesh.ts';
 import { LABEL } from '../derive/mesh.ts';
 import { WAYPOINT_CLASSES } from '../derive/waypoint.ts';
@@ -28,33 +28,26 @@ import type { StatusAnswer } from './api.ts';
 import type { ProcessUse } from './cpu-share.ts';
 import type { ReportState } from './intake.ts';
 import { ChangeTeller } from './view/changes.ts';
+import { type ViewCollections, viewCollections } from './view/collections.ts';
 import { configViews, enforcedAtNodes } from './view/config.ts';
 import { namespaceViews } from './view/namespaces.ts';
 import { certificateRows, ejectedEndpoints, proxyRows } from './view/proxies.ts';
-import { membersOf, serviceViews } from './view/services.ts';
-import { splitViews } from './view/splits.ts';
-import { HEALTH_RATE, workloadViews } from './view/workloads.ts';
 
 export interface MeshViewDeps {
   readonly clock: Clock;
+  readonly graph: Graph;
   readonly mesh: MeshGraph;
   readonly settings: MeshSettings;
   readonly version: string;
-  readonly status: () => StatusAnswer;
+  readonly proxies: () => StatusAnswer['proxies'];
+  readonly waypoints: () => StatusAnswer['waypoints'];
+  readonly problems: () => NonNullable<StatusAnswer['control']['problems']>;
   readonly streams: () => readonly ProxySyncState[];
   readonly use: (proxy: string) => ProcessUse | undefined;
   readonly report: (proxy: string) => ReportState | undefined;
   readonly control: () => readonly ControlRow[];
   /** PEM of the root certificates in force; empty before they are known. */
   readonly roots: () => string;
-}
-
-/** Made anew after each change, at most once. */
-interface Snapshot {
-  readonly workloads: Map<string, WorkloadView>;
-  readonly services: Map<string, ServiceView>;
-  readonly namespaces: readonly NamespaceView[];
-  readonly splits: readonly SplitView[];
 }
 
 export class ControlMeshView implements MeshView {
@@ -65,13 +58,16 @@ export class ControlMeshView implements MeshView {
   readonly #listeners = new Set<(change: MeshChange) => void>();
   readonly #teller: ChangeTeller;
   #revision = 0;
-  #snapshot: { readonly revision: number; readonly value: Snapshot } | undefined;
+  readonly #rows: ViewCollections;
+  #namespaces: { readonly revision: number; readonly rows: readonly NamespaceView[] } | undefined;
 
   constructor(deps: MeshViewDeps) {
     this.#deps = deps;
     this.version = deps.version;
     this.trustDomain = deps.settings.trustDomain;
     this.clusterId = deps.settings.clusterId;
+    const { graph, mesh, settings } = deps;
+    this.#rows = viewCollections(graph, mesh, { settings, ejected: () => this.ejected() });
     this.#teller = new ChangeTeller(deps, (change) => {
       for (const listener of [...this.#listeners]) listener(change);
     });
@@ -88,30 +84,37 @@ export class ControlMeshView implements MeshView {
   }
 
   namespaces(): readonly NamespaceView[] {
-    return this.#rows().namespaces;
+    if (this.#namespaces?.revision !== this.#revision) {
+      const { mesh, settings } = this.#deps;
+      const policies = [...valuesOf(mesh.sources.peerAuthentications)];
+      const namespaces = valuesOf(mesh.sources.namespaces);
+      const rows = namespaceViews(namespaces, policies, settings.rootNamespace);
+      this.#namespaces = { revision: this.#revision, rows };
+    }
+    return this.#namespaces.rows;
   }
 
   workloads(): Iterable<WorkloadView> {
-    return this.#rows().workloads.values();
+    return valuesOf(this.#rows.workloads);
   }
 
   workload(key: string): WorkloadView | undefined {
-    return this.#rows().workloads.get(key);
+    return this.#rows.workloads.get(key);
   }
 
   services(): Iterable<ServiceView> {
-    return this.#rows().services.values();
+    return valuesOf(this.#rows.services);
   }
 
   service(key: string): ServiceView | undefined {
-    return this.#rows().services.get(key);
+    return this.#rows.services.get(key);
   }
 
   splits(): readonly SplitView[] {
-    return this.#rows().splits;
+    return [...valuesOf(this.#rows.splits)];
   }
 
-  config(): readonly ConfigView[] {
+  config(): Iterable<ConfigView> {
     return configViews(this.#deps.mesh.sources, enforcedAtNodes(this.#deps.streams()));
   }
 
@@ -120,12 +123,13 @@ export class ControlMeshView implements MeshView {
   }
 
   proxies(): readonly ProxyRow[] {
-    const { mesh, status, use, report } = this.#deps;
+    const { mesh, proxies, waypoints, use, report } = this.#deps;
     const isGateway = (key: string) => {
       const labels = mesh.sources.pods.get(key)?.metadata.labels ?? {};
       return !WAYPOINT_CLASSES.includes(labels[LABEL.gatewayClassName] ?? WAYPOINT_CLASSES[0]);
     };
-    return proxyRows(status(), { use, isGateway, report });
+    const known = { proxies: proxies(), waypoints: waypoints() };
+    return proxyRows(known, { use, isGateway, report });
   }
 
   control(): readonly ControlRow[] {
@@ -133,15 +137,12 @@ export class ControlMeshView implements MeshView {
   }
 
   problems(): readonly { readonly message: string; readonly since: string }[] {
-    return (this.#deps.status().control.problems ?? []).map(({ message, since }) => ({
-      message,
-      since,
-    }));
+    return this.#deps.problems().map(({ message, since }) => ({ message, since }));
   }
 
   ejected(): readonly EjectedEndpoint[] {
     const { pods } = this.#deps.mesh.sources;
-    const ejections = this.#deps.status().proxies.flatMap((proxy) => proxy.ejections);
+    const ejections = this.#deps.proxies().flatMap((proxy) => proxy.ejections);
     return ejectedEndpoints(ejections, (namespace, name) => {
       const pod = pods.get(`${namespace}/${name}`);
       return `${namespace}/${pod === undefined ? name : ownerName(pod)}`;
@@ -149,9 +150,9 @@ export class ControlMeshView implements MeshView {
   }
 
   certificates(): CertificatesAnswer {
-    const { clock, status, roots } = this.#deps;
+    const { clock, proxies, roots } = this.#deps;
     return {
-      certificates: certificateRows(status().proxies, clock.wallTime()),
+      certificates: certificateRows(proxies(), clock.wallTime()),
       roots: rootRows(roots()),
     };
   }
@@ -159,48 +160,6 @@ export class ControlMeshView implements MeshView {
   onChange(listener: (change: MeshChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
-  }
-
-  #rows(): Snapshot {
-    if (this.#snapshot?.revision !== this.#revision)
-      this.#snapshot = { revision: this.#revision, value: this.#make() };
-    return this.#snapshot.value;
-  }
-
-  #make(): Snapshot {
-    const { mesh, settings } = this.#deps;
-    const { sources } = mesh;
-    const workloads = () => valuesOf(mesh.workloads);
-    const waypointOf = waypointFinder(mesh);
-    const splits = splitViews({
-      tables: [...valuesOf(mesh.routeTables)].map(({ table }) => table),
-      upstream: (key) => mesh.upstreams.get(key),
-      members: membersOf(workloads()),
-    });
-    return {
-      workloads: workloadViews({
-        pods: valuesOf(sources.pods),
-        workloads: workloads(),
-        namespace: (name) => sources.namespaces.get(name),
-        waypointOf,
-        clusterId: settings.clusterId,
-      }),
-      services: serviceViews({
-        services: valuesOf(mesh.services),
-        workloads: workloads(),
-        isExternal: ({ namespace, name }) =>
-          sources.serviceEntries.get(`${namespace}/${name}`)?.spec?.location !== 'MESH_INTERNAL',
-        ejected: () => this.ejected(),
-        healthRate: ({ namespace, name }) =>
-          sources.services.get(`${namespace}/${name}`)?.metadata.annotations?.[HEALTH_RATE],
-      }),
-      namespaces: namespaceViews(
-        valuesOf(sources.namespaces),
-        [...valuesOf(sources.peerAuthentications)],
-        settings.rootNamespace,
-      ),
-      splits,
-    };
   }
 
   #follow(): void {
@@ -218,22 +177,6 @@ export class ControlMeshView implements MeshView {
 
 function* valuesOf<T>(collection: Collection<T>): Generator<T> {
   for (const [, value] of collection.entries()) yield value;
-}
-
-/** A waypoint is known to workloads by its address or host name. */
-function waypointFinder(mesh: MeshGraph): (address: GatewayAddress | undefined) => string {
-  const byHost = new Map<string, string>();
-  const byAddress = new Map<string, string>();
-  for (const { key, address } of valuesOf(mesh.parts.services.waypoints)) {
-    if (address?.service !== undefined)
-      byHost.set(`${address.service.namespace}/${address.service.hostname}`, key);
-    if (address?.address !== undefined) byAddress.set(address.address.address, key);
-  }
-  return (address) => {
-    if (address?.service !== undefined)
-      return byHost.get(`${address.service.namespace}/${address.service.hostname}`) ?? '';
-    return byAddress.get(address?.address?.address ?? '') ?? '';
-  };
 }
 
 const PEM = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;

@@ -4,22 +4,26 @@ import { rfc3339 } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { ProxyKey, TelemetrySink } from '#console/telemetry-sink.ts';
 import type { Pod } from '#kube/client/kinds.ts';
+import { serviceKey } from '#model/service/service.ts';
 import type { FlowEdge } from '#telemetry/flow/flow-frame.ts';
-import { keyOf, LABEL } from '../derive/mesh.ts';
-import { waypointKeysOf } from '../derive/service.ts';
+import { keyOf } from '../derive/mesh.ts';
 import type { MeshGraph } from '../ingest/mesh-graph.ts';
+import { labelledRole } from '../ingest/own-pods.ts';
 import type { ProxySyncState } from '../push/proxy-stream.ts';
 import type { StatusAnswer } from './api.ts';
 import type { CollectorDeps, ScrapeTarget } from './collector.ts';
 import { Collector } from './collector.ts';
 import { Intake } from './intake.ts';
 import { refined, reportProblem, workloadRoles } from './proxy-roles.ts';
-import { buildStatus } from './status.ts';
+import { buildStatus, proxyStatuses, waypointStatuses } from './status.ts';
 
 export interface Observatory {
   readonly collector: Collector;
   readonly intake: Intake;
   status(): StatusAnswer;
+  /** Parts of it. All of it has the findings, which are gathered over everything. */
+  proxies(): StatusAnswer['proxies'];
+  waypoints(): StatusAnswer['waypoints'];
 }
 
 export function createObservatory(
@@ -60,18 +64,26 @@ export function createObservatory(
       for (const proxy of intake.silent()) if (!isThere(proxy)) intake.forget(proxy);
     },
   });
+  const proxies = () => ({
+    targets: targets(),
+    scrape: (key: string) => collector.state(key),
+    streams: own.streams(),
+  });
+  const waypoints = () => ({
+    gateways: [...mesh.sources.gateways.entries()].map(([, gateway]) => gateway),
+    served: (key: string) => servedBy(mesh, key),
+  });
   return {
     collector,
     intake,
+    proxies: () => proxyStatuses(proxies()),
+    waypoints: () => waypointStatuses(waypoints()),
     status: () =>
       buildStatus({
         generatedAt: rfc3339(clock),
         control: own.control(),
-        targets: targets(),
-        scrape: (key) => collector.state(key),
-        streams: own.streams(),
-        gateways: [...mesh.sources.gateways.entries()].map(([, gateway]) => gateway),
-        served: (key) => servedBy(mesh, key),
+        ...proxies(),
+        ...waypoints(),
         findings: mesh.findings(),
       }),
   };
@@ -80,9 +92,9 @@ export function createObservatory(
 /** Node proxies and waypoints that have an address. */
 export function proxyTargets(mesh: MeshGraph): ScrapeTarget[] {
   const newest = new Map<string, Pod>();
-  for (const [, pod] of mesh.sources.pods.entries()) {
+  for (const [, pod] of mesh.ownPods.proxies.entries()) {
     const ip = pod.status?.podIP;
-    if (proxyKind(pod) === undefined || !ip || pod.status?.phase !== 'Running') continue;
+    if (!ip || pod.status?.phase !== 'Running') continue;
     // Two generations of a node proxy share the node's address; the newer one has the ports.
     const other = newest.get(ip);
     if (other === undefined || createdAt(pod) > createdAt(other)) newest.set(ip, pod);
@@ -90,7 +102,7 @@ export function proxyTargets(mesh: MeshGraph): ScrapeTarget[] {
   return [...newest]
     .map(([ip, pod]) => ({
       key: keyOf(pod),
-      kind: proxyKind(pod) ?? 'node',
+      kind: labelledRole(pod) ?? 'node',
       node: pod.spec.nodeName ?? '',
       ip,
     }))
@@ -102,15 +114,7 @@ function createdAt({ metadata }: Pod): string {
   return `${metadata.creationTimestamp} ${metadata.deletionTimestamp === undefined ? 1 : 0}`;
 }
 
-function proxyKind(pod: Pod): ScrapeTarget['kind'] | undefined {
-  const labels = pod.metadata.labels ?? {};
-  if (labels[LABEL.gatewayName] !== undefined) return 'waypoint';
-  return labels.app === 'ztunnel' ? 'node' : undefined;
-}
-
 function servedBy(mesh: MeshGraph, waypointKey: string): string[] {
-  const names: string[] = [];
-  for (const [key, service] of mesh.services.entries())
-    if (waypointKeysOf(service).includes(waypointKey)) names.push(key);
-  return names.sort();
+  const services = mesh.servedBy.get(waypointKey) ?? [];
+  return services.map(({ service }) => serviceKey(service)).sort();
 }

@@ -3,17 +3,17 @@ import type { Clock } from '#base/clock.ts';
 import type { ProxyKey } from '#console/telemetry-sink.ts';
 import type { Pod } from '#kube/client/kinds.ts';
 import type { FlowEdge, FlowPeer } from '#telemetry/flow/flow-frame.ts';
-import { LABEL } from '../derive/mesh.ts';
 import { WAYPOINT_CLASSES } from '../derive/waypoint.ts';
 import { ownerName } from '../derive/workload.ts';
 import type { MeshGraph } from '../ingest/mesh-graph.ts';
+import { labelledRole } from '../ingest/own-pods.ts';
 import type { Caller } from '../push/caller.ts';
 import { ROLES_KEPT_MS } from './limits.ts';
 
 export type ProxyRole = 'node' | 'waypoint' | 'gateway';
 
 /** What of the mesh says so. */
-type Known = Pick<MeshGraph, 'gatewayProxies'> & {
+type Known = Pick<MeshGraph, 'gatewayProxies' | 'ownPods'> & {
   readonly sources: Pick<MeshGraph['sources'], 'pods' | 'gateways' | 'workloadEntries'>;
 };
 
@@ -21,9 +21,7 @@ type Known = Pick<MeshGraph, 'gatewayProxies'> & {
 export function roleOfPod(mesh: Known, key: string, pod: Pod): ProxyRole | undefined {
   // Also pods that nobody here made, where an Istio Gateway selects them.
   if (mesh.gatewayProxies.get(key) !== undefined) return 'gateway';
-  const labels = pod.metadata.labels ?? {};
-  if (labels[LABEL.gatewayName] !== undefined) return 'waypoint';
-  return labels.app === 'ztunnel' ? 'node' : undefined;
+  return labelledRole(pod);
 }
 
 /** By `namespace/name` of the workload: waypoints and gateways. */
@@ -47,11 +45,13 @@ function readRoles(mesh: Known): Map<string, FlowPeer['kind']> {
   // Its name is its Deployment's, unless that was named otherwise: known before its first pod is.
   for (const [key, { spec }] of mesh.sources.gateways.entries())
     if (WAYPOINT_CLASSES.includes(spec.gatewayClassName)) roles.set(key, 'waypoint');
-  for (const [key, pod] of mesh.sources.pods.entries()) {
-    const role = roleOfPod(mesh, key, pod);
-    if (role === 'waypoint' || role === 'gateway')
+  const add = (key: string, pod: Pod | undefined) => {
+    const role = pod && roleOfPod(mesh, key, pod);
+    if (pod !== undefined && (role === 'waypoint' || role === 'gateway'))
       roles.set(`${key.slice(0, key.indexOf('/'))}/${ownerName(pod)}`, role);
-  }
+  };
+  for (const [key, pod] of mesh.ownPods.proxies.entries()) add(key, pod);
+  for (const [key] of mesh.gatewayProxies.entries()) add(key, mesh.sources.pods.get(key));
   return roles;
 }
 

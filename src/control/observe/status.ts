@@ -7,27 +7,41 @@ import type { ProxySyncState } from '../push/proxy-stream.ts';
 import type { Ejection, ProxyStatus, StatusAnswer } from './api.ts';
 import type { ScrapeState, ScrapeTarget } from './collector.ts';
 
-export interface StatusInput {
-  readonly generatedAt: string;
-  readonly control: StatusAnswer['control'];
+export interface ProxyFacts {
   readonly targets: readonly ScrapeTarget[];
   readonly scrape: (key: string) => ScrapeState | undefined;
   readonly streams: readonly ProxySyncState[];
+}
+
+export interface WaypointFacts {
   readonly gateways: Iterable<Gateway>;
   /** Services by the key of the waypoint that serves them. */
   readonly served: (waypointKey: string) => readonly string[];
+}
+
+export interface StatusInput extends ProxyFacts, WaypointFacts {
+  readonly generatedAt: string;
+  readonly control: StatusAnswer['control'];
   readonly findings: readonly Finding[];
 }
 
 export function buildStatus(input: StatusInput): StatusAnswer {
   const { generatedAt, control, findings } = input;
+  const [proxies, waypoints] = [proxyStatuses(input), waypointStatuses(input)];
+  return { generatedAt, control, proxies, waypoints, findings };
+}
+
+export function proxyStatuses(input: ProxyFacts): ProxyStatus[] {
   const streams = new Map(
     input.streams.map((state) => [`${state.namespace}/${state.name}`, state]),
   );
-  const proxies = input.targets.map((target) =>
+  return input.targets.map((target) =>
     proxyStatus(target, streams.get(target.key), input.scrape(target.key)),
   );
-  const waypoints = [...input.gateways]
+}
+
+export function waypointStatuses(input: WaypointFacts): StatusAnswer['waypoints'] {
+  return [...input.gateways]
     .filter(({ spec }) => WAYPOINT_CLASSES.includes(spec.gatewayClassName))
     .map((gateway) => ({
       namespace: namespaceOf(gateway),
@@ -38,7 +52,6 @@ export function buildStatus(input: StatusInput): StatusAnswer {
         ) === true,
       services: input.served(keyOf(gateway)),
     }));
-  return { generatedAt, control, proxies, waypoints, findings };
 }
 
 /** What of it a reader sees who sees only some namespaces. */

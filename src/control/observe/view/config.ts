@@ -43,12 +43,13 @@ export interface Enforced {
   readonly of: number;
 }
 
-export function configViews(sources: MeshSources, atNodes: Enforced): ConfigView[] {
-  return CONFIG_SOURCES.flatMap((name) => {
+/** One at a time: there are thousands, and who goes through them does so in several turns. */
+export function* configViews(sources: MeshSources, atNodes: Enforced): Generator<ConfigView> {
+  for (const name of CONFIG_SOURCES) {
     const enforced = AT_NODES.has(name) && atNodes.of > 0 ? atNodes : undefined;
     const collection = sources[name] as unknown as Collection<KubeObject>;
-    return [...collection.entries()].map(([, object]) => configView(object, enforced));
-  });
+    for (const [, object] of collection.entries()) yield configView(object, enforced);
+  }
 }
 
 function configView(object: KubeObject, enforced: Enforced | undefined): ConfigView {

@@ -7,8 +7,8 @@ import { serviceKey } from '#model/service/service.ts';
 import type { BoundService } from '../../derive/service.ts';
 
 export interface ServiceSources {
-  readonly services: Iterable<BoundService>;
-  readonly workloads: Iterable<LabeledWorkload>;
+  /** Derived workloads that are endpoints of it. */
+  readonly members: readonly LabeledWorkload[];
   /** Of a ServiceEntry, by its object: its hosts are outside the mesh. */
   readonly isExternal: (entry: { namespace: string; name: string }) => boolean;
   readonly ejected: () => readonly EjectedEndpoint[];
@@ -16,32 +16,8 @@ export interface ServiceSources {
   readonly healthRate: (service: { namespace: string; name: string }) => string | undefined;
 }
 
-export function serviceViews(sources: ServiceSources): Map<string, ServiceView> {
-  const members = membersOf(sources.workloads);
-  const views = new Map<string, ServiceView>();
-  for (const bound of sources.services) {
-    const key = serviceKey(bound.service);
-    views.set(key, viewOf(bound, members.get(key) ?? [], sources));
-  }
-  return views;
-}
-
-export function membersOf(workloads: Iterable<LabeledWorkload>): Map<string, LabeledWorkload[]> {
-  const members = new Map<string, LabeledWorkload[]>();
-  for (const labeled of workloads)
-    for (const key of labeled.workload.services.keys()) {
-      const known = members.get(key);
-      if (known === undefined) members.set(key, [labeled]);
-      else known.push(labeled);
-    }
-  return members;
-}
-
-function viewOf(
-  bound: BoundService,
-  members: readonly LabeledWorkload[],
-  sources: ServiceSources,
-): ServiceView {
+export function serviceView(bound: BoundService, sources: ServiceSources): ServiceView {
+  const { members } = sources;
   const { kind, service, membership } = bound;
   const { name, namespace, hostname } = service;
   const rate = kind === 'Service' ? sources.healthRate({ namespace, name }) : undefined;

@@ -9,24 +9,26 @@ import type {
 } from '#model/route/route-table.ts';
 
 export interface SplitSources {
-  readonly tables: Iterable<Pick<RouteTable, 'namespace' | 'hostname' | 'ports'>>;
   readonly upstream: (key: string) => Upstream | undefined;
-  readonly members: ReadonlyMap<string, readonly LabeledWorkload[]>;
+  /** Workloads of a service, by its key. */
+  readonly members: (key: string) => readonly LabeledWorkload[];
 }
 
-export function splitViews(sources: SplitSources): SplitView[] {
+/** Those of one service's routes, by keys that no other has. */
+export function splitViews(
+  table: Pick<RouteTable, 'namespace' | 'hostname' | 'ports'>,
+  sources: SplitSources,
+): Map<string, SplitView> {
   const views = new Map<string, SplitView>();
-  for (const table of sources.tables) {
-    const service = `${table.namespace}/${table.hostname}`;
-    for (const { routes, l4Routes = [] } of table.ports) {
-      for (const { action, provenance } of routes)
-        if (action.kind === 'forward')
-          add(views, { provenance, service, destinations: action.destinations }, sources);
-      for (const { destinations, provenance } of l4Routes)
-        add(views, { provenance, service, destinations }, sources);
-    }
+  const service = `${table.namespace}/${table.hostname}`;
+  for (const { routes, l4Routes = [] } of table.ports) {
+    for (const { action, provenance } of routes)
+      if (action.kind === 'forward')
+        add(views, { provenance, service, destinations: action.destinations }, sources);
+    for (const { destinations, provenance } of l4Routes)
+      add(views, { provenance, service, destinations }, sources);
   }
-  return [...views.values()];
+  return views;
 }
 
 interface Choice {
@@ -62,9 +64,9 @@ function workloadsOf({ upstream, subset }: RouteDestination, sources: SplitSourc
       : sources.upstream(upstream)?.subsets.find(({ name }) => name === subset)?.labels;
   if (labels === undefined) return [];
   const wanted = Object.entries(labels);
-  const members = (sources.members.get(upstream) ?? []).filter((each) =>
-    wanted.every(([name, value]) => each.labels[name] === value),
-  );
+  const members = sources
+    .members(upstream)
+    .filter((each) => wanted.every(([name, value]) => each.labels[name] === value));
   return [
     ...new Set(members.map(({ workload }) => `${workload.namespace}/${workload.workloadName}`)),
   ].sort();

@@ -5,6 +5,7 @@ import type { WorkloadView } from '#console/mesh-view.ts';
 import type { Namespace, Pod } from '#kube/client/kinds.ts';
 import { formatPrincipal } from '#model/identity/spiffe.ts';
 import type { GatewayAddress } from '#model/service/service.ts';
+import type { Workload } from '#model/workload/workload.ts';
 import { ANNOTATION, LABEL, namespaceOf } from '../../derive/mesh.ts';
 import { WAYPOINT_CLASSES } from '../../derive/waypoint.ts';
 import { ownerName } from '../../derive/workload.ts';
@@ -13,52 +14,31 @@ import { ownerName } from '../../derive/workload.ts';
 export const HEALTH_RATE = 'health.kiali.io/rate';
 
 export interface WorkloadSources {
-  readonly pods: Iterable<Pod>;
-  /** Derived, pods and entries alike. */
-  readonly workloads: Iterable<LabeledWorkload>;
   readonly namespace: (name: string) => Namespace | undefined;
   /** `namespace/name` of the waypoint behind an address. */
   readonly waypointOf: (address: GatewayAddress | undefined) => string;
   readonly clusterId: string;
 }
 
-interface Group {
-  readonly namespace: string;
-  readonly name: string;
-  readonly kind: string;
-  readonly pods: Pod[];
-  readonly members: LabeledWorkload[];
+export interface Group {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly pods: readonly Pod[];
+  /** Derived, of pods and entries alike. */
+  readonly members: readonly LabeledWorkload[];
 }
 
-export function workloadViews(sources: WorkloadSources): Map<string, WorkloadView> {
-  const groups = new Map<string, Group>();
-  const groupOf = (of: Omit<Group, 'pods' | 'members'>): Group => {
-    const key = `${of.namespace}/${of.name}`;
-    const known = groups.get(key);
-    if (known !== undefined) return known;
-    const group = { ...of, pods: [], members: [] };
-    groups.set(key, group);
-    return group;
-  };
-  for (const pod of sources.pods) {
-    const { phase } = pod.status ?? {};
-    // A Job that is done is no workload any more.
-    if (phase === 'Succeeded' || phase === 'Failed') continue;
-    groupOf({ namespace: namespaceOf(pod), name: ownerName(pod), kind: ownerKind(pod) }).pods.push(
-      pod,
-    );
-  }
-  for (const member of sources.workloads) {
-    const { namespace, workloadName, uid } = member.workload;
-    const kind = kindOfUid(uid, sources.clusterId);
-    if (kind !== undefined) groupOf({ namespace, name: workloadName, kind }).members.push(member);
-  }
-  const views = new Map<string, WorkloadView>();
-  for (const [key, group] of groups) {
-    const view = viewOf(key, group, sources);
-    if (view !== undefined) views.set(key, view);
-  }
-  return views;
+/** The workload that a pod is of. Undefined: a Job that is done is no workload any more. */
+export function workloadKeyOfPod(pod: Pod): string | undefined {
+  const { phase } = pod.status ?? {};
+  if (phase === 'Succeeded' || phase === 'Failed') return undefined;
+  return `${namespaceOf(pod)}/${ownerName(pod)}`;
+}
+
+/** Undefined: none by itself. */
+export function workloadKeyOf(workload: Workload, clusterId: string): string | undefined {
+  if (kindOfUid(workload.uid, clusterId) === undefined) return undefined;
+  return `${workload.namespace}/${workload.workloadName}`;
 }
 
 /** Undefined: a service's slice of addresses, which is no workload of its own. */
@@ -68,6 +48,11 @@ function kindOfUid(uid: string, clusterId: string): string | undefined {
   return rest.startsWith('/networking.istio.io/WorkloadEntry/') ? 'WorkloadEntry' : undefined;
 }
 
+function kindOf({ pods, members }: Group, clusterId: string): string | undefined {
+  if (pods.length > 0) return ownerKind(pods[0]);
+  return members.length > 0 ? kindOfUid(members[0].workload.uid, clusterId) : undefined;
+}
+
 export function ownerKind(pod: Pod): string {
   const owner = pod.metadata.ownerReferences?.find((each) => each.controller === true);
   if (owner === undefined) return 'Pod';
@@ -75,8 +60,12 @@ export function ownerKind(pod: Pod): string {
   return isDeployment ? 'Deployment' : owner.kind;
 }
 
-function viewOf(key: string, group: Group, sources: WorkloadSources): WorkloadView | undefined {
-  const { namespace, name, pods, members } = group;
+/** Undefined: there is nothing of it. */
+export function workloadView(group: Group, sources: WorkloadSources): WorkloadView | undefined {
+  const { key, pods, members } = group;
+  const kind = kindOf(group, sources.clusterId);
+  if (kind === undefined) return undefined;
+  const [namespace, name] = key.split('/');
   const first = members[0]?.workload;
   const living = pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const shown = living.length > 0 ? living : pods;
@@ -96,13 +85,13 @@ function viewOf(key: string, group: Group, sources: WorkloadSources): WorkloadVi
     key,
     namespace,
     name,
-    kind: group.kind,
+    kind,
     app,
     versions: [...new Set(members.map(({ workload }) => workload.canonicalRevision))].sort(),
     labels,
     identity: first === undefined ? '' : formatPrincipal(first),
     isCaptured,
-    notCaptured: isCaptured ? '' : whyNotCaptured(group, sources.namespace(namespace)),
+    notCaptured: isCaptured ? '' : whyNotCaptured({ ...group, kind }, sources.namespace),
     role: roleOf(labels),
     waypoint: sources.waypointOf(first?.waypoint),
     replicas:
@@ -142,8 +131,8 @@ function roleOf(labels: Readonly<Record<string, string>>): WorkloadView['role'] 
 }
 
 function whyNotCaptured(
-  { namespace, kind, pods, members }: Group,
-  object: Namespace | undefined,
+  { key, kind, pods, members }: Group & { readonly kind: string },
+  namespaces: WorkloadSources['namespace'],
 ): string {
   if (kind === 'WorkloadEntry') return 'a machine outside the cluster that has not joined the mesh';
   const mode = LABEL.dataplaneMode;
@@ -153,7 +142,8 @@ function whyNotCaptured(
     return 'its pods use the network of their node';
   if (pods.some(({ metadata }) => metadata.labels?.[mode] === 'none'))
     return `label ${mode}=none keeps its pods out`;
-  const isEnrolled = object?.metadata.labels?.[mode] === 'ambient';
+  const [namespace] = key.split('/', 1);
+  const isEnrolled = namespaces(namespace)?.metadata.labels?.[mode] === 'ambient';
   const isLabelled = pods.some(({ metadata }) => metadata.labels?.[mode] === 'ambient');
   if (!isEnrolled && !isLabelled) return `namespace ${namespace} is not enrolled`;
   if (pods.every(({ status }) => status?.phase !== 'Running')) return 'none of its pods runs yet';
