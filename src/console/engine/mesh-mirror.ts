@@ -2,6 +2,7 @@
  * Tells the console's thread what changed in the mesh. Looks once a second, and only when the mesh says that something changed; goes through workloads, services and
  * configuration a piece a turn, so that the control loop is never held, and sends what is not as it was.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '#base/clock.ts';
 import { badgesOfConfig } from '../graph/badges.ts';
 import type {
@@ -48,7 +49,8 @@ export class MeshMirror {
   #revision = Number.NaN;
   #walk: Generator<void> | undefined;
   #moment = '';
-  #badgesText = '[]';
+  /** The thread has the badges as they are in `#badges`. */
+  #hasBadges = false;
   #namespaces = '';
   #looks = 0;
   #isStopped = false;
@@ -66,7 +68,7 @@ export class MeshMirror {
     this.#sent.workloads.clear();
     this.#sent.services.clear();
     this.#moment = '';
-    this.#badgesText = '[]';
+    this.#hasBadges = false;
     this.#namespaces = '';
     this.#revision = Number.NaN;
     this.#walk = undefined;
@@ -155,17 +157,24 @@ export class MeshMirror {
       this.#readBadge(key, config);
       if (++looked % PIECE === 0) yield;
     }
-    for (const key of this.#badges.keys()) if (!seen.has(key)) this.#badges.delete(key);
+    for (const [key, { badge }] of this.#badges) {
+      if (seen.has(key)) continue;
+      this.#badges.delete(key);
+      if (badge !== undefined) this.#hasBadges = false;
+    }
+    if (this.#hasBadges) return;
+    this.#hasBadges = true;
     // Apart from the rest of the moment, which changes each second while something is ejected.
     const badges = [...this.#badges.values()].flatMap(({ badge }) => badge ?? []);
-    const text = JSON.stringify(badges);
-    if (text !== this.#badgesText) this.#target.update(updateOf({ moment: { badges } }));
-    this.#badgesText = text;
+    this.#target.update(updateOf({ moment: { badges } }));
   }
 
   #readBadge(key: string, config: ConfigView): void {
-    if (this.#badges.get(key)?.version === config.resourceVersion) return;
-    this.#badges.set(key, { version: config.resourceVersion, badge: badgesOfConfig(config) });
+    const before = this.#badges.get(key);
+    if (before?.version === config.resourceVersion) return;
+    const badge = badgesOfConfig(config);
+    this.#badges.set(key, { version: config.resourceVersion, badge });
+    if (!isDeepStrictEqual(badge, before?.badge)) this.#hasBadges = false;
   }
 
   #sendMoment(): void {

@@ -400,7 +400,9 @@ describe('onChange', () => {
     remove(pod('a-2'));
     expect(view.workload('shop/a')).toBeUndefined();
     expect(view.service('shop/a.shop.svc.cluster.local')).toMatchObject({ workloads: [] });
-    expect(view.splits()).toMatchObject([{ parts: [{ workloads: [] }, { workloads: ['shop/b'] }] }]);
+    expect(view.splits()).toMatchObject([
+      { parts: [{ workloads: [] }, { workloads: ['shop/b'] }] },
+    ]);
     expect(a.workload?.replicas.desired).toBe(1);
     put(namespace('shop', { 'istio.io/dataplane-mode': 'ambient' }));
     expect(view.workload('shop/b')?.notCaptured).toContain('has not captured');
