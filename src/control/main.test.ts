@@ -137,6 +137,11 @@ describe('parseControlOptions', () => {
     });
     const named = options('--console-open-to=none', '--console-host=Mesh.example.com,b');
     expect(named.consoleAccess).toMatchObject({ openTo: [], hosts: ['mesh.example.com', 'b'] });
+    const isReadOnly = (...flags: string[]) => options(...flags).consoleAccess.isReadOnly;
+    expect(isReadOnly('--console-read-only')).toBe(true);
+    expect(isReadOnly('--console-read-only=true')).toBe(true);
+    expect(isReadOnly('--console-read-only=false')).toBe(false);
+    expect(() => options('--console-read-only=no')).toThrow('console-read-only');
     expect(named.prometheus).toBeUndefined();
     const prometheus = options(
       '--prometheus-url=http://prometheus.monitoring:9090/base',

@@ -51,7 +51,8 @@ export const HELP = `tulle role control: configuration, certificates and telemet
                             who needs no log-in: loopback (where port forwarding ends), addresses (default loopback)
   --console-guests read|write
                             what they may do without a token of their own (default read)
-  --console-read-only       nobody changes anything through the console
+  --console-read-only[=true|false]
+                            nobody changes anything through the console (default false)
   --console-host NAME,…     names that it is served under, besides addresses, localhost and its Service
   --proxy-image IMAGE       image of waypoints and gateways (default tulle)
   --proxy-priority-class NAME
@@ -92,6 +93,8 @@ const FLAGS = {
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', default: false },
 } as const;
+
+const READ_ONLY = '--console-read-only';
 
 /** Undefined when help is asked for; throws CONTROL_USAGE. */
 export function parseControlOptions(
@@ -179,8 +182,12 @@ function names(text: string): string[] {
 }
 
 function parseFlags(argv: string[]) {
+  // A flag takes no value, and a manifest has to give one.
+  const args = argv
+    .filter((each) => each !== `${READ_ONLY}=false`)
+    .map((each) => (each === `${READ_ONLY}=true` ? READ_ONLY : each));
   try {
-    return parseArgs({ args: argv, options: FLAGS, strict: true }).values;
+    return parseArgs({ args, options: FLAGS, strict: true }).values;
   } catch (error) {
     throw usage(messageOf(error), error);
   }

@@ -120,6 +120,7 @@ describe.skipIf(helm === undefined)('Helm', () => {
           logLevel: 'debug',
           unenforcedPolicy: 'ignore',
           unreadyWaypoint: 'bypass',
+          consoleReadOnly: true,
         },
         node: {
           maxSurge: '10%',

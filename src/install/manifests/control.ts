@@ -141,6 +141,7 @@ function container(p: Parameters) {
       '--console-listen=127.0.0.1:20001',
       `--console-store=${STORE_FOLDER}/console`,
       `--console-open-to=${p.control.consoleOpenTo}`,
+      `--console-read-only=${p.control.consoleReadOnly}`,
       `--prometheus-url=${p.control.prometheusUrl}`,
       `--prometheus-match=${p.control.prometheusMatch}`,
       `--log-level=${p.control.logLevel}`,

@@ -192,6 +192,13 @@ export const VALUE_ROWS: readonly ValueRow[] = [
       'most have the series of one mesh; where it has those of others, readers would see them',
   },
   {
+    path: 'control.consoleReadOnly',
+    type: 'boolean',
+    default: false,
+    text: 'Nobody changes anything through the console, whatever their rights.',
+    reason: 'who logs in can do there what their own token may do with kubectl, and no more',
+  },
+  {
     path: 'control.unreadyWaypoint',
     type: 'string',
     default: DEFAULT_MESH.unreadyWaypoint,

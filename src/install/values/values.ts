@@ -33,6 +33,7 @@ export interface Values {
     unenforcedPolicy: 'deny' | 'ignore';
     unreadyWaypoint: 'refuse' | 'bypass';
     consoleOpenTo: 'loopback' | 'none';
+    consoleReadOnly: boolean;
     prometheusUrl: string;
     prometheusMatch: string;
   };
