@@ -1,10 +1,11 @@
 /** One window of traffic summed by the edges and nodes of a shape: what a graph is made of. Reused from second to second. */
 
-import type { Outcomes } from '../health/tolerance.ts';
+import { type Outcomes, outcomesFrom } from '../health/tolerance.ts';
 import { BUCKETS, Counts } from '../store/counts.ts';
 import { OUTCOMES_MAX } from '../store/limits.ts';
+import { isErrorOutcome } from '../store/outcome.ts';
 import type { OutcomeTable, SeriesTable } from '../store/series-table.ts';
-import { isTold } from '../store/series-table.ts';
+import { failedEarly, isTold } from '../store/series-table.ts';
 import type { EdgeSlot, GraphShape, NodeSlot } from './shape.ts';
 
 /** Requests of one edge (or the sum of edges) by class. */
@@ -43,6 +44,8 @@ export class GraphSums {
   #mutualIn = new Float64Array(64);
   /** Rows that the other side tells of as well. */
   readonly #passedOver = new Set<number>();
+  /** Edges, and nodes at their ends, on which something failed that had been well before. */
+  readonly #failedLate = { edges: new Set<number>(), nodes: new Set<number>() };
 
   constructor(shape: GraphShape) {
     this.shape = shape;
@@ -65,8 +68,10 @@ export class GraphSums {
         this.#passedOver.add(row);
         continue;
       }
+      const isLate = counts.failed[row] > 0 && !failedEarly(about);
       for (const slot of this.shape.slotsOf(row)) {
         this.edges.addRow(slot.index, counts, row);
+        if (isLate) this.#noteLate(slot);
         if (!about.isMutualTls) continue;
         this.#mutual = roomFor(this.#mutual, slot.index);
         this.#mutual[slot.index] += counts.requests[row] + counts.opened[row];
@@ -75,9 +80,16 @@ export class GraphSums {
     for (const [key, count] of counts.outcomes) {
       const row = Math.floor(key / OUTCOMES_MAX);
       if (this.#passedOver.has(row)) continue;
-      for (const slot of this.shape.slotsOf(row))
-        if (this.edges.has(slot.index))
-          this.edges.addOutcome(slot.index, key % OUTCOMES_MAX, count);
+      const about = series.get(row);
+      const isLate =
+        about !== undefined &&
+        isErrorOutcome(outcomes.texts[key % OUTCOMES_MAX], about.protocol) &&
+        !failedEarly(about);
+      for (const slot of this.shape.slotsOf(row)) {
+        if (!this.edges.has(slot.index)) continue;
+        this.edges.addOutcome(slot.index, key % OUTCOMES_MAX, count);
+        if (isLate) this.#noteLate(slot);
+      }
     }
     for (const [key, count] of this.edges.outcomes) {
       const index = Math.floor(key / OUTCOMES_MAX);
@@ -87,6 +99,21 @@ export class GraphSums {
       else list.push(outcome);
     }
     this.#sumNodes(withNodeLatency);
+  }
+
+  /** All that failed did so before its destination had answered for the first time. */
+  isEarly({ index }: EdgeSlot): boolean {
+    return !this.#failedLate.edges.has(index);
+  }
+
+  /** Of what came in at a node. */
+  isEarlyIn({ index }: NodeSlot): boolean {
+    return !this.#failedLate.nodes.has(index);
+  }
+
+  #noteLate({ index, target }: EdgeSlot): void {
+    this.#failedLate.edges.add(index);
+    this.#failedLate.nodes.add(target.index);
   }
 
   outcomesOf(index: number): readonly OutcomeCount[] {
@@ -145,6 +172,8 @@ export class GraphSums {
     this.#mutualIn.fill(0);
     this.#outcomes.clear();
     this.#passedOver.clear();
+    this.#failedLate.edges.clear();
+    this.#failedLate.nodes.clear();
     this.#classes.length = 0;
     this.#classesIn.clear();
     this.#classesOut.clear();
@@ -170,7 +199,7 @@ function noClasses(): Classes {
 /** What health judges. Connections that failed were opened before, perhaps in the window before. */
 export function outcomesOf(classes: Classes, opened: number, failed: number): Outcomes {
   const { http, http4xx, http5xx, none, grpc, grpcClient, grpcServer } = classes;
-  return {
+  return outcomesFrom({
     http,
     http4xx,
     http5xx,
@@ -179,7 +208,7 @@ export function outcomesOf(classes: Classes, opened: number, failed: number): Ou
     grpcFailed: grpcClient + grpcServer + (http > 0 ? 0 : none),
     connections: Math.max(opened, failed),
     failures: failed,
-  };
+  });
 }
 
 export function errorsOf({ http5xx, none, grpcClient, grpcServer }: Classes): number {

@@ -231,7 +231,8 @@ function putCodesAndHealth(slot: EdgeSlot, sums: GraphSums, requests: number): v
   const { responseCodes, flags } = codesOf(slot, sums, requests);
   bytes.put(`,"responseCodes":${JSON.stringify(responseCodes)},"flags":${JSON.stringify(flags)}`);
   const outcomes = outcomesOf(sums.classesOf(slot), opened, failed);
-  const { status, reason, samples } = judgeOutcomes(outcomes);
+  const isEarly = sums.isEarly(slot);
+  const { status, reason, samples } = judgeOutcomes(outcomes, undefined, { isEarly });
   bytes.putBytes(HEALTH[status]);
   bytes.put(reason);
   bytes.putBytes(KEYS.samples);

@@ -95,6 +95,64 @@ describe('buildGraph', () => {
     ]);
   });
 
+  describe('connections that are refused', () => {
+    const refused = {
+      ...tcp,
+      reporter: 'source',
+      service: service('cart'),
+      destination: peer(service('cart').host, { kind: 'external', namespace: '' }),
+    } as const;
+    const few: Parameters<World['run']>[1] = ['shop/node-a', refused, { failed: 2 }];
+    const healthOf = (world: World) => {
+      const graph = JSON.parse(new TextDecoder().decode(world.engine.graphJson(LIVE)));
+      expect(graph).toEqual(JSON.parse(JSON.stringify(world.graph())));
+      const cart = graph.nodes.find(({ id }: { id: string }) => id === 'service/shop/cart');
+      const edge = graph.edges.find(({ protocol }: { protocol: string }) => protocol === 'tcp');
+      return [cart.health, edge?.health].map((health) => health && [health.status, health.reason]);
+    };
+
+    test('before their destination first answered are a note, and no judgement', () => {
+      const world = new World().run(3, few).run(30, http('cart-v1', 9)).settle();
+      expect(healthOf(world)).toEqual([
+        ['healthy', '270 requests, as few failed as may. 6 failed before it first answered.'],
+        ['unknown', '6 failed before it first answered: too few to judge.'],
+      ]);
+      expect(new Map(world.engine.traffic(60)).get('service/shop/cart')?.health.status).toBe(
+        'healthy',
+      );
+      expect(new Map(world.engine.traffic(60)).get('namespace/shop')?.health.status).not.toBe(
+        'failing',
+      );
+    });
+
+    test('while nothing answers are what they are', () => {
+      expect(healthOf(new World().run(10, few).settle())[0]).toEqual([
+        'failing',
+        '100 % of 20 connections failed (limit 10 %).',
+      ]);
+    });
+
+    test('of one that answered before are judged among all that came', () => {
+      const world = new World().run(30, http('cart-v1', 9)).run(3, few).settle();
+      expect(healthOf(world)[0]).toEqual([
+        'degraded',
+        '2.2 % of 276 requests and connections found nobody who took them (more than none).',
+      ]);
+      expect(healthOf(world.run(40, few).settle())[0]?.[0]).toBe('failing');
+    });
+
+    test('and answers of 503 are the same', () => {
+      const early = http('cart-v1', 9, { codes: [[503, 9]] });
+      const world = new World().run(5, early).run(30, http('cart-v1', 9)).settle();
+      expect(healthOf(world)[0]).toEqual([
+        'healthy',
+        '270 requests, as few failed as may. 45 failed before it first answered.',
+      ]);
+      world.run(1, http('cart-v1', 9, { codes: [[503, 1]] })).settle();
+      expect(healthOf(world)[0]?.[0]).toBe('failing');
+    });
+  });
+
   test('other types are sums of the same: apps, versions of apps, services', () => {
     const world = new World().run(60, http('cart-v1', 9), http('cart-v2', 1)).settle();
     expect(world.edges({ type: 'app' })).toEqual([

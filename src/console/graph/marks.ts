@@ -51,7 +51,9 @@ export function edgeMark(
     mtls: total === 0 ? undefined : share(sums.mutualOf(slot), total),
     responseCodes: codes.responseCodes,
     flags: codes.flags,
-    health: judgeOutcomes(outcomesOf(classes, opened, failed)),
+    health: judgeOutcomes(outcomesOf(classes, opened, failed), undefined, {
+      isEarly: sums.isEarly(slot),
+    }),
     via: slot.via === '' ? undefined : slot.via,
     split: splitOf(slot, sums, mesh),
     principals: principalsOf(slot),
@@ -100,7 +102,8 @@ export function nodeHealth(node: NodeSlot, sums: GraphSums, mesh: MeshPicture): 
     isKnown ? inbound.opened[index] : 0,
     isKnown ? inbound.failed[index] : 0,
   );
-  const parts = [judgeOutcomes(outcomes, tolerancesOf(about?.healthRate ?? '', 'inbound'))];
+  const tolerances = tolerancesOf(about?.healthRate ?? '', 'inbound');
+  const parts = [judgeOutcomes(outcomes, tolerances, { isEarly: sums.isEarlyIn(node) })];
   const [{ samples }] = parts;
   if (workload !== undefined) {
     const replicas = judgeReplicas(workload.replicas);

@@ -27,6 +27,12 @@ export interface EdgeName {
   readonly via: string;
 }
 
+/** What of a kind of traffic says where it belongs. */
+export type Kind = Pick<
+  Series,
+  'reporter' | 'protocol' | 'source' | 'destination' | 'service' | 'via' | 'isHop'
+>;
+
 export interface Viewpoint {
   readonly type: GraphType;
   readonly waypoints: boolean;
@@ -49,7 +55,7 @@ const NO_VERSION = 'latest';
 
 const UNKNOWN: NodeName = { ...ELSEWHERE, id: 'unknown', name: 'unknown' };
 
-export function edgesOf(series: Series, view: Viewpoint, mesh: MeshPicture): EdgeName[] {
+export function edgesOf(series: Kind, view: Viewpoint, mesh: MeshPicture): EdgeName[] {
   if (series.isHop && !view.waypoints) return [];
   const { protocol } = series;
   const via = series.reporter === 'waypoint' && series.via !== '' ? `waypoint/${series.via}` : '';

@@ -58,7 +58,9 @@ function summed(
     parts.length === 1
       ? parts[0]
       : worst([
-          judgeOutcomes(outcomesOf(inClasses, inbound.opened[0], inbound.failed[0])),
+          judgeOutcomes(outcomesOf(inClasses, inbound.opened[0], inbound.failed[0]), undefined, {
+            isEarly: nodes.every((node) => sums.isEarlyIn(node)),
+          }),
           ...named(nodes, parts),
         ]);
   return {

@@ -10,7 +10,7 @@ import {
   percent,
   worst,
 } from './judge.ts';
-import { NO_OUTCOMES, type Outcomes, tolerancesOf } from './tolerance.ts';
+import { type Outcomes, outcomesFrom, tolerancesOf } from './tolerance.ts';
 
 const rows: { title: string; outcomes: Partial<Outcomes>; want: [Health['status'], string] }[] = [
   { title: 'nothing', outcomes: {}, want: ['idle', 'No traffic in the window.'] },
@@ -100,16 +100,83 @@ const rows: { title: string; outcomes: Partial<Outcomes>; want: [Health['status'
     want: ['unknown', '2 of 2 connections failed: too few to judge.'],
   },
   {
+    title: 'a few refused connections among many requests',
+    outcomes: { connections: 6, failures: 6, http: 300 },
+    want: [
+      'degraded',
+      '2 % of 306 requests and connections found nobody who took them (more than none).',
+    ],
+  },
+  {
+    title: 'refused connections, and as many requests',
+    outcomes: { connections: 50, failures: 50, http: 50 },
+    want: [
+      'failing',
+      '50 % of 100 requests and connections found nobody who took them (limit 10 %).',
+    ],
+  },
+  {
+    title: 'a connection beside many requests',
+    outcomes: { connections: 1, http: 300 },
+    want: ['healthy', '300 requests and 1 connection, as few failed as may.'],
+  },
+  {
     title: 'failing beats too few',
     outcomes: { connections: 2, http: 50, http5xx: 50 },
     want: ['failing', '100 % of 50 requests failed with 5xx (limit 10 %).'],
   },
 ];
 
+const earlyRows: typeof rows = [
+  {
+    title: 'a few refused, then many that went well',
+    outcomes: { connections: 6, failures: 6, http: 300 },
+    want: ['healthy', '300 requests, as few failed as may. 6 failed before it first answered.'],
+  },
+  {
+    title: 'more refused than went well since',
+    outcomes: { http: 100, http5xx: 60, connections: 3, failures: 3 },
+    want: ['healthy', '40 requests, as few failed as may. 63 failed before it first answered.'],
+  },
+  {
+    title: 'a few that went well since',
+    outcomes: { http: 12, httpNone: 4 },
+    want: ['unknown', '8 requests: too few to judge. 4 failed before it first answered.'],
+  },
+  {
+    title: 'gRPC, and 4xx since',
+    outcomes: { grpc: 50, grpcFailed: 10, http: 100, http4xx: 50 },
+    want: [
+      'failing',
+      '50 % of 100 requests were refused with 4xx (limit 20 %). 10 failed before it first answered.',
+    ],
+  },
+  {
+    title: 'nothing since in the window',
+    outcomes: { connections: 20, failures: 20 },
+    want: ['unknown', '20 failed before it first answered: too few to judge.'],
+  },
+  {
+    title: 'nothing that failed',
+    outcomes: { http: 40 },
+    want: ['healthy', '40 requests, as few failed as may.'],
+  },
+];
+
+describe('judgeOutcomes of what failed before its destination was there', () => {
+  for (const { title, outcomes, want } of earlyRows)
+    test(`says ${want[0]} of ${title}`, () => {
+      const all = outcomesFrom(outcomes);
+      const { status, reason, samples } = judgeOutcomes(all, undefined, { isEarly: true });
+      expect([status, reason]).toEqual(want);
+      expect(samples).toBe(all.http + all.grpc + all.connections);
+    });
+});
+
 describe('judgeOutcomes', () => {
   for (const { title, outcomes, want } of rows)
     test(`says ${want[0]} of ${title}`, () => {
-      const { status, reason } = judgeOutcomes({ ...NO_OUTCOMES, ...outcomes });
+      const { status, reason } = judgeOutcomes(outcomesFrom(outcomes));
       expect([status, reason]).toEqual(want);
     });
 
@@ -121,7 +188,7 @@ describe('judgeOutcomes', () => {
         fc.integer({ min: 0, max: 39 }),
         (http, failed) => {
           const of = (http5xx: number) =>
-            harm[judgeOutcomes({ ...NO_OUTCOMES, http, http5xx }).status];
+            harm[judgeOutcomes(outcomesFrom({ http, http5xx })).status];
           expect(of(failed + 1)).toBeGreaterThanOrEqual(of(failed));
         },
       ),
@@ -134,7 +201,7 @@ describe('tolerancesOf', () => {
     annotation: string,
     outcomes: Partial<Outcomes>,
     direction: 'inbound' | 'outbound' = 'inbound',
-  ) => judgeOutcomes({ ...NO_OUTCOMES, ...outcomes }, tolerancesOf(annotation, direction)).status;
+  ) => judgeOutcomes(outcomesFrom(outcomes), tolerancesOf(annotation, direction)).status;
   const half = { http: 1000, http4xx: 500 };
   const annotations: [string, string][] = [
     ['', 'failing'],

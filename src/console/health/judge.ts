@@ -1,10 +1,10 @@
 /**
  * How something is, with the reason as a sentence. Requests and connections are judged only as far as their number allows: below it the answer is "too few to
- * judge", neither green nor red. The worst of several judgements stands. Pure.
+ * judge", neither green nor red. What failed before its destination was there for the first time is a note and judges nobody. The worst of several judgements stands. Pure.
  */
 import type { Health, HealthStatus } from '../api/health.ts';
 import { lowerBound, upperBound } from './confidence.ts';
-import { DEFAULT_TOLERANCES, type Outcomes, type Tolerance } from './tolerance.ts';
+import { DEFAULT_TOLERANCES, type Outcomes, outcomesFrom, type Tolerance } from './tolerance.ts';
 
 /** Fewer say nothing, however they ended. */
 const SAMPLES_MIN = 5;
@@ -24,10 +24,40 @@ export function worst(parts: readonly Health[]): Health {
   return parts.reduce((left, right) => (HARM[right.status] > HARM[left.status] ? right : left));
 }
 
+export interface Circumstances {
+  /** All that failed did so before the destination had answered for the first time: it was not there yet. */
+  readonly isEarly: boolean;
+}
+
 export function judgeOutcomes(
   outcomes: Outcomes,
   tolerances: readonly Tolerance[] = DEFAULT_TOLERANCES,
+  { isEarly }: Circumstances = { isEarly: false },
 ): Health {
+  const early = isEarly ? failedOf(outcomes) : 0;
+  if (early === 0) return judgeAll(outcomes, tolerances);
+  const { status, reason, samples } = judgeAll(withoutFailed(outcomes), tolerances);
+  const note = `${early} failed before it first answered`;
+  return samples === 0
+    ? { status: 'unknown', reason: `${note}: too few to judge.`, samples: early }
+    : { status, reason: `${reason} ${note}.`, samples: samples + early };
+}
+
+function failedOf({ http5xx, httpNone, grpcFailed, failures }: Outcomes): number {
+  return http5xx + httpNone + grpcFailed + failures;
+}
+
+function withoutFailed(outcomes: Outcomes): Outcomes {
+  const { http, http4xx, http5xx, httpNone, grpc, grpcFailed, connections, failures } = outcomes;
+  return outcomesFrom({
+    http: http - http5xx - httpNone,
+    http4xx,
+    grpc: grpc - grpcFailed,
+    connections: connections - failures,
+  });
+}
+
+function judgeAll(outcomes: Outcomes, tolerances: readonly Tolerance[]): Health {
   const samples = outcomes.http + outcomes.grpc + outcomes.connections;
   if (samples === 0) return { status: 'idle', reason: 'No traffic in the window.', samples };
   let found: Health | undefined;
@@ -36,7 +66,12 @@ export function judgeOutcomes(
   for (const tolerance of tolerances) {
     const of = outcomes[tolerance.of];
     if (of === 0) continue;
-    const verdict = judgeShare(outcomes[tolerance.count], of, tolerance);
+    const verdict = judgeShare(
+      outcomes[tolerance.count],
+      of,
+      tolerance,
+      nounsOf(outcomes, tolerance),
+    );
     if (verdict.status === 'unknown') {
       if (outcomes[tolerance.count] > 0) failedFew ??= verdict;
       else few ??= verdict;
@@ -52,8 +87,33 @@ export function judgeOutcomes(
   return { status: 'healthy', reason: `${seen(outcomes)}, as few failed as may.`, samples };
 }
 
-function judgeShare(count: number, of: number, tolerance: Tolerance): Health {
-  const { degraded, failing, words } = tolerance;
+interface Nouns {
+  /** Of what there were so many. */
+  readonly one: string;
+  readonly many: string;
+  /** What became of those that failed. */
+  readonly words: string;
+}
+
+const REQUESTS = { one: 'request', many: 'requests' };
+const CONNECTIONS = { one: 'connection', many: 'connections' };
+const ATTEMPTS: Nouns = {
+  one: 'request or connection',
+  many: 'requests and connections',
+  words: 'requests and connections found nobody who took them',
+};
+
+function nounsOf({ connections, attempts }: Outcomes, { of, words }: Tolerance): Nouns {
+  if (of !== 'attempts') return { ...REQUESTS, words };
+  return attempts > connections ? ATTEMPTS : { ...CONNECTIONS, words };
+}
+
+function judgeShare(
+  count: number,
+  of: number,
+  { degraded, failing }: Tolerance,
+  { one, many, words }: Nouns,
+): Health {
   // Not made before it is said: thousands of edges are judged a second, and most are well.
   const share = () => `${percent(count / of)} of ${of} ${words}`;
   const isSure = of >= SAMPLES_MIN;
@@ -61,7 +121,7 @@ function judgeShare(count: number, of: number, tolerance: Tolerance): Health {
     return { status: 'failing', reason: `${share()} (limit ${percent(failing)}).`, samples: of };
   if (upperBound(0, of) > Math.max(failing, NONE_SHARE)) {
     const seenToFail =
-      count === 0 ? `${of} ${noun(tolerance.of, of)}` : `${count} of ${of} ${words}`;
+      count === 0 ? `${of} ${of === 1 ? one : many}` : `${count} of ${of} ${words}`;
     return { status: 'unknown', reason: `${seenToFail}: too few to judge.`, samples: of };
   }
   if (count > 0 && lowerBound(count, of) > Math.max(degraded, NONE_SHARE)) {
@@ -123,12 +183,8 @@ export function percent(share: number): string {
 function seen({ http, grpc, connections }: Outcomes): string {
   const requests = http + grpc;
   const parts: string[] = [];
-  if (requests > 0) parts.push(`${requests} ${requests === 1 ? 'request' : 'requests'}`);
-  if (connections > 0) parts.push(`${connections} ${noun('connections', connections)}`);
+  if (requests > 0) parts.push(`${requests} ${requests === 1 ? REQUESTS.one : REQUESTS.many}`);
+  if (connections > 0)
+    parts.push(`${connections} ${connections === 1 ? CONNECTIONS.one : CONNECTIONS.many}`);
   return parts.join(' and ');
-}
-
-function noun(of: Tolerance['of'], count: number): string {
-  if (of === 'connections') return count === 1 ? 'connection' : 'connections';
-  return count === 1 ? 'request' : 'requests';
 }

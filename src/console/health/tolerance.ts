@@ -15,6 +15,8 @@ export interface Outcomes {
   readonly grpcFailed: number;
   readonly connections: number;
   readonly failures: number;
+  /** Connections and requests, where there were connections at all: one that failed is one of all that came, and those that carried requests through a waypoint are not among the connections. */
+  readonly attempts: number;
 }
 
 export const NO_OUTCOMES: Outcomes = {
@@ -26,11 +28,19 @@ export const NO_OUTCOMES: Outcomes = {
   grpcFailed: 0,
   connections: 0,
   failures: 0,
+  attempts: 0,
 };
+
+/** `attempts` follows from the others. */
+export function outcomesFrom(some: Partial<Omit<Outcomes, 'attempts'>>): Outcomes {
+  const all = { ...NO_OUTCOMES, ...some };
+  const attempts = all.connections === 0 ? 0 : all.connections + all.http + all.grpc;
+  return { ...all, attempts };
+}
 
 export interface Tolerance {
   readonly count: 'http4xx' | 'http5xx' | 'httpNone' | 'grpcFailed' | 'failures';
-  readonly of: 'http' | 'grpc' | 'connections';
+  readonly of: 'http' | 'grpc' | 'attempts';
   /** Shares, 0 to 1. Degraded at 0: at more than none. */
   readonly degraded: number;
   readonly failing: number;
@@ -46,7 +56,7 @@ export const DEFAULT_TOLERANCES: readonly Tolerance[] = [
   { count: 'httpNone', of: 'http', degraded: 0, failing: 0.1, words: 'requests were not answered' },
   { count: 'http5xx', of: 'http', degraded: 0, failing: 0.1, words: 'requests failed with 5xx' },
   { count: 'grpcFailed', of: 'grpc', degraded: 0, failing: 0.1, words: 'gRPC calls failed' },
-  { count: 'failures', of: 'connections', degraded: 0, failing: 0.1, words: 'connections failed' },
+  { count: 'failures', of: 'attempts', degraded: 0, failing: 0.1, words: 'connections failed' },
   {
     count: 'http4xx',
     of: 'http',

@@ -87,6 +87,8 @@ export class Past {
     if (edge === undefined) return;
     const teller = edge.reporter === 'waypoint' ? this.#tellerOf(labels) : '';
     const series = this.series.intern({ id: 0, ...edge }, teller);
+    // How its destination was before that time is not known.
+    series.lastFailed = Number.POSITIVE_INFINITY;
     // The other side's word is passed over where this one tells of the same window.
     if (isBySource(series)) series.pair.lastBySource = Number.POSITIVE_INFINITY;
     for (const [second, value] of values) {

@@ -132,6 +132,7 @@ export class Recorder {
       if (series === undefined) continue;
       if (isBySource(series)) series.pair.lastBySource = second;
       if (isTold(series, second)) continue;
+      noteOutcome(series, sample, second);
       this.#book(open.counts, series.id, sample);
     }
   }
@@ -403,6 +404,23 @@ export class Recorder {
     this.series.markUnsaved();
     this.outcomes.markUnsaved();
   }
+}
+
+/** When its destination first answered, and when something failed last. */
+function noteOutcome(series: Series, sample: FlowSample, second: number): void {
+  const { requests, opened, failed, codes, grpcStatuses } = sample;
+  const { protocol, destinationLife } = series;
+  let errors = 0;
+  for (const [code, count] of codes) if (code === 0 || code >= 500) errors += count;
+  // A gRPC call that failed has a code of HTTP as well, mostly 200.
+  if (protocol === 'grpc') {
+    let failures = 0;
+    for (const [status, count] of grpcStatuses) if (status !== OK_GRPC) failures += count;
+    errors = Math.max(errors, failures);
+  }
+  if ((failed > 0 || errors > 0) && second > series.lastFailed) series.lastFailed = second;
+  if (second >= destinationLife.firstAnswered) return;
+  if (requests > errors || opened > failed) destinationLife.firstAnswered = second;
 }
 
 /** On time: right after the second. Late: gathered for a while. */

@@ -19,6 +19,15 @@ export interface Series {
   readonly isHop: boolean;
   /** Series of the same two workloads share it: what one side says is not counted again when the other says it. */
   readonly pair: Pair;
+  /** Shared by all that are about one destination. */
+  readonly destinationLife: Life;
+  /** The last second in which something failed; infinite for what was known before this process was. */
+  lastFailed: number;
+}
+
+export interface Life {
+  /** The first second in which it answered; infinite before. */
+  firstAnswered: number;
 }
 
 export interface Pair {
@@ -48,7 +57,7 @@ const UNKNOWN_PEER: FlowPeer = {
   cluster: '',
 };
 
-type Told = Omit<Series, 'id' | 'pair' | 'isHop'>;
+type Told = Omit<Series, 'id' | 'pair' | 'isHop' | 'destinationLife' | 'lastFailed'>;
 
 export class SeriesTable {
   /** By hash of the text: the texts of a large mesh are 10 MB. */
@@ -57,6 +66,7 @@ export class SeriesTable {
   readonly #peers = new Map<string, FlowPeer>();
   readonly #services = new Map<string, FlowEdge['service']>();
   readonly #pairs = new Map<string, Pair>();
+  readonly #lives = new Map<string, Life>();
   readonly #free: number[] = [];
   readonly #max: number;
   #unsaved: SeriesRow[] = [];
@@ -101,8 +111,11 @@ export class SeriesTable {
   load(rows: Iterable<SeriesRow>): void {
     for (const { id, body } of rows) {
       const told = readTold(body);
-      if (told !== undefined && this.#byId[id] === undefined && id < this.#max * 2)
-        this.#add(id, body, told);
+      if (told === undefined || this.#byId[id] !== undefined || id >= this.#max * 2) continue;
+      const series = this.#add(id, body, told);
+      // It was there before we were; when it answered first nobody remembers.
+      series.destinationLife.firstAnswered = Number.NEGATIVE_INFINITY;
+      series.lastFailed = Number.POSITIVE_INFINITY;
     }
     for (let id = 0; id < this.#byId.length; id++)
       if (this.#byId[id] === undefined) this.#free.push(id);
@@ -162,11 +175,23 @@ export class SeriesTable {
         (told.reporter === 'source' || told.reporter === 'destination') &&
         (told.source.kind === 'waypoint' || told.destination.kind === 'waypoint'),
       pair: this.#pairOf(told),
+      destinationLife: this.#lifeOf(told),
+      lastFailed: Number.NEGATIVE_INFINITY,
     };
     if (isBySource(told)) series.pair.bySource.push(id);
     this.#byKey.set(hashOf(body), series);
     this.#byId[id] = series;
     return series;
+  }
+
+  #lifeOf({ service, destination }: Told): Life {
+    const key = service.host || nameOf(destination);
+    let life = this.#lives.get(key);
+    if (life === undefined) {
+      life = { firstAnswered: Number.POSITIVE_INFINITY };
+      this.#lives.set(key, life);
+    }
+    return life;
   }
 
   #pairOf({ source, destination }: Told): Pair {
@@ -184,6 +209,11 @@ export class SeriesTable {
 export function isTold(series: Series, second: number): boolean {
   if (series.reporter !== 'destination' || series.source.kind === 'unknown') return false;
   return series.pair.lastBySource >= second - SOURCE_SILENT_SECONDS;
+}
+
+/** Whatever failed of it did so before its destination had answered anybody, or in the same second: that one was just coming up. */
+export function failedEarly({ lastFailed, destinationLife: { firstAnswered } }: Series): boolean {
+  return lastFailed <= firstAnswered && firstAnswered < Number.POSITIVE_INFINITY;
 }
 
 export function isBySource({ reporter }: { reporter: FlowEdge['reporter'] }): boolean {

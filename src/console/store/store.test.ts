@@ -101,7 +101,7 @@ describe('TelemetryStore', () => {
       ),
       { numRuns: 12 },
     );
-  });
+  }, 60_000);
 
   test('minutes become hours that hold the same, and seconds go after a quarter of an hour', () => {
     const { clock, open } = world(undefined);

@@ -6,8 +6,7 @@ import type { GraphType } from '../api/graph.ts';
 import type { RequestRow } from '../api/traffic.ts';
 import type { RequestsRequest, Visible } from '../console-data.ts';
 import type { MeshPicture } from '../graph/mesh-picture.ts';
-import { ELSEWHERE, edgesOf, peerNode } from '../graph/nodes.ts';
-import type { Series } from '../store/series-table.ts';
+import { ELSEWHERE, edgesOf, type Kind, peerNode } from '../graph/nodes.ts';
 
 const TYPES: readonly GraphType[] = ['workload', 'app', 'versionedApp', 'service'];
 
@@ -75,17 +74,15 @@ export function requestRow(record: RequestRecord, visible: Visible, mesh: MeshPi
 
 /** Whether it belongs to a node or an edge of a graph of any type. */
 function isOf(record: RequestRecord, { node, edge }: RequestsRequest, mesh: MeshPicture): boolean {
-  const series: Series = {
+  const kind: Kind = {
     ...record,
-    id: 0,
     protocol: record.protocol === 'dns' ? 'tcp' : record.protocol,
     service: { host: record.service, namespace: '', name: '' },
     via: '',
     isHop: false,
-    pair: { bySource: [], lastBySource: 0 },
   };
   return TYPES.some((type) =>
-    edgesOf(series, { type, waypoints: true, visible: undefined }, mesh).some(
+    edgesOf(kind, { type, waypoints: true, visible: undefined }, mesh).some(
       ({ source, target, protocol }) =>
         (node === undefined || source.id === node || target.id === node) &&
         (edge === undefined || edge === `${source.id} ${target.id} ${protocol}`),
