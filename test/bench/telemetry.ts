@@ -20,7 +20,7 @@ const CASE = 'telemetry';
 /** Turns of each; of a short run one: it shows that the case works. */
 const TURNS = 4;
 /** Two processes of the same program differ by a tenth and more for all of their lives: by what the compiler made of it, and when. */
-const COPIES = 4;
+const COPIES = 3;
 const FIRST_PORT = 18_081;
 const NODE_TURNS = 3;
 const SHORT_SECONDS = 1;
@@ -53,8 +53,10 @@ export async function runTelemetry(
   ];
 }
 
+/** `on` is all of it: metrics, a line of log for each request, one trace in a hundred. */
 const VARIANTS: Readonly<Record<string, WaypointVariant>> = {
   off: { accessLog: 'off', settings: OFF },
+  'metrics alone on': { accessLog: 'off', settings: { ...OFF, metrics: ON.metrics } },
   on: { accessLog: 'text', settings: ON },
 };
 

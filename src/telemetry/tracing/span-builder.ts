@@ -40,22 +40,41 @@ export function spanMethod(method: string): string {
   return METHODS.has(method) ? method : OTHER_METHOD;
 }
 
-/** Istio's tags about a workload at one end: `istio.source_…`, `istio.destination_…`. */
+/** Istio's tags about a workload at one end. Made once: a name that is put together each time is looked up among all names each time. */
+const PEER_TAGS = {
+  source: peerTags('source'),
+  destination: peerTags('destination'),
+} as const;
+
+function peerTags(side: string) {
+  const prefix = `istio.${side}_`;
+  return {
+    workload: `${prefix}workload`,
+    namespace: `${prefix}namespace`,
+    cluster: `${prefix}cluster_id`,
+    service: `${prefix}canonical_service`,
+    revision: `${prefix}canonical_revision`,
+    app: `${prefix}app`,
+    version: `${prefix}app_version`,
+    principal: `${prefix}principal`,
+  };
+}
+
 export function putPeer(
   attributes: Attributes,
   side: 'source' | 'destination',
   peer: PeerLabels,
 ): void {
-  const prefix = `istio.${side}_`;
+  const tags = PEER_TAGS[side];
   attributes
-    .put(`${prefix}workload`, known(peer.workload))
-    .put(`${prefix}namespace`, known(peer.workloadNamespace))
-    .put(`${prefix}cluster_id`, known(peer.cluster))
-    .put(`${prefix}canonical_service`, known(peer.canonicalService))
-    .put(`${prefix}canonical_revision`, known(peer.canonicalRevision))
-    .put(`${prefix}app`, known(peer.app))
-    .put(`${prefix}app_version`, known(peer.version))
-    .put(`${prefix}principal`, known(peer.principal));
+    .put(tags.workload, known(peer.workload))
+    .put(tags.namespace, known(peer.workloadNamespace))
+    .put(tags.cluster, known(peer.cluster))
+    .put(tags.service, known(peer.canonicalService))
+    .put(tags.revision, known(peer.canonicalRevision))
+    .put(tags.app, known(peer.app))
+    .put(tags.version, known(peer.version))
+    .put(tags.principal, known(peer.principal));
 }
 
 /** Istio's tags about the proxy itself, with its defaults (tracing.go). */
