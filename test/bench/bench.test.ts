@@ -96,7 +96,6 @@ test.skipIf(missing.length > 0)(`npm run bench: the telemetry case works${reason
     'node proxies, connections, telemetry on',
     'node proxies, requests, telemetry off',
     'node proxies, requests, telemetry on',
-    'waypoint, telemetry access log alone on',
     'waypoint, telemetry metrics alone on',
     'waypoint, telemetry off',
     'waypoint, telemetry on',
