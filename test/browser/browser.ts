@@ -88,7 +88,7 @@ export interface TestConsole extends TestBrowser {
 }
 
 /** A Friday afternoon. */
-const NOW_MS = Date.UTC(2026, 2, 13, 14, 30, 0);
+export const NOW_MS = Date.UTC(2026, 2, 13, 14, 30, 0);
 
 /** The console over an invented mesh. */
 export async function startConsole({

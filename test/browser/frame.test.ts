@@ -2,7 +2,10 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Fixture, type FixtureOptions, startFixture } from '../../web/fixtures/server.ts';
 import { axeFindings } from './axe.ts';
-import { describeInBrowser, picture, startBrowser, type TestBrowser } from './browser.ts';
+import { describeInBrowser, NOW_MS, picture, startBrowser, type TestBrowser } from './browser.ts';
+
+/** For pictures that are the same each time. */
+const STILL = { isCalm: true, nowMs: NOW_MS };
 
 describeInBrowser('the frame in a browser', () => {
   let browser: TestBrowser;
@@ -37,7 +40,7 @@ describeInBrowser('the frame in a browser', () => {
   });
 
   test('goes anywhere by Ctrl-K, shows its keys by ?, and the command that prints the same', async () => {
-    const page = await browser.open(`${serve().address}/graph`);
+    const page = await browser.open(`${serve({ now: () => NOW_MS }).address}/graph`, STILL);
     await page.getByText('21 nodes').waitFor();
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: /^Find a page/ }).fill('workload checkout');
@@ -87,7 +90,10 @@ describeInBrowser('the frame in a browser', () => {
   });
 
   test('tells why the graph is empty, and the command that mends the first broken link', async () => {
-    const page = await browser.open(`${serve({ isEmpty: true }).address}/graph`);
+    const page = await browser.open(
+      `${serve({ isEmpty: true, now: () => NOW_MS }).address}/graph`,
+      STILL,
+    );
     const why = page.getByRole('region', { name: 'Why nothing is shown' });
     await why.getByText('no pod of shop is captured').waitFor();
     await why.getByText('tulle status').waitFor();

@@ -110,7 +110,7 @@ const KEPT = [
   'workload',
   'service',
   'app',
-  'traffic',
+  'traffic-failed',
   'traffic-traces',
   'security',
   'security-certificates',

@@ -35,7 +35,7 @@ function Worst({ findings }: { findings: readonly Finding[] }) {
       title={findings.map((finding) => `${finding.code} ${finding.message}`).join('\n')}
     >
       <FindingIcon level={worst} />
-      {first.message}
+      <span>{first.message}</span>
       {findings.length > 1 && <Dim>and {findings.length - 1} more</Dim>}
     </span>
   );
