@@ -29,6 +29,8 @@ export async function graph(options: GraphOptions, command: Command): Promise<vo
     waypoints,
   });
   const answer = await askConsole<GraphAnswer>(command, path);
+  // Beside the output: what reads JSON or dot finds it there, or not at all.
+  if (answer.notice !== undefined) process.stderr.write(`${answer.notice}\n`);
   if (options.output === 'json') process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
   else if (options.output === 'dot') process.stdout.write(formatDot(answer));
   else process.stdout.write(formatGraph(answer, paletteFor(process.stdout, process.env)));
