@@ -25,10 +25,12 @@ async function setup() {
     trustDomain: 'cluster.local',
   });
   if (own === undefined) throw new Error('the root is our own');
-  const stop = startRootKeeper(
-    { client, clock, random: seededRandom(1), log },
-    { namespace: NAMESPACE, material: own },
-  );
+  const start = () =>
+    startRootKeeper(
+      { client, clock, random: seededRandom(1), log },
+      { namespace: NAMESPACE, material: own },
+    );
+  const stop = start();
   await settle();
   const restore = async (backup: ReturnType<FakeKubeClient['backup']>) => {
     client.restore(backup);
@@ -39,7 +41,7 @@ async function setup() {
   };
   const again = async () =>
     (await rootFromSecret(deps, { namespace: NAMESPACE, trustDomain: 'x' })).authority;
-  return { client, clock, lines, empty, authority, stop, restore, again };
+  return { client, clock, lines, empty, authority, start, stop, restore, again };
 }
 
 test('the root keeper writes the Secret back that a restored backup lacks: the next replica signs with the same root', async () => {
@@ -48,6 +50,30 @@ test('the root keeper writes the Secret back that a restored backup lacks: the n
   expect((await again()).root).toBe(authority.root);
   expect(lines.join('')).toContain('written back');
   stop();
+});
+
+test('the root keeper tries again until the Secret is written', async () => {
+  const { client, empty, restore, again, authority, stop } = await setup();
+  const create = client.create.bind(client);
+  let refused = 0;
+  client.create = (...call) => {
+    if (refused++ < 3) return Promise.reject(new Error('the server is starting'));
+    return create(...call);
+  };
+  await restore(empty);
+  expect(refused).toBeGreaterThan(3);
+  expect((await again()).root).toBe(authority.root);
+  stop();
+});
+
+test('the root keeper of who leads later finds that the Secret is missing', async () => {
+  const { empty, restore, again, authority, start, stop } = await setup();
+  stop();
+  await restore(empty);
+  const stopLater = start();
+  await settle();
+  expect((await again()).root).toBe(authority.root);
+  stopLater();
 });
 
 test('the root keeper leaves another root that was written, and says so', async () => {
