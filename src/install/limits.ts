@@ -14,6 +14,8 @@ export const LOCK_STALE_MS = 7_000;
 export const UNENROL_TIMEOUT_MS = 2 * 60_000;
 /** How long the hook of the chart may take: less than the five minutes that Helm waits for it, so that the hook itself says what is left. */
 export const FAREWELL_TIMEOUT_MS = 4 * 60_000;
+/** A status that others write at the same moment is read again this often. */
+export const STATUS_TRIES_MAX = 5;
 /** Requests to the API server at a time. */
 export const REQUESTS_AT_ONCE = 8;
 /** The oldest Kubernetes whose API has what is used: CEL rules of definitions are stable since then. */

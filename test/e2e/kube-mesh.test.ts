@@ -209,7 +209,12 @@ describe.skipIf(why !== undefined)('the mesh on Kubernetes', () => {
   }, 300_000);
 
   test('tulle uninstall leaves nothing, and the pods go on in plaintext', async () => {
+    const path = 'jsonpath={.items[*].status.conditions[*].type}';
+    const conditions = async () =>
+      (await kubectl('get', 'services', '-n', 'shop', '-o', path)).stdout;
+    expect(await conditions()).toContain('istio.io/WaypointBound');
     expect(await tulle('uninstall', '--purge', '-y')).toMatchObject({ status: 0 });
+    expect(await conditions()).not.toContain('istio.io/');
     await eventually('nothing of it left', async () =>
       (await objectsLeft()).length === 0 ? true : undefined,
     ).catch(async () => expect(await objectsLeft()).toEqual([]));

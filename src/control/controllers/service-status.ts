@@ -17,6 +17,8 @@ import { WorkQueue } from './work-queue.ts';
 
 const WAYPOINT_BOUND = 'istio.io/WaypointBound';
 const VISIBILITY_APPLIED = 'istio.io/VisibilityApplied';
+/** What is written here. */
+export const SERVICE_CONDITIONS: readonly string[] = [WAYPOINT_BOUND, VISIBILITY_APPLIED];
 
 export function startServiceStatusController(
   deps: ControllerDeps,

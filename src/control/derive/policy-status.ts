@@ -19,6 +19,7 @@ export interface PolicyCondition {
 export const ENFORCED = 'tulle.dev/Enforced';
 const AT_NODES = 'ZtunnelAccepted';
 const AT_WAYPOINTS = 'WaypointAccepted';
+export const POLICY_CONDITIONS: readonly string[] = [ENFORCED, AT_NODES, AT_WAYPOINTS];
 
 type Say = (status: 'True' | 'False', reason: string, message: string) => PolicyCondition;
 const condition =

@@ -62,7 +62,7 @@ export interface BackendTlsStatus extends StatusOf {
 export type GatewayApiStatus = RouteStatus | ListenersStatus | BackendTlsStatus;
 
 /** Istio's, under which it reports what acts on traffic within the mesh. */
-const MESH_CONTROLLER = 'istio.io/mesh-controller';
+export const MESH_CONTROLLER = 'istio.io/mesh-controller';
 
 export interface GatewayApiStatuses {
   /** By `source/namespace/name`. */

@@ -15,6 +15,7 @@ import { type Inventory, othersIn, takeInventory } from './inventory.ts';
 import { takeLock } from './lock.ts';
 import { podsOf } from './readiness.ts';
 import { type InstalledKind, nameOf, refOf } from './refs.ts';
+import { clearStatuses } from './statuses.ts';
 
 export type UninstallDeps = Omit<InstallDeps, 'crds'>;
 
@@ -168,6 +169,12 @@ async function removeEverything(deps: UninstallDeps, plan: UninstallPlan, run: R
   removed.push(...(await removeAll(client, [...own, ...rest])));
   steps.say('control plane and its configuration removed');
   if (plan.purge) {
+    const going = new Set(definitions.map(({ metadata }) => metadata.name));
+    const { cleared, left } = await clearStatuses(client, ({ resource, group }) =>
+      going.has(`${resource}.${group}`),
+    );
+    steps.say(`${cleared} statuses of objects that stay cleared of what Tulle wrote`);
+    for (const each of left) steps.say(`status left: ${each}`);
     removed.push(...(await removeAll(client, definitions)));
     // A definition ends after its objects: a new installation must not meet it.
     await inBatches(definitions, async (definition) => {
