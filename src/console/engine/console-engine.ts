@@ -21,8 +21,8 @@ import { buildGraph, type GraphMoment } from '../graph/build.ts';
 import { GraphSums } from '../graph/graph-sums.ts';
 import { deltaText, graphText } from '../graph/graph-text.ts';
 import { LiveGraph } from '../graph/live-graph.ts';
+import { MadeTexts } from '../graph/made-texts.ts';
 import { MeshPicture, type MeshUpdate } from '../graph/mesh-picture.ts';
-import type { Viewpoint } from '../graph/nodes.ts';
 import {
   type EarlierSteps,
   type Steps,
@@ -40,6 +40,7 @@ import { type StoreLimits, TelemetryStore } from '../store/telemetry-store.ts';
 import type { FrameTime } from '../telemetry-sink.ts';
 import { RequestStore } from '../traces/request-store.ts';
 import { TraceStore } from '../traces/trace-store.ts';
+import { GraphViews } from './graph-views.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 
 export interface EngineDeps {
@@ -57,21 +58,12 @@ export interface PastWindow {
   readonly to: number;
 }
 
-interface HeldShape {
-  readonly shape: GraphShape;
-  readonly sums: GraphSums;
-  /** Which window of which second the sums are of; empty: of another time. */
-  filled: string;
-}
-
 interface Followed {
   readonly live: LiveGraph;
   readonly send: (event: 'graph' | 'delta', json: Uint8Array) => void;
   shape: GraphShape;
 }
 
-/** Views (type, waypoints, namespaces that may be seen) that are held ready; each is some megabytes in a large mesh. */
-const SHAPES_MAX = 8;
 const CHANGE_MARKS_MAX = 200;
 const EVICT_EVERY_SECONDS = 60;
 
@@ -81,9 +73,9 @@ export class ConsoleEngine {
   readonly requests: RequestStore;
   readonly traces: TraceStore;
   readonly #clock: Clock;
-  readonly #shapes = new Map<string, HeldShape>();
+  readonly #views: GraphViews;
   readonly #answers = new ReadyAnswers((request, packing) =>
-    graphText(this.#momentOf(request), this.mesh, request, packing),
+    this.#textOf(this.#momentOf(request), request, packing),
   );
   readonly #followed = new Map<number, Followed>();
   readonly #sparks = new Sparks();
@@ -94,6 +86,7 @@ export class ConsoleEngine {
     this.#clock = deps.clock;
     const viaOf = (proxy: string) => this.mesh.workloadOfProxy(proxy);
     this.store = new TelemetryStore({ ...deps, viaOf }, limits);
+    this.#views = new GraphViews(this);
     const { database } = this.store;
     this.requests = new RequestStore({ database, mesh: this.mesh });
     this.traces = new TraceStore(database);
@@ -121,6 +114,7 @@ export class ConsoleEngine {
     const nowMs = this.#clock.wallTime();
     this.store.tick();
     this.#ticks++;
+    this.#views.tick();
     this.#answers.nextSecond();
     this.requests.flush();
     this.traces.flush(nowMs);
@@ -153,12 +147,14 @@ export class ConsoleEngine {
     sums.fill(counts, to, { series, outcomes });
     const hasTraffic = counts.touchedCount > 0;
     const about = this.#aboutMoment(request, { from, to, hasTraffic });
-    return graphText({ ...about, sums, source: 'prometheus' }, this.mesh, request, packing);
+    const moment: GraphMoment = { ...about, sums, source: 'prometheus' };
+    const texts = new MadeTexts(sums, this.mesh);
+    return graphText(moment, this.mesh, texts, { request, packing });
   }
 
   /** What the store knows of it, and why no other source tells it. */
   graphWithNotice(request: GraphRequest, packing: Packing, notice: string) {
-    return graphText({ ...this.#momentOf(request), notice }, this.mesh, request, packing);
+    return this.#textOf({ ...this.#momentOf(request), notice }, request, packing);
   }
 
   /** Of charts that begin before `store.heldFrom()`. */
@@ -169,7 +165,7 @@ export class ConsoleEngine {
   pastSeries(request: SeriesRequest, steps: Steps, earlier: EarlierSteps): SeriesAnswer {
     const view = { type: request.type, waypoints: true, visible: request.visible };
     const shapes = {
-      own: this.#shapeOf(view, false).shape,
+      own: this.#views.shape(view, false),
       earlier: new GraphShape(view, earlier.series, this.mesh),
     };
     return seriesWithEarlier(this.store, shapes, request, { steps, earlier });
@@ -177,11 +173,11 @@ export class ConsoleEngine {
 
   /** After a tick, until it is false: makes what will surely be asked for. */
   prepare(): boolean {
-    return this.#answers.prepare();
+    return this.#views.prepare() || this.#answers.prepare();
   }
 
   follow(id: number, request: GraphRequest, send: Followed['send']): void {
-    const { shape } = this.#shapeOf(request, request.idle);
+    const shape = this.#views.shape(request, request.idle);
     const followed = { live: new LiveGraph(request), send, shape };
     this.#followed.set(id, followed);
     this.#begin(followed);
@@ -204,18 +200,15 @@ export class ConsoleEngine {
 
   series(request: SeriesRequest): SeriesAnswer {
     const view = { type: request.type, waypoints: true, visible: request.visible };
-    return seriesOf(this.store, this.#shapeOf(view, false).shape, request);
+    return seriesOf(this.store, this.#views.shape(view, false), request);
   }
 
   /** By node id; workloads, services, apps and namespaces. */
   traffic(windowSeconds: number): [string, NodeTraffic][] {
     const { counts, from, to } = this.store.live(windowSeconds);
     const view = { type: 'workload', waypoints: false, visible: undefined } as const;
-    const { sums } = this.#filled(view, true, counts, {
-      second: to,
-      liveSeconds: windowSeconds,
-      nodeLatency: true,
-    });
+    const of = { to, liveSeconds: windowSeconds, nodeLatency: true };
+    const sums = this.#views.sums(view, true, counts, of);
     return nodeTrafficOf(sums, this.mesh, to - from, (id) => this.#sparks.of(id));
   }
 
@@ -259,7 +252,8 @@ export class ConsoleEngine {
       return;
     }
     const delta = followed.live.delta(moment, this.mesh);
-    if (delta !== undefined) followed.send('delta', deltaText(delta, moment, this.mesh));
+    if (delta === undefined) return;
+    followed.send('delta', deltaText(delta, moment, this.#views.texts(followed.live.request)));
   }
 
   #begin(followed: Followed): void {
@@ -271,15 +265,7 @@ export class ConsoleEngine {
   }
 
   #momentOf(request: GraphRequest): GraphMoment {
-    const isLive = request.atMs === undefined;
-    const end = Math.floor((request.atMs ?? 0) / 1000);
-    const { counts, from, to } = isLive
-      ? this.store.live(request.windowSeconds)
-      : this.store.between(end - request.windowSeconds, end);
-    const { sums } = this.#filled(request, request.idle, counts, {
-      second: to,
-      liveSeconds: isLive ? request.windowSeconds : 0,
-    });
+    const { sums, counts, from, to } = this.#views.summed(request);
     const hasTraffic = counts.touchedCount > 0;
     return { sums, ...this.#aboutMoment(request, { from, to, hasTraffic }) };
   }
@@ -312,46 +298,15 @@ export class ConsoleEngine {
     };
   }
 
-  /** `liveSeconds`: the counts are the live window of so many, and are summed once a second for all who ask; 0: of another time. */
-  #filled(
-    view: Viewpoint,
-    configured: boolean,
-    counts: Counts,
-    of: { second: number; liveSeconds: number; nodeLatency?: boolean },
-  ): HeldShape {
-    const held = this.#shapeOf(view, configured);
-    const { second, liveSeconds, nodeLatency = false } = of;
-    const filled = liveSeconds === 0 ? '' : `${this.#ticks} ${liveSeconds} ${nodeLatency}`;
-    if (filled !== '' && held.filled === filled) return held;
-    held.sums.fill(counts, second, this.store.recorder, nodeLatency);
-    held.filled = filled;
-    return held;
-  }
-
-  #shapeOf({ type, waypoints, visible }: Viewpoint, configured: boolean): HeldShape {
-    const key = JSON.stringify([type, waypoints, visible, configured]);
-    let held = this.#shapes.get(key);
-    this.#shapes.delete(key);
-    if (held === undefined || !held.shape.isCurrent) {
-      const shape = new GraphShape(
-        { type, waypoints, visible },
-        this.store.recorder.series,
-        this.mesh,
-      );
-      if (configured) shape.addConfigured();
-      held = { shape, sums: new GraphSums(shape), filled: '' };
-    }
-    this.#shapes.set(key, held);
-    const first = this.#shapes.keys().next().value;
-    if (this.#shapes.size > SHAPES_MAX && first !== undefined) this.#shapes.delete(first);
-    return held;
+  #textOf(moment: GraphMoment, request: GraphRequest, packing: Packing): Uint8Array<ArrayBuffer> {
+    return graphText(moment, this.mesh, this.#views.texts(request), { request, packing });
   }
 
   #spark(): void {
     const to = this.store.windows.head + 1;
     const { counts } = this.store.between(to - SPARK_STEP_SECONDS, to);
     const view = { type: 'workload', waypoints: false, visible: undefined } as const;
-    const { sums } = this.#filled(view, true, counts, { second: to, liveSeconds: 0 });
+    const sums = this.#views.sums(view, true, counts, { to, liveSeconds: 0 });
     this.#sparks.add(sums, this.store.recorder.newest >= to - SPARK_STEP_SECONDS);
   }
 }

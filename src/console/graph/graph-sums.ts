@@ -38,14 +38,17 @@ export class GraphSums {
   /** Requests and connections under mutual TLS, by edge. */
   #mutual = new Float64Array(64);
   readonly #outcomes = new Map<number, OutcomeCount[]>();
-  readonly #classesIn = new Map<number, Classes>();
-  readonly #classesOut = new Map<number, Classes>();
+  /** By node. */
+  readonly #classesIn: (Classes | undefined)[] = [];
+  readonly #classesOut: (Classes | undefined)[] = [];
   readonly #classes: (Classes | undefined)[] = [];
   #mutualIn = new Float64Array(64);
   /** Rows that the other side tells of as well. */
   readonly #passedOver = new Set<number>();
   /** Edges, and nodes at their ends, on which something failed that had been well before. */
   readonly #failedLate = { edges: new Set<number>(), nodes: new Set<number>() };
+  /** Grows with every filling: what was made of the one before says no longer how things are. */
+  filling = 0;
 
   constructor(shape: GraphShape) {
     this.shape = shape;
@@ -59,6 +62,7 @@ export class GraphSums {
     withNodeLatency = false,
   ): void {
     this.#clear();
+    this.filling++;
     for (let at = 0; at < counts.touchedCount; at++) {
       const row = counts.touched[at];
       if (counts.isIdle(row)) continue;
@@ -120,6 +124,11 @@ export class GraphSums {
     return this.#outcomes.get(index) ?? NO_OUTCOMES;
   }
 
+  /** Every request was answered with 200 (or status 0), and no flag was told. */
+  isAllWell(slot: EdgeSlot): boolean {
+    return !this.#outcomes.has(slot.index);
+  }
+
   classesOf(slot: EdgeSlot): Classes {
     const known = this.#classes[slot.index];
     if (known !== undefined) return known;
@@ -134,7 +143,7 @@ export class GraphSums {
 
   nodeClasses(node: NodeSlot, direction: 'in' | 'out'): Classes {
     const sums = direction === 'in' ? this.#classesIn : this.#classesOut;
-    return sums.get(node.index) ?? NO_CLASSES;
+    return sums[node.index] ?? NO_CLASSES;
   }
 
   mutualOf(slot: EdgeSlot): number {
@@ -156,9 +165,17 @@ export class GraphSums {
       if (withLatency) this.nodesIn.addRow(slot.target.index, this.edges, slot.index);
       else this.nodesIn.addFigures(slot.target.index, this.edges, slot.index);
       this.nodesOut.addFigures(slot.source.index, this.edges, slot.index);
-      const classes = this.classesOf(slot);
-      addClasses(this.#classesIn, slot.target.index, classes);
-      addClasses(this.#classesOut, slot.source.index, classes);
+      const into = classesAt(this.#classesIn, slot.target.index);
+      const outOf = classesAt(this.#classesOut, slot.source.index);
+      if (slot.protocol === 'http' && this.isAllWell(slot)) {
+        const requests = this.edges.requests[slot.index];
+        into.http += requests;
+        outOf.http += requests;
+      } else {
+        const classes = this.classesOf(slot);
+        addClasses(into, classes);
+        addClasses(outOf, classes);
+      }
       this.#mutualIn = roomFor(this.#mutualIn, slot.target.index);
       this.#mutualIn[slot.target.index] += this.mutualOf(slot);
     }
@@ -175,8 +192,8 @@ export class GraphSums {
     this.#failedLate.edges.clear();
     this.#failedLate.nodes.clear();
     this.#classes.length = 0;
-    this.#classesIn.clear();
-    this.#classesOut.clear();
+    this.#classesIn.length = 0;
+    this.#classesOut.length = 0;
   }
 }
 
@@ -246,12 +263,16 @@ function classify(
   return classes;
 }
 
-function addClasses(sums: Map<number, Classes>, index: number, added: Classes): void {
-  let sum = sums.get(index);
+function classesAt(sums: (Classes | undefined)[], index: number): Classes {
+  let sum = sums[index];
   if (sum === undefined) {
     sum = noClasses();
-    sums.set(index, sum);
+    sums[index] = sum;
   }
+  return sum;
+}
+
+function addClasses(sum: Classes, added: Classes): void {
   sum.http += added.http;
   sum.http3xx += added.http3xx;
   sum.http4xx += added.http4xx;

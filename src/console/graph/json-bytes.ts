@@ -9,19 +9,30 @@ const UNIT_BYTES_MAX = 3;
 /** Larger ones are seldom, and slower to divide. */
 const INTEGER_MAX = 0x7fff_ffff;
 /** Its digits and a point. */
-const NUMBER_BYTES_MAX = 11;
+const NUMBER_BYTES_MAX = 12;
 /** Shorter ones are copied faster in a loop than by a call. */
 const LOOP_BYTES_MAX = 48;
 const ZERO = 48;
 const POINT = 46;
+/** Two digits at a time: a division is what a digit costs. */
+const TENS = Uint8Array.from({ length: 100 }, (_, pair) => ZERO + Math.floor(pair / 10));
+const ONES = Uint8Array.from({ length: 100 }, (_, pair) => ZERO + (pair % 10));
 
 export class JsonBytes {
   #bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
   #length = 0;
-  readonly #digits = new Uint8Array(NUMBER_BYTES_MAX);
+
+  get length(): number {
+    return this.#length;
+  }
 
   clear(): void {
     this.#length = 0;
+  }
+
+  /** Back to what it was when it had this length. */
+  cut(length: number): void {
+    this.#length = Math.min(length, this.#length);
   }
 
   put(text: string): void {
@@ -50,21 +61,33 @@ export class JsonBytes {
       rest = (rest / 10) | 0;
       places--;
     }
-    const digits = this.#digits;
-    let first = NUMBER_BYTES_MAX;
-    let written = 0;
-    do {
-      if (written === places && places > 0) digits[--first] = POINT;
-      const next = (rest / 10) | 0;
-      digits[--first] = ZERO + rest - next * 10;
-      rest = next;
-      written++;
-    } while (rest > 0 || written <= places);
+    const digits = Math.max(digitsOf(rest), places + 1);
     this.#room(NUMBER_BYTES_MAX);
     const bytes = this.#bytes;
-    let at = this.#length;
-    while (first < NUMBER_BYTES_MAX) bytes[at++] = digits[first++];
+    let at = this.#length + digits + (places > 0 ? 1 : 0);
     this.#length = at;
+    if (places > 0) {
+      for (let left = places; left > 0; left--) {
+        const next = (rest / 10) | 0;
+        bytes[--at] = ZERO + rest - next * 10;
+        rest = next;
+      }
+      bytes[--at] = POINT;
+    }
+    let left = digits - places;
+    for (; left > 1; left -= 2) {
+      const next = (rest / 100) | 0;
+      bytes[--at] = ONES[rest - next * 100];
+      bytes[--at] = TENS[rest - next * 100];
+      rest = next;
+    }
+    if (left === 1) bytes[--at] = ZERO + rest;
+  }
+
+  /** A stretch of another's. */
+  putFrom(other: JsonBytes, start: number, end: number): void {
+    this.#room(end - start);
+    this.#length += other.#bytes.copy(this.#bytes, this.#length, start, end);
   }
 
   /** A copy of what was put, of its own. */
@@ -87,4 +110,11 @@ export class JsonBytes {
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
   }
+}
+
+function digitsOf(whole: number): number {
+  if (whole < 10_000) return whole < 100 ? (whole < 10 ? 1 : 2) : whole < 1000 ? 3 : 4;
+  let digits = 4;
+  for (let rest = (whole / 10_000) | 0; rest > 0; rest = (rest / 10) | 0) digits++;
+  return digits;
 }

@@ -255,7 +255,9 @@ function isOutside(kind: GraphNode['kind'], workload: WorkloadPicture | undefine
 
 export function principalsOf(slot: EdgeSlot): GraphEdge['principals'] {
   const { source, target } = slot.principals;
-  return source.size + target.size === 0 ? undefined : { source: [...source], target: [...target] };
+  return source.length + target.length === 0
+    ? undefined
+    : { source: [...source], target: [...target] };
 }
 
 /** Numbers as they are read: three or four digits, so that a graph of a large mesh is not half digits. */

@@ -92,6 +92,8 @@ export class MeshPicture {
   names = 0;
   /** Grows with every change. */
   revision = 0;
+  /** Grows when weighted routes may be others. */
+  splits = 0;
   readonly #proxyWorkloads = new Map<string, string>();
   #marks: Marks | undefined;
 
@@ -119,7 +121,13 @@ export class MeshPicture {
       if (before === undefined || serviceName(before) !== serviceName(service)) this.names++;
       this.services.set(service.key, service);
     }
-    if (update.moment !== undefined) this.moment = { ...this.moment, ...update.moment };
+    if (update.moment === undefined) return;
+    // The moment comes again whenever anything of it is another, as with what is ejected each second.
+    const { splits } = update.moment;
+    const isOther =
+      splits !== undefined && JSON.stringify(splits) !== JSON.stringify(this.moment.splits);
+    if (isOther) this.splits++;
+    this.moment = { ...this.moment, ...update.moment };
   }
 
   /** Workload of a waypoint's or gateway's pod. Before the mesh is known: what Deployments call their pods. */

@@ -55,13 +55,41 @@ const NO_VERSION = 'latest';
 
 const UNKNOWN: NodeName = { ...ELSEWHERE, id: 'unknown', name: 'unknown' };
 
-export function edgesOf(series: Kind, view: Viewpoint, mesh: MeshPicture): EdgeName[] {
+/** Names of peers and services, each found once while the mesh calls them so: thousands of series share some hundred of them. */
+export class NodeNames {
+  readonly #type: GraphType;
+  readonly #mesh: MeshPicture;
+  readonly #peers = new Map<FlowPeer, NodeName>();
+  readonly #services = new Map<Series['service'], NodeName | undefined>();
+
+  constructor(type: GraphType, mesh: MeshPicture) {
+    this.#type = type;
+    this.#mesh = mesh;
+  }
+
+  peer(peer: FlowPeer): NodeName {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) return known;
+    const name = peerNode(peer, this.#type, this.#mesh);
+    this.#peers.set(peer, name);
+    return name;
+  }
+
+  service(service: Series['service']): NodeName | undefined {
+    if (this.#services.has(service)) return this.#services.get(service);
+    const name = serviceNode(service, this.#mesh);
+    this.#services.set(service, name);
+    return name;
+  }
+}
+
+export function edgesOf(series: Kind, view: Viewpoint, names: NodeNames): EdgeName[] {
   if (series.isHop && !view.waypoints) return [];
   const { protocol } = series;
   const via = series.reporter === 'waypoint' && series.via !== '' ? `waypoint/${series.via}` : '';
-  const source = peerNode(series.source, view.type, mesh);
-  const target = peerNode(series.destination, view.type, mesh);
-  const service = series.isHop ? undefined : serviceNode(series.service, mesh);
+  const source = names.peer(series.source);
+  const target = names.peer(series.destination);
+  const service = series.isHop ? undefined : names.service(series.service);
   const edges: EdgeName[] = [];
   const add = (from: NodeName, to: NodeName) => {
     const edge = seen({ source: from, target: to, protocol, via }, view.visible);

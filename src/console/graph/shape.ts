@@ -2,30 +2,48 @@
  * Numbers for the nodes and edges of one view of the mesh, and which of them each series counts into. Grows as series are met; made anew when the mesh changes what
  * a peer is called. Many requests and subscribers share one.
  */
-import type { SeriesTable } from '../store/series-table.ts';
+import type { Series, SeriesTable } from '../store/series-table.ts';
 import type { MeshPicture } from './mesh-picture.ts';
 import {
   ELSEWHERE,
   edgesOf,
   type NodeName,
+  NodeNames,
   nodeOfService,
   peerNode,
   type Viewpoint,
 } from './nodes.ts';
 
-export interface EdgeSlot {
+export class EdgeSlot {
   readonly index: number;
-  /** `source target protocol`. */
-  readonly id: string;
   readonly source: NodeSlot;
   readonly target: NodeSlot;
-  readonly protocol: 'http' | 'grpc' | 'tcp';
-  via: string;
-  readonly principals: { readonly source: Set<string>; readonly target: Set<string> };
+  readonly protocol: Series['protocol'];
+  via = '';
+  /** Few, and mostly one. */
+  readonly principals: { readonly source: string[]; readonly target: string[] } = {
+    source: [],
+    target: [],
+  };
   /** Known from configuration: shown without traffic where idle ones are. */
-  isConfigured: boolean;
-  /** Parts of its JSON text that stay (graph-text.ts); `principals` and `via`: of which the tail is. */
-  readonly text: { head: string; tail: string; principals: number; via: string };
+  isConfigured = false;
+  /** The end of its JSON text, which stays (edge-text.ts), and of how many principals and which waypoint it is. */
+  readonly text = { tail: '}', principals: 0, via: '' };
+
+  constructor(
+    index: number,
+    { source, target, protocol }: Pick<EdgeSlot, 'source' | 'target' | 'protocol'>,
+  ) {
+    this.index = index;
+    this.source = source;
+    this.target = target;
+    this.protocol = protocol;
+  }
+
+  /** `source target protocol`. */
+  get id(): string {
+    return `${this.source.name.id} ${this.target.name.id} ${this.protocol}`;
+  }
 }
 
 export interface NodeSlot {
@@ -34,20 +52,27 @@ export interface NodeSlot {
   /** Edges from and to it. */
   readonly outgoing: EdgeSlot[];
   readonly incoming: EdgeSlot[];
-  /** The part of its JSON text that stays (graph-text.ts). */
-  readonly text: { head: string };
+  /** The part of its JSON text that stays (node-text.ts), and its id as it stands within a text of JSON (edge-text.ts). */
+  readonly text: { head: string; id: Uint8Array | undefined };
 }
 
 /** Identities of both ends that an edge names. */
 const PRINCIPALS_MAX = 20;
+/** Numbers of two nodes and a protocol are one number that is still exact; so many nodes no mesh has. */
+const NODES_MAX = 2 ** 24;
+const PROTOCOLS: readonly Series['protocol'][] = ['http', 'grpc', 'tcp'];
 const NOTHING: readonly EdgeSlot[] = [];
 
 export class GraphShape {
   readonly view: Viewpoint;
   readonly edges: EdgeSlot[] = [];
   readonly nodes: NodeSlot[] = [];
-  readonly #edges = new Map<string, EdgeSlot>();
+  /** By the numbers of both nodes, and the protocol. */
+  readonly #edges = new Map<number, EdgeSlot>();
   readonly #nodes = new Map<string, NodeSlot>();
+  /** The same by their names, most of which are met thousands of times. */
+  readonly #named = new Map<NodeName, NodeSlot>();
+  readonly #nodeNames: NodeNames;
   /** By series. */
   readonly #slots: (readonly EdgeSlot[] | undefined)[] = [];
   readonly #series: SeriesTable;
@@ -60,6 +85,7 @@ export class GraphShape {
     this.#series = series;
     this.#mesh = mesh;
     this.#names = mesh.names;
+    this.#nodeNames = new NodeNames(view.type, mesh);
     this.#seriesRevision = series.forgotten;
   }
 
@@ -73,7 +99,7 @@ export class GraphShape {
     if (known !== undefined) return known;
     const series = this.#series.get(row);
     if (series === undefined) return NOTHING;
-    const slots = edgesOf(series, this.view, this.#mesh).map(
+    const slots = edgesOf(series, this.view, this.#nodeNames).map(
       ({ source, target, protocol, via }) => {
         const slot = this.#edge(source, target, protocol);
         if (via !== '') slot.via = via;
@@ -94,8 +120,9 @@ export class GraphShape {
     return this.#nodes.get(id);
   }
 
+  /** Seldom asked for: ids are made when they are told. */
   edge(id: string): EdgeSlot | undefined {
-    return this.#edges.get(id);
+    return this.edges.find((slot) => slot.id === id);
   }
 
   /** Nodes and edges that configuration knows of, with or without traffic. */
@@ -122,39 +149,31 @@ export class GraphShape {
   }
 
   #edge(source: NodeName, target: NodeName, protocol: EdgeSlot['protocol']): EdgeSlot {
-    const id = `${source.id} ${target.id} ${protocol}`;
-    const known = this.#edges.get(id);
+    const ends = { source: this.#node(source), target: this.#node(target), protocol };
+    const key =
+      (ends.source.index * NODES_MAX + ends.target.index) * PROTOCOLS.length +
+      PROTOCOLS.indexOf(protocol);
+    const known = this.#edges.get(key);
     if (known !== undefined) return known;
-    const slot: EdgeSlot = {
-      index: this.edges.length,
-      id,
-      source: this.#node(source),
-      target: this.#node(target),
-      protocol,
-      via: '',
-      principals: { source: new Set(), target: new Set() },
-      isConfigured: false,
-      text: { head: '', tail: '}', principals: 0, via: '' },
-    };
+    const slot = new EdgeSlot(this.edges.length, ends);
     this.edges.push(slot);
-    this.#edges.set(id, slot);
+    this.#edges.set(key, slot);
     slot.source.outgoing.push(slot);
     slot.target.incoming.push(slot);
     return slot;
   }
 
   #node(name: NodeName): NodeSlot {
-    const known = this.#nodes.get(name.id);
-    if (known !== undefined) return known;
-    const slot: NodeSlot = {
-      index: this.nodes.length,
-      name,
-      outgoing: [],
-      incoming: [],
-      text: { head: '' },
-    };
-    this.nodes.push(slot);
-    this.#nodes.set(name.id, slot);
+    const met = this.#named.get(name);
+    if (met !== undefined) return met;
+    let slot = this.#nodes.get(name.id);
+    if (slot === undefined) {
+      const text = { head: '', id: undefined };
+      slot = { index: this.nodes.length, name, outgoing: [], incoming: [], text };
+      this.nodes.push(slot);
+      this.#nodes.set(name.id, slot);
+    }
+    this.#named.set(name, slot);
     return slot;
   }
 }
@@ -178,8 +197,8 @@ function peerOf({
   };
 }
 
-function remember(known: Set<string>, { name }: NodeSlot, principal: string): void {
+function remember(known: string[], { name }: NodeSlot, principal: string): void {
   // Whoever may not see a namespace does not learn identities of it.
-  if (principal === '' || name === ELSEWHERE || known.size >= PRINCIPALS_MAX) return;
-  known.add(principal);
+  if (principal === '' || name === ELSEWHERE || known.length >= PRINCIPALS_MAX) return;
+  if (!known.includes(principal)) known.push(principal);
 }

@@ -6,7 +6,7 @@ import type { GraphType } from '../api/graph.ts';
 import type { RequestRow } from '../api/traffic.ts';
 import type { RequestsRequest, Visible } from '../console-data.ts';
 import type { MeshPicture } from '../graph/mesh-picture.ts';
-import { ELSEWHERE, edgesOf, type Kind, peerNode } from '../graph/nodes.ts';
+import { ELSEWHERE, edgesOf, type Kind, NodeNames, peerNode } from '../graph/nodes.ts';
 
 const TYPES: readonly GraphType[] = ['workload', 'app', 'versionedApp', 'service'];
 
@@ -82,7 +82,7 @@ function isOf(record: RequestRecord, { node, edge }: RequestsRequest, mesh: Mesh
     isHop: false,
   };
   return TYPES.some((type) =>
-    edgesOf(kind, { type, waypoints: true, visible: undefined }, mesh).some(
+    edgesOf(kind, { type, waypoints: true, visible: undefined }, new NodeNames(type, mesh)).some(
       ({ source, target, protocol }) =>
         (node === undefined || source.id === node || target.id === node) &&
         (edge === undefined || edge === `${source.id} ${target.id} ${protocol}`),
