@@ -129,6 +129,8 @@ describe('live streams', () => {
     expect(await refused[0].json()).toMatchObject({ code: 'CONSOLE_TOO_MANY' });
     expect(rig.server.streams.count).toBe(EVENT_STREAMS_PER_CLIENT_MAX);
     expect((await rig.ask('/api/v1/session')).status).toBe(200);
+    // Held until here: an answer that nobody holds any more is collected, and its stream with it.
+    expect(open).toHaveLength(EVENT_STREAMS_PER_CLIENT_MAX);
     abort.abort();
     while (rig.server.streams.count > 0) await Bun.sleep(1);
   });
