@@ -29,7 +29,7 @@ export const STREAM_EDGES_MAX = 200_000;
 /** Proxies whose last second is remembered. */
 export const PROXIES_MAX = 20_000;
 
-/** A mesh of 20,000 busy edges needs 150 MB a day. Beyond it the oldest goes, the finest tier first. */
+/** A mesh of 20,000 busy edges needs 177 MB a day. Beyond it the oldest goes, the finest tier first. */
 export const STORE_BYTES_MAX = 512 * 1024 * 1024;
 /** Without a directory the store is memory of the control plane, which is to stay small. */
 export const MEMORY_STORE_BYTES_MAX = 64 * 1024 * 1024;
