@@ -47,13 +47,14 @@ export async function buildWeb(out = WEB_DIST): Promise<WebBuild> {
   rmSync(own, { recursive: true, force: true });
   mkdirSync(assets, { recursive: true });
   try {
-    const worker = await bundle(join(WEB, 'src/graph/layout/worker.ts'), assets, '""');
+    const worker = await bundle(join(WEB, 'src/graph/live/worker.ts'), assets, '""');
     const workerAddress = JSON.stringify(`/assets/${entryName(worker)}`);
-    const main = await bundle(join(WEB, 'src/main.tsx'), assets, workerAddress);
+    const start = await bundle(join(WEB, 'src/start.ts'), assets, workerAddress);
     const icon = store(assets, 'icon.svg', readFileSync(join(WEB, 'icon.svg')));
-    const script = entryName(main);
-    const styles = await stylesOf(main, assets, join(own, 'styles'));
-    writeFileSync(join(own, 'index.html'), page({ script, styles, icon }));
+    const script = entryName(start);
+    const styles = await stylesOf(start, assets, join(own, 'styles'));
+    const soon = soonAfter(assets, script);
+    writeFileSync(join(own, 'index.html'), page({ script, soon, styles, icon }));
     for (const folder of [own, assets]) compressIn(folder);
     // Two labs may start at once: whose rename comes second takes the place of the first one's files.
     rmSync(`${own}.old`, { recursive: true, force: true });
@@ -90,7 +91,7 @@ async function bundle(
     publicPath: '/assets/',
     naming: NAMING,
     external: ['/fonts/*'],
-    define: { 'process.env.NODE_ENV': '"production"', LAYOUT_WORKER: workerAddress },
+    define: { 'process.env.NODE_ENV': '"production"', GRAPH_WORKER: workerAddress },
   });
   if (!built.success) throw new AggregateError(built.logs, `the bundler could not build ${entry}`);
   return built;
@@ -100,8 +101,8 @@ async function bundle(
  * One style sheet for all pages, in the order of imports. Split as the scripts are, each would hold its copy of the shared parts, and
  * which copy comes last would be chance.
  */
-async function stylesOf(main: Bun.BuildOutput, assets: string, folder: string): Promise<string> {
-  for (const { path } of main.outputs) if (path.endsWith('.css')) rmSync(path);
+async function stylesOf(start: Bun.BuildOutput, assets: string, folder: string): Promise<string> {
+  for (const { path } of start.outputs) if (path.endsWith('.css')) rmSync(path);
   const whole = await bundle(join(WEB, 'src/main.tsx'), folder, '""', false);
   const sheet = whole.outputs.find((file) => file.path.endsWith('.css'))!;
   const name = finishStyles(assets, sheet.path);
@@ -135,11 +136,42 @@ function entryName(built: Bun.BuildOutput): string {
   return basename(built.outputs.find((file) => file.kind === 'entry-point')!.path);
 }
 
-function page(names: { script: string; styles: string; icon: string }): string {
+/** What the start script loads for every page, with all that it imports: named in the page, so that a browser need not find one by the other. */
+function soonAfter(assets: string, script: string): string[] {
+  const read = (name: string) => readFileSync(join(assets, name), 'utf8');
+  const main = [...read(script).matchAll(/import\("\/assets\/(main-[^"]+\.js)"\)/g)].map(
+    ([, name]) => name,
+  );
+  if (main.length !== 1) throw new Error(`the start script loads ${main.length} main scripts`);
+  const wanted = [script, ...main];
+  const seen = new Set<string>();
+  for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    wanted.push(...staticImports(read(name)));
+  }
+  seen.delete(script);
+  return [...seen].sort();
+}
+
+interface PageNames {
+  readonly script: string;
+  readonly soon: readonly string[];
+  readonly styles: string;
+  readonly icon: string;
+}
+
+function page(names: PageNames): string {
   return readFileSync(join(WEB, 'index.html'), 'utf8')
     .replace('{icon}', `/assets/${names.icon}`)
     .replace('{styles}', `<link rel="stylesheet" href="/assets/${names.styles}">`)
-    .replace('{scripts}', `<script type="module" src="/assets/${names.script}"></script>`);
+    .replace(
+      '{scripts}',
+      [
+        `<script type="module" async src="/assets/${names.script}"></script>`,
+        ...names.soon.map((name) => `<link rel="modulepreload" href="/assets/${name}">`),
+      ].join('\n    '),
+    );
 }
 
 function compressIn(folder: string): void {

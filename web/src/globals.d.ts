@@ -1,4 +1,4 @@
-/** What the bundler gives: styles by class name, and the address of the layout worker. */
+/** What the bundler gives: styles by class name, and the address of the graph's worker. */
 declare module '*.module.css' {
   const classes: Readonly<Record<string, string>>;
   export default classes;
@@ -6,4 +6,4 @@ declare module '*.module.css' {
 
 declare module '*.css';
 
-declare const LAYOUT_WORKER: string;
+declare const GRAPH_WORKER: string;

@@ -11,11 +11,27 @@ applyTheme();
 routeOf(location.pathname)
   .route?.load()
   .catch((error: unknown) => console.debug('a page is not there yet:', error));
-const root = document.getElementById('root');
-if (root !== null) {
-  createRoot(root).render(
+whenReady(() => {
+  createRoot(document.getElementById('root')!).render(
     <StrictMode>
       <App />
     </StrictMode>,
   );
+});
+
+/** Scripts do not wait for the page and its styles; what is shown does, as colours of the graph are read from them. */
+function whenReady(act: () => void): void {
+  const sheet = document.querySelector<HTMLLinkElement>('link[rel=stylesheet]');
+  const isParsed = document.readyState !== 'loading';
+  const [target, event] =
+    sheet !== null && sheet.sheet === null
+      ? ([sheet, 'load'] as const)
+      : ([document, 'DOMContentLoaded'] as const);
+  if (isParsed && target === document) {
+    act();
+    return;
+  }
+  target.addEventListener(event, () => whenReady(act), { once: true });
+  // A page without its styles can still be read.
+  if (target !== document) target.addEventListener('error', act, { once: true });
 }

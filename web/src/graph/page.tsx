@@ -1,5 +1,5 @@
 /** The graph: who talks to whom, how much, how well, and how safely; now, or at any moment. */
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import type { GraphAnswer } from '#console/api/graph.ts';
 import { useReducedMotion } from '../store/motion.ts';
 import { usePage } from '../store/page.ts';
@@ -13,11 +13,10 @@ import { found, hidden } from './find/apply.ts';
 import { parseExpression } from './find/parse.ts';
 import styles from './graph.module.css';
 import { GraphTable } from './graph-table.tsx';
-import { startLayout } from './layout/client.ts';
+import { graphAddress } from './live/asked.ts';
+import type { BegunGraph } from './live/client.ts';
 import { compared } from './scene/compare.ts';
 import { togetherWith } from './scene/hit.ts';
-import type { Level, Scene } from './scene/marks.ts';
-import { levelAt, sceneOf } from './scene/scene.ts';
 import { announcementOf } from './view/announce.ts';
 import { commandsOf } from './view/commands.ts';
 import { ContextMenu, type MenuPlace } from './view/context-menu.tsx';
@@ -25,12 +24,14 @@ import { exportsOf } from './view/exports.ts';
 import { GraphCanvas, type GraphCanvasHandle } from './view/graph-canvas.tsx';
 import { Legend } from './view/legend.tsx';
 import { menuOf, menuTitle } from './view/menu-items.ts';
-import { flag, type GraphViewOptions, select, setFocus, useOptions } from './view/options.ts';
+import { flag, select, setFocus, useOptions } from './view/options.ts';
+import type { GraphViewOptions } from './view/options-of.ts';
 import { SidePanel, selectedIn } from './view/side-panel.tsx';
 import { StatusLine } from './view/status-line.tsx';
 import { Toolbar } from './view/toolbar.tsx';
-import { graphAddress, useGraph } from './view/use-graph.ts';
+import { useGraph } from './view/use-graph.ts';
 import { useLayout } from './view/use-layout.ts';
+import { useScenes } from './view/use-scenes.ts';
 
 const KEYS = [
   { key: '← → ↑ ↓', does: 'From node to node' },
@@ -39,12 +40,13 @@ const KEYS = [
   { key: '+ -', does: 'Nearer, farther' },
   { key: '0', does: 'Fit' },
 ];
-const NO_NODES = { nodes: [], edges: [] } as const;
+
+/** While nodes and edges are on their way. */
+const NONE = [] as const;
 
 export default function GraphPage() {
   const scope = useScope();
   const options = useOptions();
-  useEffect(startLayout, []);
   const live = useGraph(scope, options);
   const older = useQuery<GraphAnswer>(
     options.compare === undefined ? undefined : graphAddress(scope, options, options.compare),
@@ -65,14 +67,24 @@ export default function GraphPage() {
   // What is seen stays until the next is there, with the places that belong to it.
   const last = useRef<{ graph: GraphAnswer; viewKey: string }>(undefined);
   if (live.graph !== undefined) last.current = { graph: live.graph, viewKey };
-  if (last.current === undefined) {
+  const seen = last.current ?? (isFarEnough(options) ? begunOf(live.begun, viewKey) : undefined);
+  if (seen === undefined) {
     return live.error === undefined ? (
       <Loading what="the graph" />
     ) : (
       <Failure error={live.error} onRetry={live.reload} />
     );
   }
-  return <Graph {...last.current} older={older.data} live={live} options={options} />;
+  return <Graph {...seen} older={older.data} live={live} options={options} />;
+}
+
+/** From far away nothing is shown of single edges. */
+function isFarEnough({ find, hide, selected, compare, isTable }: GraphViewOptions): boolean {
+  return find === '' && hide === '' && selected.length === 0 && compare === undefined && !isTable;
+}
+
+function begunOf(begun: BegunGraph | undefined, viewKey: string) {
+  return begun === undefined ? undefined : { graph: begun.graph, viewKey };
 }
 
 interface GraphProps {
@@ -84,6 +96,9 @@ interface GraphProps {
 }
 
 function Graph({ graph, older, live, options, viewKey }: GraphProps) {
+  // What stays seen from before is none of what begins.
+  const begun = live.begun?.graph === graph ? live.begun : undefined;
+  const nodeCount = begun?.nodeCount ?? graph.nodes.length;
   const canvas = useRef<GraphCanvasHandle>(null);
   const [hovered, setHovered] = useState<string>();
   const [looking, setLooking] = useState<Looking>();
@@ -103,14 +118,24 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
       ),
     [graph, both, hide],
   );
-  const { layout, tidy } = useLayout(
-    viewKey,
-    graph.nodes.length === 0 ? NO_NODES.nodes : (both ?? graph).nodes,
-    (both ?? graph).edges,
-  );
-  const sceneAt = useMemo(
-    () => scenes(shown, layout, options.label, both?.changes),
-    [shown, layout, options.label, both],
+  const far = live.graph === graph ? live.far : undefined;
+  const { layout, tidy } = useLayout({
+    view: viewKey,
+    nodes: (both ?? graph).nodes,
+    edges: (both ?? graph).edges,
+    given: far?.layout,
+  });
+  const scenes = useScenes(
+    {
+      view: viewKey,
+      shown,
+      layout,
+      label: options.label,
+      changes: both?.changes,
+      far: shown === graph ? far : undefined,
+      begun: begun?.scene,
+    },
+    () => canvas.current?.stage?.refresh(),
   );
   const matches = useMemo(() => found(shown, find.test), [shown, find]);
   const selected = selectedIn(shown, options.selected);
@@ -119,18 +144,19 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
     const focus =
       hovered === undefined
         ? undefined
-        : togetherWith(sceneAt(canvas.current?.stage?.view.zoom ?? 1), hovered);
+        : togetherWith(scenes.at(canvas.current?.stage?.view.zoom ?? 1), hovered);
     const emphasis: Emphasis = { focus, found: matches, selected: new Set(options.selected) };
+    const sceneAt = (zoom: number) => scenes.at(zoom);
     return { sceneAt, emphasis, isAnimated: options.isAnimated, isCalm };
-  }, [sceneAt, hovered, matches, options.selected, options.isAnimated, isCalm]);
+  }, [scenes, hovered, matches, options.selected, options.isAnimated, isCalm]);
   const exports = exportsOf({
     graph: shown,
-    scene: () => sceneAt(1),
+    scene: () => scenes.whole('workloads'),
     emphasis: input.emphasis,
     stage: () => canvas.current?.stage,
   });
   const choices = menu === undefined ? [] : menuOf(shown, menu.id);
-  const isEmpty = graph.nodes.length === 0;
+  const isEmpty = nodeCount === 0;
   return (
     <div className={styles.page}>
       <h1 className={styles.said}>Graph</h1>
@@ -139,7 +165,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
         findProblem={find.problem}
         hideProblem={hide.problem}
         foundCount={matches?.size}
-        exports={exports}
+        exports={begun === undefined ? exports : NONE}
         onFit={() => canvas.current?.stage?.fit()}
         onTidy={() => {
           canvas.current?.stage?.forgetView();
@@ -168,7 +194,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
               ref={canvas}
               input={input}
               fitKey={viewKey}
-              label={`Graph of ${shown.nodes.length} nodes and ${shown.edges.length} connections. Arrow keys go from node to node; the table shows the same in rows.`}
+              label={`Graph of ${begun?.nodeCount ?? shown.nodes.length} nodes and ${begun?.edgeCount ?? shown.edges.length} connections. Arrow keys go from node to node; the table shows the same in rows.`}
               announcement={announcementOf(shown, options.selected[0], both?.changes)}
               selected={options.selected[0]}
               onSelect={(id, isAdded) =>
@@ -195,6 +221,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
           <StatusLine
             graph={graph}
             shown={shown}
+            begun={begun}
             looking={options.isTable ? undefined : looking}
             live={live}
             changes={both?.changes}
@@ -204,31 +231,4 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
       </div>
     </div>
   );
-}
-
-/** One scene for each level, made when it is first looked at. */
-function scenes(
-  graph: Pick<GraphAnswer, 'nodes' | 'edges'>,
-  layout: Parameters<typeof sceneOf>[0]['layout'] | undefined,
-  label: GraphViewOptions['label'],
-  changes: Parameters<typeof sceneOf>[0]['changes'],
-): (zoom: number) => Scene {
-  const made = new Map<Level, Scene>();
-  return (zoom) => {
-    const level = levelAt(zoom, graph.nodes.length);
-    let scene = made.get(level);
-    if (scene === undefined) {
-      const nodes = layout === undefined ? [] : graph.nodes;
-      scene = sceneOf({
-        nodes,
-        edges: graph.edges,
-        layout: layout ?? { positions: {}, bends: {} },
-        level,
-        label,
-        changes,
-      });
-      made.set(level, scene);
-    }
-    return scene;
-  };
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
-import { isoSeconds, scopeOf, windowSeconds } from './scope.ts';
+import { isoSeconds, windowSeconds } from './scope.ts';
+import { scopeOf } from './scope-of.ts';
 
 test('scopeOf reads namespaces, window and moment; without a moment it is live', () => {
   const live = scopeOf(new URLSearchParams('ns=shop,bank'));

@@ -1,33 +1,9 @@
 /** What every page follows: the namespaces, the window and the moment, from the address; and how the time bar changes them. */
 import { useMemo } from 'react';
+import { type Scope, scopeOf, WINDOW_DEFAULT } from './scope-of.ts';
 import { navigate, setQuery, url, useUrl, withQuery } from './url.ts';
 
 export const WINDOWS = ['30s', '60s', '5m', '15m', '1h'] as const;
-export const WINDOW_DEFAULT = '60s';
-
-export interface Scope {
-  /** Empty: all that the reader may see. */
-  readonly namespaces: readonly string[];
-  readonly window: string;
-  /** RFC 3339; undefined: now. */
-  readonly at: string | undefined;
-  readonly isLive: boolean;
-  /** Members of a query to the API. */
-  readonly query: Readonly<Record<string, string | undefined>>;
-}
-
-export function scopeOf(query: URLSearchParams): Scope {
-  const namespaces = (query.get('ns') ?? '').split(',').filter((name) => name !== '');
-  const window = query.get('window') ?? WINDOW_DEFAULT;
-  const at = query.get('at') ?? undefined;
-  return {
-    namespaces,
-    window,
-    at,
-    isLive: at === undefined,
-    query: { namespaces: namespaces.join(','), window, at },
-  };
-}
 
 export function useScope(): Scope {
   const { query } = useUrl();

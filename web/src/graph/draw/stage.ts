@@ -83,6 +83,12 @@ export class Stage {
     this.#redraw();
   }
 
+  /** There may be another scene for this zoom now. */
+  refresh(): void {
+    this.#mustShow = true;
+    this.#ask();
+  }
+
   themeChanged(): void {
     this.#theme = readTheme(this.#over.canvas);
     this.#redraw();

@@ -31,9 +31,8 @@ export function heightsOf(
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
     const isForward = sweep % 2 === 0;
     for (const column of isForward ? columns : columns.toReversed()) {
-      const wishes = column.map((at) =>
-        wish(at, { units, around, middles, isForward: sweep < 2 ? isForward : undefined }),
-      );
+      const wishing = { units, around, middles, isForward: sweep < 2 ? isForward : undefined };
+      const wishes = column.map((at) => wish(at, wishing));
       if (sweep < ORDERING_SWEEPS) sortTogether(column, wishes);
       settle(column, wishes, units, gap, middles);
     }
@@ -68,33 +67,55 @@ function stack(
   }
 }
 
-function neighbours(count: number, links: readonly Link[]): { other: number; weight: number }[][] {
-  const around: { other: number; weight: number }[][] = Array.from({ length: count }, () => []);
-  for (const { from, to, weight } of links) {
-    around[from].push({ other: to, weight });
-    around[to].push({ other: from, weight });
+/** What each unit talks to: those of one lie between its start and that of the next. */
+interface Around {
+  readonly starts: Int32Array;
+  readonly others: Int32Array;
+  readonly weights: Float64Array;
+}
+
+function neighbours(count: number, links: readonly Link[]): Around {
+  const starts = new Int32Array(count + 1);
+  for (const { from, to } of links) {
+    starts[from + 1] += 1;
+    starts[to + 1] += 1;
   }
-  return around;
+  for (let at = 0; at < count; at += 1) starts[at + 1] += starts[at];
+  const next = starts.slice();
+  const others = new Int32Array(2 * links.length);
+  const weights = new Float64Array(2 * links.length);
+  const add = (own: number, other: number, weight: number) => {
+    others[next[own]] = other;
+    weights[next[own]] = weight;
+    next[own] += 1;
+  };
+  for (const { from, to, weight } of links) {
+    add(from, to, weight);
+    add(to, from, weight);
+  }
+  return { starts, others, weights };
 }
 
 interface Wishing {
   readonly units: readonly Unit[];
-  readonly around: readonly { other: number; weight: number }[][];
+  readonly around: Around;
   readonly middles: Float64Array;
   /** Only what is before, or only what is behind; undefined: both. */
   readonly isForward: boolean | undefined;
 }
 
 function wish(at: number, { units, around, middles, isForward }: Wishing): number {
+  const { starts, others, weights } = around;
+  const { rank } = units[at];
   let sum = 0;
-  let weights = 0;
-  for (const { other, weight } of around[at]) {
-    const isBefore = units[other].rank < units[at].rank;
-    if (isForward !== undefined && isBefore !== isForward) continue;
-    sum += middles[other] * weight;
-    weights += weight;
+  let total = 0;
+  for (let place = starts[at]; place < starts[at + 1]; place += 1) {
+    const other = others[place];
+    if (isForward !== undefined && units[other].rank < rank !== isForward) continue;
+    sum += middles[other] * weights[place];
+    total += weights[place];
   }
-  return weights === 0 ? middles[at] : sum / weights;
+  return total === 0 ? middles[at] : sum / total;
 }
 
 function sortTogether(column: number[], wishes: number[]): void {

@@ -40,32 +40,20 @@ function overlaps(positions: Positions): string[] {
   );
 }
 
+const flow = (count: number, ...calls: readonly (readonly [number, number])[]) => ({
+  count,
+  from: Int32Array.from(calls, ([from]) => from),
+  to: Int32Array.from(calls, ([, to]) => to),
+});
+
 describe('ranksOf', () => {
   test('puts callers before the called, and turns what closes a circle', () => {
-    const ranks = ranksOf({
-      count: 4,
-      edges: [
-        [0, 1],
-        [1, 2],
-        [2, 3],
-        [3, 1],
-        [0, 3],
-      ],
-    });
+    const ranks = ranksOf(flow(4, [0, 1], [1, 2], [2, 3], [3, 1], [0, 3]));
     expect([...ranks]).toEqual([0, 1, 2, 3]);
   });
 
   test('puts what nobody calls right before what it calls', () => {
-    expect([
-      ...ranksOf({
-        count: 4,
-        edges: [
-          [0, 1],
-          [1, 2],
-          [3, 2],
-        ],
-      }),
-    ]).toEqual([0, 1, 2, 1]);
+    expect([...ranksOf(flow(4, [0, 1], [1, 2], [3, 2]))]).toEqual([0, 1, 2, 1]);
   });
 });
 

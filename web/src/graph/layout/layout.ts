@@ -4,6 +4,7 @@ import { type Lane, layLane } from './lane.ts';
 import { type Block, packByFlow, packInStacks, type Tie } from './pack.ts';
 import { ranksOf } from './rank.ts';
 import {
+  type Calls,
   COLUMN_STEP,
   type LayoutAnswer,
   type LayoutEdge,
@@ -22,10 +23,13 @@ const PASSES_MAX = 400;
 
 export function layOut(request: LayoutRequest): LayoutAnswer {
   const nodes = request.nodes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  const edges = ordered(request.edges, nodes);
+  const calls = callsOf(request.edges, nodes);
   const isOneFlow = nodes.length <= ONE_FLOW_NODES_MAX;
-  const lanes = lanesOf(nodes, edges, isOneFlow);
-  const corners = isOneFlow ? flowCorners(lanes, edges) : stackCorners(lanes, edges);
+  const groups = groupsOf(nodes);
+  const lanes = lanesOf(nodes, calls, groups, isOneFlow);
+  const corners = isOneFlow
+    ? flowCorners(lanes, calls, nodes)
+    : stackCorners(lanes, calls, groups.laneOf);
   const positions: Record<string, Point> = {};
   const bends: Record<string, readonly Point[]> = {};
   lanes.forEach((lane, at) => {
@@ -40,7 +44,7 @@ export function layOut(request: LayoutRequest): LayoutAnswer {
 }
 
 /** In an order that does not depend on how they came; without those that lead to nowhere. By number: joining texts takes longer than the layout. */
-function ordered(edges: readonly LayoutEdge[], nodes: readonly LayoutNode[]): LayoutEdge[] {
+function callsOf(edges: readonly LayoutEdge[], nodes: readonly LayoutNode[]): Calls {
   const indices = new Map(nodes.map((node, at) => [node.id, at]));
   const keys = new Float64Array(edges.length);
   let count = 0;
@@ -52,80 +56,132 @@ function ordered(edges: readonly LayoutEdge[], nodes: readonly LayoutNode[]): La
     keys[count] = (from * nodes.length + to) * edges.length + at;
     count += 1;
   });
-  return Array.from(keys.subarray(0, count).sort(), (key) => edges[key % edges.length]);
+  const order = keys.subarray(0, count).sort();
+  const calls = emptyCalls(count);
+  for (let at = 0; at < count; at += 1) {
+    const pair = Math.floor(order[at] / edges.length);
+    calls.from[at] = Math.floor(pair / nodes.length);
+    calls.to[at] = pair % nodes.length;
+    calls.weights[at] = edges[order[at] % edges.length].weight;
+  }
+  return calls;
 }
 
-/** Nodes that stand alone, and namespaces. */
-function lanesOf(
-  nodes: readonly LayoutNode[],
-  edges: readonly LayoutEdge[],
-  isOneFlow: boolean,
-): Lane[] {
+function emptyCalls(count: number): Calls {
+  return {
+    from: new Int32Array(count),
+    to: new Int32Array(count),
+    weights: new Float64Array(count),
+  };
+}
+
+interface Groups {
+  /** Indices of the nodes of each lane: nodes that stand alone, and namespaces. */
+  readonly members: readonly number[][];
+  readonly namespaces: readonly string[];
+  /** By index of node: its lane, and its place among that lane's nodes. */
+  readonly laneOf: Int32Array;
+  readonly placeIn: Int32Array;
+}
+
+function groupsOf(nodes: readonly LayoutNode[]): Groups {
   const laneKey = (node: LayoutNode) =>
     node.role === 'inner' && node.namespace !== '' ? node.namespace : `\0${node.id}`;
-  const groups = Map.groupBy(nodes, laneKey);
-  const keyOf = new Map(nodes.map((node) => [node.id, laneKey(node)]));
-  const inner = Map.groupBy(
-    edges.filter((edge) => keyOf.get(edge.source) === keyOf.get(edge.target)),
-    (edge) => keyOf.get(edge.source)!,
-  );
-  const common = isOneFlow ? rankByApp(nodes, edges) : undefined;
-  return [...groups].map(([key, members]) => {
-    const within = inner.get(key) ?? [];
-    const ranks = common ?? rankByApp(members, within);
+  const groups = Map.groupBy(nodes.keys(), (at) => laneKey(nodes[at]));
+  const laneOf = new Int32Array(nodes.length);
+  const placeIn = new Int32Array(nodes.length);
+  [...groups.values()].forEach((members, lane) => {
+    members.forEach((at, place) => {
+      laneOf[at] = lane;
+      placeIn[at] = place;
+    });
+  });
+  return {
+    members: [...groups.values()],
+    namespaces: [...groups.keys()].map((key) => (key.startsWith('\0') ? '' : key)),
+    laneOf,
+    placeIn,
+  };
+}
+
+function lanesOf(
+  nodes: readonly LayoutNode[],
+  calls: Calls,
+  groups: Groups,
+  isOneFlow: boolean,
+): Lane[] {
+  const common = isOneFlow ? rankByApp(nodes, calls) : undefined;
+  const within = callsWithin(calls, groups);
+  return groups.members.map((members, lane) => {
+    const own = members.map((at) => nodes[at]);
     return layLane({
-      namespace: key.startsWith('\0') ? '' : key,
-      nodes: members,
-      edges: within,
-      rankOf: (node) => ranks.get(node.id) ?? 0,
+      namespace: groups.namespaces[lane],
+      nodes: own,
+      calls: within[lane],
+      ranks: common === undefined ? rankByApp(own, within[lane]) : members.map((at) => common[at]),
       passesMax: isOneFlow ? PASSES_MAX : 0,
     });
   });
 }
 
-/** All versions of an app have one rank. What comes from outside stands first, gateways after it. */
-function rankByApp(
-  nodes: readonly LayoutNode[],
-  edges: readonly LayoutEdge[],
-): Map<string, number> {
-  const indices = new Map<string, number>();
-  const indexOf = new Map<string, number>();
-  for (const node of nodes) {
-    const key = node.role === 'inner' ? `${node.namespace}/${node.app}` : node.id;
-    if (!indices.has(key)) indices.set(key, indices.size);
-    indexOf.set(node.id, indices.get(key)!);
+/** Of each lane those that do not leave it, by place of its nodes. */
+function callsWithin({ from, to, weights }: Calls, { members, laneOf, placeIn }: Groups): Calls[] {
+  const counts = new Int32Array(members.length);
+  for (let at = 0; at < from.length; at += 1)
+    if (laneOf[from[at]] === laneOf[to[at]]) counts[laneOf[from[at]]] += 1;
+  const within = members.map((_, lane) => emptyCalls(counts[lane]));
+  counts.fill(0);
+  for (let at = 0; at < from.length; at += 1) {
+    const lane = laneOf[from[at]];
+    if (lane !== laneOf[to[at]]) continue;
+    const own = within[lane];
+    own.from[counts[lane]] = placeIn[from[at]];
+    own.to[counts[lane]] = placeIn[to[at]];
+    own.weights[counts[lane]] = weights[at];
+    counts[lane] += 1;
   }
-  const pairs = edges.map(
-    (edge) => [indexOf.get(edge.source)!, indexOf.get(edge.target)!] as const,
-  );
-  const ranks = ranksOf({ count: indices.size, edges: pairs });
+  return within;
+}
+
+/** Ranks of the nodes. All versions of an app have one. What comes from outside stands first, gateways after it. */
+function rankByApp(nodes: readonly LayoutNode[], calls: Calls): Int32Array {
+  const units = new Map<string, number>();
+  const unitOf = Int32Array.from(nodes, (node) => {
+    const key = node.role === 'inner' ? `${node.namespace}/${node.app}` : node.id;
+    const known = units.get(key);
+    if (known !== undefined) return known;
+    units.set(key, units.size);
+    return units.size - 1;
+  });
+  const ranks = ranksOf({
+    count: units.size,
+    from: calls.from.map((at) => unitOf[at]),
+    to: calls.to.map((at) => unitOf[at]),
+  });
   const hasOrigin = nodes.some((node) => node.role === 'origin');
   const border = { origin: 0, gateway: hasOrigin ? 1 : 0 } as const;
-  return new Map(
-    nodes.map((node) => {
-      if (node.role === 'origin' || node.role === 'gateway') return [node.id, border[node.role]];
-      return [node.id, ranks[indexOf.get(node.id)!]];
-    }),
+  return Int32Array.from(nodes, ({ role }, at) =>
+    role === 'origin' || role === 'gateway' ? border[role] : ranks[unitOf[at]],
   );
 }
 
-function flowCorners(lanes: readonly Lane[], edges: readonly LayoutEdge[]): Point[] {
-  const blocks = blocksOf(lanes, edges);
+function flowCorners(lanes: readonly Lane[], calls: Calls, nodes: readonly LayoutNode[]): Point[] {
+  const blocks = blocksOf(lanes, tiesOf(lanes, calls, nodes));
   const tops = packByFlow(blocks);
   return blocks.map((block, at) => ({ x: block.x, y: tops[at] }));
 }
 
 /** Namespaces that call stand before those that are called. */
-function stackCorners(lanes: readonly Lane[], edges: readonly LayoutEdge[]): Point[] {
+function stackCorners(lanes: readonly Lane[], calls: Calls, laneOf: Int32Array): Point[] {
   // Stacks ask for no ties.
-  const blocks = blocksOf(lanes, []);
-  const outward = lanes.map(() => 0);
-  const laneOf = new Map(
-    lanes.flatMap((lane, at) => lane.points.map((point) => [point.id, at] as const)),
+  const blocks = blocksOf(
+    lanes,
+    lanes.map(() => []),
   );
-  for (const edge of edges) {
-    outward[laneOf.get(edge.source)!] += edge.weight;
-    outward[laneOf.get(edge.target)!] -= edge.weight;
+  const outward = new Float64Array(lanes.length);
+  for (let at = 0; at < calls.from.length; at += 1) {
+    outward[laneOf[calls.from[at]]] += calls.weights[at];
+    outward[laneOf[calls.to[at]]] -= calls.weights[at];
   }
   const order = lanes.map((_, at) => at).sort((a, b) => outward[b] - outward[a] || a - b);
   const corners = packInStacks(
@@ -139,20 +195,25 @@ function stackCorners(lanes: readonly Lane[], edges: readonly LayoutEdge[]): Poi
   return result;
 }
 
-function blocksOf(lanes: readonly Lane[], edges: readonly LayoutEdge[]): Block[] {
+function tiesOf(lanes: readonly Lane[], calls: Calls, nodes: readonly LayoutNode[]): Tie[][] {
   const places = new Map<string, { lane: number; y: number }>();
   lanes.forEach((lane, at) => {
-    if (edges.length === 0) return;
     for (const point of lane.points)
       places.set(point.id, { lane: at, y: point.y + NODE_HEIGHT / 2 });
   });
   const ties: Tie[][] = lanes.map(() => []);
-  for (const edge of edges) {
-    const [from, to] = [places.get(edge.source)!, places.get(edge.target)!];
+  for (let at = 0; at < calls.from.length; at += 1) {
+    const from = places.get(nodes[calls.from[at]].id)!;
+    const to = places.get(nodes[calls.to[at]].id)!;
     if (from.lane === to.lane) continue;
-    ties[from.lane].push({ other: to.lane, ownY: from.y, otherY: to.y, weight: edge.weight });
-    ties[to.lane].push({ other: from.lane, ownY: to.y, otherY: from.y, weight: edge.weight });
+    const weight = calls.weights[at];
+    ties[from.lane].push({ other: to.lane, ownY: from.y, otherY: to.y, weight });
+    ties[to.lane].push({ other: from.lane, ownY: to.y, otherY: from.y, weight });
   }
+  return ties;
+}
+
+function blocksOf(lanes: readonly Lane[], ties: readonly Tie[][]): Block[] {
   return lanes.map((lane, at) => ({
     x: lane.rank * COLUMN_STEP,
     width: Math.max(NODE_WIDTH, lane.width),

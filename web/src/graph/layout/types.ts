@@ -16,6 +16,13 @@ export interface LayoutEdge {
   readonly weight: number;
 }
 
+/** Edges as numbers: the one at a place goes from one node to another, by index. */
+export interface Calls {
+  readonly from: Int32Array;
+  readonly to: Int32Array;
+  readonly weights: Float64Array;
+}
+
 export interface LayoutRequest {
   readonly nodes: readonly LayoutNode[];
   readonly edges: readonly LayoutEdge[];

@@ -125,7 +125,7 @@ export function lengthOf(curve: readonly number[]): number {
 }
 
 /** One wider than it is: a straight line has no height, and would touch nothing. */
-function boundsOf(curve: readonly number[]): Box {
+export function boundsOf(curve: readonly number[]): Box {
   let [left, top, right, bottom] = [curve[0], curve[1], curve[0], curve[1]];
   for (let at = 2; at < curve.length; at += 2) {
     left = Math.min(left, curve[at]);

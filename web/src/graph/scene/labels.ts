@@ -7,6 +7,7 @@ import {
   type Lock,
   type NodeMark,
   type PlacedLabel,
+  type Steps,
   touches,
 } from './marks.ts';
 
@@ -19,6 +20,7 @@ const PLACES = [0.5, 0.38, 0.62, 0.26, 0.74, 0.16, 0.84];
 const LABELS_MAX = 600;
 /** Of the most important edges so many are tried: farther down hardly one finds room. */
 const TRIED_MAX = 2000;
+const TRIED_IN_STEP = 100;
 /** A grid of cells keeps the search for what is covered short. */
 const CELL = 256;
 
@@ -27,12 +29,17 @@ function widthOf(text: string, lock: Lock | undefined): number {
   return width === 0 ? 0 : width + 8;
 }
 
-export function placeLabels(edges: readonly EdgeMark[], nodes: readonly NodeMark[]): PlacedLabel[] {
+export function* placeLabels(
+  edges: readonly EdgeMark[],
+  nodes: readonly NodeMark[],
+): Steps<PlacedLabel[]> {
   const grid = new Map<string, Box[]>();
   for (const node of nodes) add(grid, grown(node.box, 3));
   const order = edges.map((_, at) => at).sort((a, b) => edges[b].importance - edges[a].importance);
   const placed: PlacedLabel[] = [];
-  for (const at of order.slice(0, TRIED_MAX)) {
+  yield;
+  for (const [index, at] of order.slice(0, TRIED_MAX).entries()) {
+    if (index % TRIED_IN_STEP === 0) yield;
     if (placed.length === LABELS_MAX) break;
     const place = placeOf(grid, edges[at]);
     if (place === undefined) continue;

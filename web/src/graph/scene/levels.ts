@@ -39,30 +39,21 @@ export function grouped(
     for (const node of group.members) groupAt.set(node.id, at);
   });
   // By number: a text for each of many edges would take longer than adding them up.
-  const sums = new Map<number, GraphEdge[]>();
+  const sums = new Map<number, Sum>();
   for (const edge of edges) {
     const source = groupAt.get(edge.source);
     const target = groupAt.get(edge.target);
     if (source === undefined || target === undefined || source === target) continue;
-    const key = 2 * (source * groups.length + target) + (edge.protocol === 'tcp' ? 1 : 0);
-    const list = sums.get(key);
-    if (list === undefined) sums.set(key, [edge]);
-    else list.push(edge);
+    const isTcp = edge.protocol === 'tcp';
+    const key = 2 * (source * groups.length + target) + (isTcp ? 1 : 0);
+    let sum = sums.get(key);
+    if (sum === undefined) {
+      sum = new Sum(groups[source].id, groups[target].id, isTcp ? 'tcp' : 'http', edge.health);
+      sums.set(key, sum);
+    }
+    sum.add(edge);
   }
-  const idOf = (id: string) => groups[groupAt.get(id)!].id;
-  return {
-    groups,
-    edges: [...sums.values()].map((parts) =>
-      summed(
-        {
-          source: idOf(parts[0].source),
-          target: idOf(parts[0].target),
-          protocol: parts[0].protocol === 'tcp' ? 'tcp' : 'http',
-        },
-        parts,
-      ),
-    ),
-  };
+  return { groups, edges: Array.from(sums.values(), (sum) => sum.edge()) };
 }
 
 function groupOf(id: string, members: readonly GraphNode[], level: Level): Group {
@@ -81,38 +72,57 @@ function groupOf(id: string, members: readonly GraphNode[], level: Level): Group
 }
 
 /** One edge for many: rates add up, times are the slowest, health is the worst. */
-function summed(
-  { source, target, protocol }: Pick<GraphEdge, 'source' | 'target' | 'protocol'>,
-  parts: readonly GraphEdge[],
-): GraphEdge {
-  let [requests, failed, bytes, connections, samples, sealed] = [0, 0, 0, 0, 0, 0];
-  let [p50, p95, p99] = [0, 0, 0];
-  let health = parts[0].health;
-  for (const part of parts) {
-    requests += part.requestsPerSecond;
-    failed += part.requestsPerSecond * part.errorRate;
-    bytes += part.bytesPerSecond;
-    connections += part.connectionsPerSecond;
-    samples += part.health.samples;
-    sealed += part.health.samples * (part.mtls ?? 0);
-    p50 = Math.max(p50, part.p50Ms ?? 0);
-    p95 = Math.max(p95, part.p95Ms ?? 0);
-    p99 = Math.max(p99, part.p99Ms ?? 0);
-    if (isWorse(part.health.status, health.status)) health = part.health;
+class Sum {
+  readonly source: string;
+  readonly target: string;
+  readonly protocol: 'http' | 'tcp';
+  #health: Health;
+  #requests = 0;
+  #failed = 0;
+  #bytes = 0;
+  #connections = 0;
+  #samples = 0;
+  #sealed = 0;
+  #p50 = 0;
+  #p95 = 0;
+  #p99 = 0;
+
+  constructor(source: string, target: string, protocol: 'http' | 'tcp', health: Health) {
+    this.source = source;
+    this.target = target;
+    this.protocol = protocol;
+    this.#health = health;
   }
-  return {
-    id: `${source} ${target} ${protocol}`,
-    source,
-    target,
-    protocol,
-    requestsPerSecond: requests,
-    errorRate: requests === 0 ? 0 : failed / requests,
-    ...(p95 > 0 ? { p50Ms: p50, p95Ms: p95, p99Ms: p99 } : {}),
-    bytesPerSecond: bytes,
-    connectionsPerSecond: connections,
-    ...(samples > 0 ? { mtls: Math.min(1, sealed / samples) } : {}),
-    responseCodes: {},
-    flags: {},
-    health,
-  };
+
+  add(part: GraphEdge): void {
+    this.#requests += part.requestsPerSecond;
+    this.#failed += part.requestsPerSecond * part.errorRate;
+    this.#bytes += part.bytesPerSecond;
+    this.#connections += part.connectionsPerSecond;
+    this.#samples += part.health.samples;
+    this.#sealed += part.health.samples * (part.mtls ?? 0);
+    this.#p50 = Math.max(this.#p50, part.p50Ms ?? 0);
+    this.#p95 = Math.max(this.#p95, part.p95Ms ?? 0);
+    this.#p99 = Math.max(this.#p99, part.p99Ms ?? 0);
+    if (isWorse(part.health.status, this.#health.status)) this.#health = part.health;
+  }
+
+  edge(): GraphEdge {
+    const { source, target, protocol } = this;
+    return {
+      id: `${source} ${target} ${protocol}`,
+      source,
+      target,
+      protocol,
+      requestsPerSecond: this.#requests,
+      errorRate: this.#requests === 0 ? 0 : this.#failed / this.#requests,
+      ...(this.#p95 > 0 ? { p50Ms: this.#p50, p95Ms: this.#p95, p99Ms: this.#p99 } : {}),
+      bytesPerSecond: this.#bytes,
+      connectionsPerSecond: this.#connections,
+      ...(this.#samples > 0 ? { mtls: Math.min(1, this.#sealed / this.#samples) } : {}),
+      responseCodes: {},
+      flags: {},
+      health: this.#health,
+    };
+  }
 }

@@ -95,6 +95,9 @@ export interface Scene {
   readonly bounds: Box;
 }
 
+/** What is made in steps, between which something else may be done. */
+export type Steps<T> = Generator<undefined, T, undefined>;
+
 export function union(boxes: readonly Box[]): Box {
   let [left, top, right, bottom] = [
     Number.POSITIVE_INFINITY,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { GraphEdge, GraphNode } from '#console/api/graph.ts';
 import type { HealthStatus } from '#console/api/health.ts';
 import { layOut } from '../layout/layout.ts';
-import { requestOf } from '../view/use-layout.ts';
+import { requestOf } from '../layout/request.ts';
 import { compared } from './compare.ts';
 import { curveOf, labelOf, lockOf, particlesOf, pointOn, widthOf } from './edge-marks.ts';
 import { hitAt, neighbourIn, togetherWith } from './hit.ts';

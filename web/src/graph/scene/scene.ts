@@ -22,6 +22,7 @@ import {
   type Level,
   type NodeMark,
   type Scene,
+  type Steps,
   union,
 } from './marks.ts';
 import { fieldMark, nodeMark } from './node-marks.ts';
@@ -39,10 +40,33 @@ export interface SceneRequest {
 const NO_BENDS: readonly Point[] = [];
 /** Of a side of a node, for its edges. */
 const PORTS_HEIGHT = NODE_HEIGHT - 16;
+/** About two milliseconds on a slow machine. */
+const EDGES_IN_STEP = 300;
 
-export function sceneOf({ nodes, edges, layout, level, label, changes }: SceneRequest): Scene {
+export function sceneOf(request: SceneRequest): Scene {
+  return finished(sceneSteps(request));
+}
+
+/** What is left of them, at once. */
+export function finished<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same in steps of a few milliseconds, so that a large one can be made while something moves. */
+export function* sceneSteps({
+  nodes,
+  edges,
+  layout,
+  level,
+  label,
+  changes,
+}: SceneRequest): Steps<Scene> {
   const placed = nodes.filter((node) => layout.positions[node.id] !== undefined);
   const graph = grouped(placed, edges, level);
+  yield;
   const fields = fieldsOf(placed, layout.positions);
   const fieldBoxes = new Map(fields.map((field) => [field.id, field.box]));
   const boxes = new Map(
@@ -67,18 +91,21 @@ export function sceneOf({ nodes, edges, layout, level, label, changes }: SceneRe
       ),
     ),
   );
-  const edgeMarks = edgesOf(graph.edges, boxes, {
+  yield;
+  const edgeMarks = yield* edgesOf(graph.edges, boxes, {
     layout,
     label: level === 'workloads' ? label : 'none',
     changes,
-  }).sort((a, b) => a.importance - b.importance);
+  });
+  edgeMarks.sort((a, b) => a.importance - b.importance);
+  yield;
   return {
     level,
     nodes: marks,
     edges: edgeMarks,
     fields,
     stacks: level === 'workloads' ? stacksOf(placed, layout.positions) : [],
-    labels: level === 'workloads' ? placeLabels(edgeMarks, marks) : [],
+    labels: level === 'workloads' ? yield* placeLabels(edgeMarks, marks) : [],
     bounds: grown(
       union([...fields.map((field) => field.box), ...marks.map((mark) => mark.box)]),
       24,
@@ -117,18 +144,23 @@ function stacksOf(nodes: readonly GraphNode[], positions: Positions): Box[] {
 
 type EdgeOptions = Pick<SceneRequest, 'layout' | 'label' | 'changes'>;
 
-function edgesOf(
+function* edgesOf(
   edges: readonly GraphEdge[],
   boxes: ReadonlyMap<string, Box>,
   { layout, label, changes }: EdgeOptions,
-): EdgeMark[] {
+): Steps<EdgeMark[]> {
   const drawn = edges.filter(
     (edge) => edge.source !== edge.target && boxes.has(edge.source) && boxes.has(edge.target),
   );
+  yield;
   const sourceYs = portsOf(drawn, boxes, 'source');
+  yield;
   const targetYs = portsOf(drawn, boxes, 'target');
   const hasBends = Object.keys(layout.bends).length > 0;
-  return drawn.map((edge, at) => {
+  const marks: EdgeMark[] = [];
+  for (let at = 0; at < drawn.length; at += 1) {
+    if (at % EDGES_IN_STEP === 0) yield;
+    const edge = drawn[at];
     const ends = {
       source: boxes.get(edge.source)!,
       target: boxes.get(edge.target)!,
@@ -136,8 +168,9 @@ function edgesOf(
       sourceY: sourceYs[at],
       targetY: targetYs[at],
     };
-    return edgeMark(edge, ends, { label, change: changes?.get(edge.id) });
-  });
+    marks.push(edgeMark(edge, ends, { label, change: changes?.get(edge.id) }));
+  }
+  return marks;
 }
 
 /** Edges at one side of a node in the order of their other ends, so that they do not cross right there. */

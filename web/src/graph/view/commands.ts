@@ -1,7 +1,6 @@
 /** The lines that print the same in a terminal. Pure. */
-import type { Scope } from '../../store/scope.ts';
-import { WINDOW_DEFAULT } from '../../store/scope.ts';
-import type { GraphViewOptions } from './options.ts';
+import { type Scope, WINDOW_DEFAULT } from '../../store/scope-of.ts';
+import type { GraphViewOptions } from './options-of.ts';
 
 export function commandsOf(
   { namespaces, window, at }: Pick<Scope, 'namespaces' | 'window' | 'at'>,

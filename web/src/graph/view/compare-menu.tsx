@@ -6,7 +6,7 @@ import { setQuery } from '../../store/url.ts';
 import { Button } from '../../ui/controls.tsx';
 import { clockTime } from '../../ui/format.ts';
 import { MenuItem, Popover } from '../../ui/popover.tsx';
-import type { GraphViewOptions } from './options.ts';
+import type { GraphViewOptions } from './options-of.ts';
 
 const AGO = [
   ['5 minutes before', 300],

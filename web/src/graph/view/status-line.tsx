@@ -3,6 +3,7 @@ import type { GraphAnswer } from '#console/api/graph.ts';
 import { useNow } from '../../store/clock.ts';
 import { clockTime, counted, span } from '../../ui/format.ts';
 import type { Looking } from '../draw/stage.ts';
+import type { BegunGraph } from '../live/client.ts';
 import type { Difference, Level } from '../scene/marks.ts';
 import styles from './status-line.module.css';
 import type { LiveGraph } from './use-graph.ts';
@@ -10,6 +11,8 @@ import type { LiveGraph } from './use-graph.ts';
 interface StatusLineProps {
   readonly graph: GraphAnswer;
   readonly shown: Pick<GraphAnswer, 'nodes' | 'edges'>;
+  /** While its nodes and edges are on their way. */
+  readonly begun: BegunGraph | undefined;
   readonly looking: Looking | undefined;
   readonly live: LiveGraph;
   readonly changes: ReadonlyMap<string, Difference> | undefined;
@@ -23,7 +26,7 @@ const LEVEL_WORDS: Readonly<Record<Level, string>> = {
   workloads: '',
 };
 
-export function StatusLine({ graph, shown, looking, live, changes }: StatusLineProps) {
+export function StatusLine({ graph, shown, begun, looking, live, changes }: StatusLineProps) {
   const nowMs = useNow();
   const ageSeconds =
     live.isLost || live.error !== undefined
@@ -31,7 +34,7 @@ export function StatusLine({ graph, shown, looking, live, changes }: StatusLineP
       : (graph.ageSeconds ?? 0);
   const isStale = graph.isLive && ageSeconds > STALE_SECONDS;
   const parts = [
-    `${counted(shown.nodes.length, 'node')}, ${counted(shown.edges.length, 'connection')}`,
+    `${counted(begun?.nodeCount ?? shown.nodes.length, 'node')}, ${counted(begun?.edgeCount ?? shown.edges.length, 'connection')}`,
   ];
   const hiddenCount = graph.nodes.length - shown.nodes.length;
   if (hiddenCount > 0) parts.push(`${hiddenCount} hidden`);

@@ -8,7 +8,8 @@ import { type ExportChoice, ExportMenu } from '../../ui/export.tsx';
 import { Popover } from '../../ui/popover.tsx';
 import { LABELS, type LabelKind } from '../scene/edge-marks.ts';
 import { CompareMenu } from './compare-menu.tsx';
-import { flag, type GraphViewOptions, setFocus, TYPES } from './options.ts';
+import { flag, setFocus } from './options.ts';
+import { type GraphViewOptions, TYPES } from './options-of.ts';
 import { SavedViews } from './saved-views.tsx';
 import styles from './toolbar.module.css';
 

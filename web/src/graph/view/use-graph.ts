@@ -1,13 +1,16 @@
 /** The graph of the moment: live by events, else as it was. Events that stop leave the last picture, with its age. */
 import { useEffect, useMemo, useState } from 'react';
-import type { GraphAnswer, GraphDelta } from '#console/api/graph.ts';
-import { type ApiError, address } from '../../store/api.ts';
+import type { GraphAnswer } from '#console/api/graph.ts';
+import type { ApiError } from '../../store/api.ts';
 import { now } from '../../store/clock.ts';
-import { type EventsState, openEvents } from '../../store/events.ts';
 import { type Query, useQuery } from '../../store/query.ts';
-import type { Scope } from '../../store/scope.ts';
+import type { Scope } from '../../store/scope-of.ts';
+import { eventsAddress, graphAddress } from '../live/asked.ts';
+import { type BegunGraph, followGraph } from '../live/client.ts';
+import type { FarView } from '../live/far-view.ts';
+import type { StreamState } from '../live/messages.ts';
 import { withDelta } from '../snapshot.ts';
-import type { GraphViewOptions } from './options.ts';
+import type { GraphViewOptions } from './options-of.ts';
 
 /** A large graph is shown anew less often: it takes longer than it is worth. */
 const LARGE_EDGES = 4000;
@@ -15,34 +18,21 @@ const LARGE_REFRESH_MS = 5000;
 
 export interface LiveGraph {
   readonly graph: GraphAnswer | undefined;
+  /** Until the graph is there. */
+  readonly begun: BegunGraph | undefined;
+  /** Of exactly this graph, made beforehand. */
+  readonly far: FarView | undefined;
   readonly error: ApiError | undefined;
   readonly isLost: boolean;
   readonly fetchedAt: number;
   readonly reload: () => void;
 }
 
-export function graphAddress(scope: Scope, options: GraphViewOptions, at = scope.at): string {
-  return address('graph', members(scope, options, at));
-}
-
-function members(scope: Scope, options: GraphViewOptions, at: string | undefined) {
-  return {
-    ...scope.query,
-    at,
-    type: options.type,
-    focus: options.focus,
-    idle: options.hasIdle ? 'true' : undefined,
-    waypoints: options.hasWaypoints ? 'true' : undefined,
-  };
-}
-
 /** Asked instead of events while those do not come. */
 const POLL_MS = 3000;
 
 export function useGraph(scope: Scope, options: GraphViewOptions): LiveGraph {
-  const live = useLive(
-    scope.isLive ? address('graph/events', members(scope, options, undefined)) : undefined,
-  );
+  const live = useLive(eventsAddress(scope, options));
   const isAsked = !scope.isLive || live.state === 'lost';
   const asked: Query<GraphAnswer> = useQuery(isAsked ? graphAddress(scope, options) : undefined, {
     refreshMs: scope.isLive ? POLL_MS : 0,
@@ -51,6 +41,8 @@ export function useGraph(scope: Scope, options: GraphViewOptions): LiveGraph {
   const isEvents = scope.isLive && live.graph !== undefined && !(isAsked && isNewer);
   return {
     graph: isEvents ? live.graph : asked.data,
+    begun: live.begun,
+    far: isEvents ? live.far : undefined,
     error: live.graph === undefined ? asked.error : undefined,
     isLost: scope.isLive && live.state === 'lost' && asked.error !== undefined,
     fetchedAt: isEvents ? live.fetchedAt : asked.fetchedAt,
@@ -60,41 +52,49 @@ export function useGraph(scope: Scope, options: GraphViewOptions): LiveGraph {
 
 interface Live {
   readonly graph: GraphAnswer | undefined;
-  readonly state: EventsState;
+  readonly begun: BegunGraph | undefined;
+  readonly far: FarView | undefined;
+  readonly state: StreamState;
   readonly fetchedAt: number;
 }
 
-const NOTHING: Live = { graph: undefined, state: 'connecting', fetchedAt: 0 };
+const NOTHING: Live = {
+  graph: undefined,
+  begun: undefined,
+  far: undefined,
+  state: 'connecting',
+  fetchedAt: 0,
+};
 
-function useLive(eventsAddress: string | undefined): Live {
+function useLive(streamAddress: string | undefined): Live {
   const [live, setLive] = useState<Live & { readonly of?: string }>(NOTHING);
   useEffect(() => {
-    if (eventsAddress === undefined) return;
+    if (streamAddress === undefined) return;
     let graph: GraphAnswer | undefined;
     let shownAt = 0;
-    const show = () => {
+    const show = (far?: FarView) => {
       const isLarge = (graph?.edges.length ?? 0) > LARGE_EDGES;
       if (isLarge && now() - shownAt < LARGE_REFRESH_MS) return;
       shownAt = now();
-      setLive((before) => ({ ...before, graph, fetchedAt: shownAt, of: eventsAddress }));
+      const shown = { graph, begun: undefined, far, fetchedAt: shownAt, of: streamAddress };
+      setLive((before) => ({ ...before, ...shown }));
     };
-    return openEvents(eventsAddress, {
-      on: {
-        graph: (whole: GraphAnswer) => {
-          graph = whole;
-          show();
-        },
-        delta: (delta: GraphDelta) => {
-          if (graph === undefined) return;
-          graph = withDelta(graph, delta);
-          show();
-        },
+    return followGraph(streamAddress, {
+      onBegun: (begun) => setLive(({ state }) => ({ ...NOTHING, state, begun, of: streamAddress })),
+      onGraph: (whole, far) => {
+        graph = whole;
+        show(far);
+      },
+      onDelta: (delta) => {
+        if (graph === undefined) return;
+        graph = withDelta(graph, delta);
+        show();
       },
       onState: (state) => setLive((before) => ({ ...before, state })),
     });
-  }, [eventsAddress]);
+  }, [streamAddress]);
   return useMemo(
-    () => (live.of === eventsAddress ? live : { ...live, graph: undefined }),
-    [live, eventsAddress],
+    () => (live.of === streamAddress ? live : { ...NOTHING, state: live.state }),
+    [live, streamAddress],
   );
 }

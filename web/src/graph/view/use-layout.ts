@@ -2,8 +2,9 @@
 import { useEffect, useRef, useState } from 'react';
 import type { GraphEdge, GraphNode } from '#console/api/graph.ts';
 import { remember, remembered } from '../../store/remembered.ts';
-import { layOutAside } from '../layout/client.ts';
-import type { LayoutAnswer, LayoutNode, LayoutRequest } from '../layout/types.ts';
+import { requestOf } from '../layout/request.ts';
+import type { LayoutAnswer } from '../layout/types.ts';
+import { layOutAside } from '../live/client.ts';
 
 /** Larger ones come out the same each time, and would fill the browser's store. */
 const REMEMBERED_NODES_MAX = 300;
@@ -20,23 +21,28 @@ export interface PlacedGraph {
   readonly tidy: () => void;
 }
 
-/** `view` names what the places belong to: type, namespaces, focus. */
-export function useLayout(
-  view: string,
-  nodes: readonly GraphNode[],
-  edges: readonly GraphEdge[],
-): PlacedGraph {
+export interface PlacedRequest {
+  /** Names what the places belong to: type, namespaces, focus. */
+  readonly view: string;
+  readonly nodes: readonly GraphNode[];
+  readonly edges: readonly GraphEdge[];
+  /** Made beforehand; used where no places are known. */
+  readonly given: LayoutAnswer | undefined;
+}
+
+export function useLayout({ view, nodes, edges, given }: PlacedRequest): PlacedGraph {
   const [state, setState] = useState<{ view: string; layout: LayoutAnswer }>();
   const asked = useRef('');
   const [round, setRound] = useState(0);
-  const layout = state?.view === view ? state.layout : undefined;
+  const own = state?.view === view ? state.layout : undefined;
+  const layout = own ?? (round === 0 ? given : undefined);
   useEffect(() => {
     if (nodes.length === 0) return;
     const known = layout ?? rememberedLayout(view);
     const isWhole =
       known !== undefined && nodes.every((node) => known.positions[node.id] !== undefined);
     if (isWhole) {
-      if (layout === undefined) setState({ view, layout: known });
+      if (own === undefined) setState({ view, layout: known });
       return;
     }
     const key = `${round} ${view} ${nodes.map((node) => node.id).join(' ')}`;
@@ -47,7 +53,7 @@ export function useLayout(
       keep(view, answer);
       setState({ view, layout: answer });
     });
-  }, [view, nodes, edges, layout, round]);
+  }, [view, nodes, edges, layout, own, round]);
   const tidy = () => {
     forget(view);
     asked.current = '';
@@ -55,28 +61,6 @@ export function useLayout(
     setRound(round + 1);
   };
   return { layout, tidy };
-}
-
-export function requestOf(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): LayoutRequest {
-  return {
-    nodes: nodes.map((node) => ({
-      id: node.id,
-      namespace: node.namespace,
-      app: node.app,
-      role: roleOf(node),
-    })),
-    edges: edges.map((edge) => ({
-      source: edge.source,
-      target: edge.target,
-      weight: 1 + Math.log10(1 + edge.requestsPerSecond + edge.connectionsPerSecond),
-    })),
-  };
-}
-
-function roleOf(node: GraphNode): LayoutNode['role'] {
-  if (node.kind === 'gateway') return 'gateway';
-  if (node.kind === 'unknown') return 'origin';
-  return node.kind === 'external' ? 'external' : 'inner';
 }
 
 const STORE = 'graph.places';
