@@ -140,15 +140,17 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
   const matches = useMemo(() => found(shown, find.test), [shown, find]);
   const selected = selectedIn(shown, options.selected);
   const isCalm = useReducedMotion();
+  // Of the scene that is seen: at another level what was pointed at may not be there.
+  const seen = looking?.scene;
+  const focus = useMemo(
+    () => (hovered === undefined || seen === undefined ? undefined : togetherWith(seen, hovered)),
+    [hovered, seen],
+  );
   const input = useMemo(() => {
-    const focus =
-      hovered === undefined
-        ? undefined
-        : togetherWith(scenes.at(canvas.current?.stage?.view.zoom ?? 1), hovered);
-    const emphasis: Emphasis = { focus, found: matches, selected: new Set(options.selected) };
     const sceneAt = (zoom: number) => scenes.at(zoom);
+    const emphasis: Emphasis = { focus, found: matches, selected: new Set(options.selected) };
     return { sceneAt, emphasis, isAnimated: options.isAnimated, isCalm };
-  }, [scenes, hovered, matches, options.selected, options.isAnimated, isCalm]);
+  }, [scenes, focus, matches, options.selected, options.isAnimated, isCalm]);
   const exports = exportsOf({
     graph: shown,
     scene: () => scenes.whole('workloads'),

@@ -70,13 +70,14 @@ export function neighbourIn(
   return best?.mark;
 }
 
-/** A node or edge with what it talks to. */
-export function togetherWith(scene: Scene, id: string): ReadonlySet<string> {
+/** A node or edge with what it talks to; undefined when the scene holds none of that name. */
+export function togetherWith(scene: Scene, id: string): ReadonlySet<string> | undefined {
   const ids = new Set([id]);
   for (const edge of scene.edges) {
     if (edge.id === id) ids.add(edge.source).add(edge.target);
     else if (edge.source === id || edge.target === id)
       ids.add(edge.id).add(edge.source).add(edge.target);
   }
-  return ids;
+  const isThere = ids.size > 1 || scene.nodes.some((node) => node.id === id);
+  return isThere ? ids : undefined;
 }

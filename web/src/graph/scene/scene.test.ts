@@ -241,6 +241,8 @@ describe('hit', () => {
       new Set([cart.id, EDGES[0].id, web.id, EDGES[3].id, pay.id]),
     );
     expect(togetherWith(scene, EDGES[0].id)).toEqual(new Set([EDGES[0].id, web.id, cart.id]));
+    // What was pointed at on another level fades nothing on this one.
+    expect(togetherWith(scene, 'shop pay http')).toBeUndefined();
   });
 
   test('neighbourIn begins at the left and goes where the arrow points', () => {
