@@ -84,7 +84,8 @@ export class Picture {
     else {
       const began = performance.now();
       const own = this.#paint(painting, showing);
-      this.#before = { view: own, isStale: false, tookMs: 0, atMs: showing.atMs };
+      const isFirst = this.#before === undefined;
+      this.#before = { view: own, isStale: isFirst, tookMs: 0, atMs: showing.atMs };
       // Browsers keep what was drawn as a list and fill pixels when the bitmap is asked for: only then is known how long it takes.
       this.#copy(target, painting, showing);
       this.#before = { ...this.#before, tookMs: performance.now() - began };
@@ -108,10 +109,12 @@ export class Picture {
   /** The view that the bitmap has now. */
   #paint(painting: Painting, { ratio }: Showing): View {
     const { view, theme } = painting;
+    // The first one shows what is in view and nothing around: it is waited for.
+    const margin = this.#before === undefined ? 0 : MARGIN;
     // Whole pixels: a bitmap between pixels is blurred.
     const [left, top] = [
-      Math.round(view.width * MARGIN * ratio) / ratio,
-      Math.round(view.height * MARGIN * ratio) / ratio,
+      Math.round(view.width * margin * ratio) / ratio,
+      Math.round(view.height * margin * ratio) / ratio,
     ];
     const own: View = {
       zoom: view.zoom,

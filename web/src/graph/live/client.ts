@@ -21,8 +21,8 @@ export interface GraphListener {
   onDelta(delta: GraphDelta): void;
 }
 
-/** A page that is not seen gets no frames to wait for. */
-const FRAME_PATIENCE_MS = 250;
+/** A page that is not seen gets no frames to wait for; one on a busy machine gets them late. */
+const FRAME_PATIENCE_MS = 1000;
 
 let worker: Worker | undefined;
 let count = 0;
