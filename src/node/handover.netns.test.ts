@@ -140,8 +140,10 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     const ignorant = join();
     expect(listening()).toEqual([1, 1, 1]);
     first.kill('SIGKILL');
+    // A process that is killed closes its listeners one after the other: the same three may be its own.
+    while (ignorant.proxy.watching) await Bun.sleep(5);
     await until([1, 1, 0]);
-    expect([ignorant.proxy.watching, ignorant.proxy.ready]).toEqual([false, false]);
+    expect(ignorant.proxy.ready).toBe(false);
     ignorant.proxy.stop('the test is over');
     await until([0, 0, 0]);
   }, 30_000);
