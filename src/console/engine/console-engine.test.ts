@@ -51,6 +51,40 @@ describe('ConsoleEngine', () => {
     expect(rate()).toBeLessThan(9);
   });
 
+  test('while a second is made ready who asks is told the one before, whole; who asks for something else is told how things are', () => {
+    const world = new World().run(62, http('cart-v1', 9));
+    const graph = (request = LIVE) =>
+      JSON.parse(new TextDecoder().decode(world.engine.graphJson(request)));
+    const told = (request = LIVE) => {
+      const { edges, at } = graph(request);
+      return [edges[0].requestsPerSecond, Date.parse(at) - EPOCH];
+    };
+    const before = told();
+    world.run(4, http('cart-v1', 90)).settle();
+    world.engine.graphJson(LIVE);
+    const next = () => {
+      world.run(1, http('cart-v1', 90));
+      world.engine.beginPreparing();
+    };
+    const last = told();
+    expect(last[0]).toBeGreaterThan(before[0]);
+    next();
+    expect(told()).toEqual(last);
+    expect(told({ ...LIVE, namespaces: ['shop'] })).toEqual(last);
+    const shorter = told({ ...LIVE, windowSeconds: 30 });
+    expect(shorter[1]).toBe(last[1] + 1000);
+    next();
+    told();
+    while (world.engine.prepare());
+    const now = told();
+    expect(now[1]).toBe(last[1] + 2000);
+    // Nobody prepares, as when the thread's second hand was late: nothing older than that is told.
+    next();
+    world.run(1, http('cart-v1', 90));
+    world.engine.beginPreparing();
+    expect(told()[1]).toBe(now[1] + 2000);
+  });
+
   test('timeline and charts say what was, and null where nothing was reported', () => {
     const world = new World().run(
       40,

@@ -40,7 +40,7 @@ import { type StoreLimits, TelemetryStore } from '../store/telemetry-store.ts';
 import type { FrameTime } from '../telemetry-sink.ts';
 import { RequestStore } from '../traces/request-store.ts';
 import { TraceStore } from '../traces/trace-store.ts';
-import { GraphViews } from './graph-views.ts';
+import { GraphViews, type GraphWindow } from './graph-views.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 
 export interface EngineDeps {
@@ -171,9 +171,16 @@ export class ConsoleEngine {
     return seriesWithEarlier(this.store, shapes, request, { steps, earlier });
   }
 
-  /** After a tick, until it is false: makes what will surely be asked for. */
+  /** After a tick: `prepare` will be called until it is false, and who asks meanwhile may be told of the second before. */
+  beginPreparing(): void {
+    this.#views.beginPreparing();
+  }
+
+  /** Until it is false: makes what will surely be asked for. */
   prepare(): boolean {
-    return this.#views.prepare() || this.#answers.prepare();
+    const isMore = this.#views.prepare();
+    if (this.#views.takeRenewed()) this.#answers.forget();
+    return isMore || this.#answers.prepare();
   }
 
   follow(id: number, request: GraphRequest, send: Followed['send']): void {
@@ -205,11 +212,11 @@ export class ConsoleEngine {
 
   /** By node id; workloads, services, apps and namespaces. */
   traffic(windowSeconds: number): [string, NodeTraffic][] {
-    const { counts, from, to } = this.store.live(windowSeconds);
+    const summed = this.store.live(windowSeconds);
     const view = { type: 'workload', waypoints: false, visible: undefined } as const;
-    const of = { to, liveSeconds: windowSeconds, nodeLatency: true };
-    const sums = this.#views.sums(view, true, counts, of);
-    return nodeTrafficOf(sums, this.mesh, to - from, (id) => this.#sparks.of(id));
+    const of = { liveSeconds: windowSeconds, nodeLatency: true };
+    const sums = this.#views.sums(view, true, summed, of);
+    return nodeTrafficOf(sums, this.mesh, summed.to - summed.from, (id) => this.#sparks.of(id));
   }
 
   mtlsCells(request: MtlsRequest): MtlsCell[] {
@@ -265,15 +272,14 @@ export class ConsoleEngine {
   }
 
   #momentOf(request: GraphRequest): GraphMoment {
-    const { sums, counts, from, to } = this.#views.summed(request);
-    const hasTraffic = counts.touchedCount > 0;
-    return { sums, ...this.#aboutMoment(request, { from, to, hasTraffic }) };
+    const { sums, ...window } = this.#views.summed(request);
+    return { sums, ...this.#aboutMoment(request, window) };
   }
 
   /** All but its sums. */
   #aboutMoment(
     request: GraphRequest,
-    { from, to, hasTraffic }: { from: number; to: number; hasTraffic: boolean },
+    { from, to, hasTraffic }: GraphWindow,
   ): Omit<GraphMoment, 'sums'> {
     const nowMs = this.#clock.wallTime();
     const isLive = request.atMs === undefined;
@@ -304,9 +310,9 @@ export class ConsoleEngine {
 
   #spark(): void {
     const to = this.store.windows.head + 1;
-    const { counts } = this.store.between(to - SPARK_STEP_SECONDS, to);
+    const summed = this.store.between(to - SPARK_STEP_SECONDS, to);
     const view = { type: 'workload', waypoints: false, visible: undefined } as const;
-    const sums = this.#views.sums(view, true, counts, { to, liveSeconds: 0 });
+    const sums = this.#views.sums(view, true, summed, { liveSeconds: 0 });
     this.#sparks.add(sums, this.store.recorder.newest >= to - SPARK_STEP_SECONDS);
   }
 }

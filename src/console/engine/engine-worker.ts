@@ -79,6 +79,7 @@ function run(engine: ConsoleEngine, past: PrometheusHistory | undefined): void {
   let newestMs = 0;
   const second = systemClock.every(TICK_MS, () => {
     engine.tick();
+    engine.beginPreparing();
     send({ kind: 'booked', beforeMs: engine.store.recorder.heldSinceMs ?? newestMs });
     preparing ??= systemClock.after(0, prepare);
   });

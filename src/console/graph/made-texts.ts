@@ -18,42 +18,56 @@ export const PIECE = 2000;
 /** Who takes texts: one who may come again, or followers, who are told only what has changed. */
 export type Taker = 'asked' | 'followed';
 
+/** Which texts of a view were asked for lately: the same for all that are made of the view, as one second follows the other. */
+export class Lately {
+  readonly nodes = new Rounds();
+  readonly edges = new Rounds();
+}
+
+/** Rounds begin with 1: 0 is never. */
+class Rounds {
+  last = AHEAD_SECONDS + 1;
+  /** By number, the round in which it was asked for last. */
+  asked = new Uint32Array(0);
+}
+
 /** Texts by number, one behind the other, with a comma after each. */
 class Texts<Slot extends { readonly index: number }> {
   readonly #put: (bytes: JsonBytes, slot: Slot) => void;
+  readonly #rounds: Rounds;
   readonly #bytes = new JsonBytes();
   #starts = new Uint32Array(0);
   #ends = new Uint32Array(0);
-  /** The round in which each was made, and last asked for. */
+  /** The round in which each was made. */
   #made = new Uint32Array(0);
-  #asked = new Uint32Array(0);
-  /** Rounds begin with 1: 0 is never. */
-  #round = AHEAD_SECONDS + 1;
+  #round = 0;
   #state = '';
   #next = 0;
 
-  constructor(put: (bytes: JsonBytes, slot: Slot) => void) {
+  constructor(rounds: Rounds, put: (bytes: JsonBytes, slot: Slot) => void) {
+    this.#rounds = rounds;
     this.#put = put;
   }
 
   /** `state`: of what the texts are. Of another all are made anew. */
   begin(state: string, count: number): void {
-    if (count > this.#made.length) this.#grow(count);
+    this.#grow(count);
     if (state === this.#state) return;
     this.#state = state;
-    this.#round++;
+    this.#round = ++this.#rounds.last;
     this.#next = 0;
     this.#bytes.clear();
   }
 
   /** Adds those of `slots` to `into`, with commas between. */
   put(slots: Iterable<Slot>, into: JsonBytes, taker: Taker): void {
+    const { asked } = this.#rounds;
     let start = 0;
     let end = 0;
     const before = into.length;
     for (const slot of slots) {
       const { index } = slot;
-      if (taker === 'asked') this.#asked[index] = this.#round;
+      if (taker === 'asked') asked[index] = this.#round;
       if (this.#made[index] !== this.#round) this.#make(slot);
       if (this.#starts[index] !== end) {
         if (end > start) into.putFrom(this.#bytes, start, end);
@@ -67,11 +81,12 @@ class Texts<Slot extends { readonly index: number }> {
 
   /** Makes some that were asked for in the last seconds; false: there are no more. */
   prepare(slots: readonly Slot[], isWanted: (slot: Slot) => boolean): boolean {
+    const { asked } = this.#rounds;
     let made = 0;
     for (; this.#next < slots.length && made < PIECE; this.#next++) {
       const slot = slots[this.#next];
       const { index } = slot;
-      const isLate = this.#round - this.#asked[index] > AHEAD_SECONDS;
+      const isLate = this.#round - asked[index] > AHEAD_SECONDS;
       if (isLate || this.#made[index] === this.#round || !isWanted(slot)) continue;
       this.#make(slot);
       made++;
@@ -89,17 +104,18 @@ class Texts<Slot extends { readonly index: number }> {
   }
 
   #grow(count: number): void {
-    const room = Math.max(count, this.#made.length * 2);
-    const grown = (array: Uint32Array) => {
-      const larger = new Uint32Array(room);
-      larger.set(array);
-      return larger;
-    };
-    this.#starts = grown(this.#starts);
-    this.#ends = grown(this.#ends);
-    this.#made = grown(this.#made);
-    this.#asked = grown(this.#asked);
+    this.#rounds.asked = grown(this.#rounds.asked, count);
+    this.#starts = grown(this.#starts, count);
+    this.#ends = grown(this.#ends, count);
+    this.#made = grown(this.#made, count);
   }
+}
+
+function grown(array: Uint32Array<ArrayBuffer>, count: number): Uint32Array<ArrayBuffer> {
+  if (count <= array.length) return array;
+  const larger = new Uint32Array(Math.max(count, array.length * 2));
+  larger.set(array);
+  return larger;
 }
 
 const COMMA = new TextEncoder().encode(',');
@@ -111,13 +127,15 @@ export class MadeTexts {
   readonly #edges: Texts<EdgeSlot>;
   #windowSeconds = 1;
 
-  constructor(sums: GraphSums, mesh: MeshPicture) {
+  constructor(sums: GraphSums, mesh: MeshPicture, lately = new Lately()) {
     this.#sums = sums;
     this.#mesh = mesh;
-    this.#nodes = new Texts((bytes, slot) =>
+    this.#nodes = new Texts(lately.nodes, (bytes, slot) =>
       putNode(bytes, slot, nodeMark(slot, sums, mesh, this.#windowSeconds)),
     );
-    this.#edges = new Texts((bytes, slot) => putEdge(bytes, slot, sums, mesh, this.#windowSeconds));
+    this.#edges = new Texts(lately.edges, (bytes, slot) =>
+      putEdge(bytes, slot, sums, mesh, this.#windowSeconds),
+    );
   }
 
   /** After a filling or a change of the mesh, before anything else: what is told is of this window. */
