@@ -12,6 +12,8 @@ const WAYPOINT = {
   BUN_JSC_smallHeapGrowthFactor: 1.6,
   /** Above half of the size: the default of a quarter has large route tables marked again and again. */
   BUN_JSC_largeHeapGrowthFactor: 1.65,
+  /** Without the last of the compilers, whose work is most of what a young process has: a tenth of the memory against a tenth of the CPU. */
+  BUN_JSC_useFTLJIT: 0,
 } as const;
 
 /** Sizes in bytes. */

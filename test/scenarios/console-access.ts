@@ -111,13 +111,19 @@ export function consoleAccessScenario(world: () => MeshWorld, kubeconfig: () => 
       const rateTo = (edges: GraphAnswer['edges'], id: string) =>
         edges.find(({ target }) => target === id)?.requestsPerSecond ?? 0;
       // v2 may have come after the load: the window has to fill with what the route says, 90 to 10.
+      let seen = '';
       const { edges } = await eventually('the load and its split in the graph', async () => {
-        const { stdout } = await world().tulle('graph', '-n', 'shop', '-o', 'json');
-        const graph = JSON.parse(stdout) as GraphAnswer;
+        seen = (await world().tulle('graph', '-n', 'shop', '-o', 'json')).stdout;
+        const graph = JSON.parse(seen) as GraphAnswer;
         const [v1, v2] = [V1, V2].map((id) => rateTo(graph.edges, id));
         const share = v2 / (v1 + v2);
         const isLoad = rateTo(graph.edges, SERVICE) > LOAD / 4;
         return isLoad && share > 0.03 && share < 0.25 ? graph : undefined;
+      }).catch(async (error: Error) => {
+        const logs = ['logs', '-n', 'shop', '--tail', '40'];
+        const waypoint = await world().kubectl(...logs, 'deploy/waypoint');
+        const load = await world().kubectl(...logs, 'deploy/web');
+        throw new Error(`${error.message}\n${seen}\n${waypoint.stdout}\n${load.stdout}`);
       });
       const http = edges.filter(({ requestsPerSecond }) => requestsPerSecond > 0);
       expect(http.map(({ source, target }) => `${source} ${target}`).sort()).toEqual([
