@@ -6,7 +6,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
-import type { GraphAnswer, GraphType } from './api/graph.ts';
+import type { GraphAnswer, GraphForm, GraphType } from './api/graph.ts';
 import type { NodeTraffic } from './api/lists.ts';
 import type { MtlsCell, PolicyHits, StoreState } from './api/mesh.ts';
 import type { Change, ChangeAnswer, SeriesAnswer, TimelineAnswer } from './api/series.ts';
@@ -30,15 +30,17 @@ export interface GraphRequest {
   readonly idle: boolean;
   readonly waypoints: boolean;
   readonly visible: Visible;
+  /** Of its text. */
+  readonly form: GraphForm;
 }
 
 /** How the text of an answer is packed, as in Content-Encoding. */
 export type Packing = 'identity' | 'gzip' | 'zstd';
 
 export interface GraphListener {
-  /** JSON text of a GraphAnswer; first of all, and again when much has changed at once (the reader starts anew). */
+  /** JSON text of a GraphAnswer or GraphTable; first of all, and again when much has changed at once (the reader starts anew). */
   graph(json: Uint8Array): void;
-  /** JSON text of a GraphDelta. */
+  /** JSON text of a GraphDelta or DeltaTable. */
   delta(json: Uint8Array): void;
 }
 
@@ -99,7 +101,7 @@ export interface MtlsRequest {
 export interface ConsoleData {
   /** Where carriers deliver. */
   readonly sink: TelemetrySink;
-  graph(request: GraphRequest): Promise<GraphAnswer>;
+  graph(request: Omit<GraphRequest, 'form'>): Promise<GraphAnswer>;
   /** The same as JSON text: thousands of edges are not read to be written again. */
   graphJson(request: GraphRequest, packing?: Packing): Promise<Uint8Array>;
   /** Live graphs only. One computation serves all who asked for the same. */

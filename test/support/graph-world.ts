@@ -17,6 +17,7 @@ export const LIVE: GraphRequest = {
   idle: false,
   waypoints: false,
   visible: undefined,
+  form: 'objects',
 };
 
 export function workload(name: string, more: Partial<WorkloadPicture> = {}): WorkloadPicture {

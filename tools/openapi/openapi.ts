@@ -93,6 +93,10 @@ const QUERY: Readonly<Record<string, readonly [schema: Schema, description: stri
   focus: [TEXT, 'Id of a node: only it and its neighbours.'],
   idle: [FLAG, 'Also what had no traffic.'],
   waypoints: [FLAG, 'Waypoints as nodes of their own.'],
+  form: [
+    { type: 'string', enum: ['objects', 'table'] },
+    'How edges are written: each as an object, or all as one table of numbers (GraphTable, DeltaTable), a sixth of their text.',
+  ],
   from: [TIME, 'Begin.'],
   to: [TIME, 'End; usually now.'],
   node: [TEXT, 'Id of a node.'],

@@ -6,6 +6,9 @@ import type { Health } from './health.ts';
 
 export type GraphType = 'workload' | 'app' | 'versionedApp' | 'service';
 
+/** How edges are written: each as an object (GraphAnswer), or all as one table of numbers (GraphTable), a sixth of their text in a large mesh. */
+export type GraphForm = 'objects' | 'table';
+
 /** Query members of both addresses. Lists are comma-separated. */
 export interface GraphQuery {
   /** `30s`, `5m`, `1h`; default 60s. */
@@ -21,6 +24,8 @@ export interface GraphQuery {
   readonly idle?: 'true' | 'false';
   /** Waypoints as nodes of their own, with the edges into and out of them. */
   readonly waypoints?: 'true' | 'false';
+  /** Default objects. */
+  readonly form?: GraphForm;
 }
 
 export interface GraphAnswer {
@@ -141,10 +146,37 @@ export interface GraphEdge {
   readonly health: Health;
   /** Id of the waypoint that handled it. */
   readonly via?: string;
-  /** Percent of a weighted route: as configured and as seen. */
-  readonly split?: { readonly intended: number; readonly seen: number; readonly route: string };
+  readonly split?: EdgeSplit;
   /** Principals seen at both ends. */
   readonly principals?: { readonly source: readonly string[]; readonly target: readonly string[] };
+}
+
+/** Percent of a weighted route: as configured and as seen. */
+export interface EdgeSplit {
+  readonly intended: number;
+  readonly seen: number;
+  readonly route: string;
+}
+
+/** GraphAnswer with `form=table`. */
+export interface GraphTable extends Omit<GraphAnswer, 'edges'> {
+  readonly edges: EdgeTable;
+}
+
+/** GraphDelta with `form=table`. */
+export interface DeltaTable extends Omit<GraphDelta, 'edges'> {
+  readonly edges: EdgeTable;
+}
+
+/** Says of its edges what GraphEdge does. What is named by number is counted from 0; -1 stands for what is absent. */
+export interface EdgeTable {
+  /** 18 numbers for each edge. Of texts: source, target, protocol, health's status and reason, via. Of principals: source, target. Of splits: its own. Then health's samples, requestsPerSecond, errorRate, p50Ms, p95Ms, p99Ms, bytesPerSecond, connectionsPerSecond, mtls. */
+  readonly rows: readonly number[];
+  /** For each edge: how many responseCodes and how many flags it has; then of each of those which text it is, and its count. */
+  readonly counts: readonly number[];
+  readonly texts: readonly string[];
+  readonly principals: readonly (readonly string[])[];
+  readonly splits: readonly EdgeSplit[];
 }
 
 export interface Diagnosis {

@@ -260,7 +260,9 @@ export class ConsoleEngine {
     }
     const delta = followed.live.delta(moment, this.mesh);
     if (delta === undefined) return;
-    followed.send('delta', deltaText(delta, moment, this.#views.texts(followed.live.request)));
+    const { request } = followed.live;
+    const told = { texts: this.#views.texts(request), form: request.form };
+    followed.send('delta', deltaText(delta, moment, this.mesh, told));
   }
 
   #begin(followed: Followed): void {

@@ -67,8 +67,10 @@ export function createConsoleData(deps: ConsoleDataDeps, limits: StoreLimits = {
   return {
     sink,
     graphJson,
-    graph: async (request) =>
-      JSON.parse(new TextDecoder().decode(await graphJson(request))) as GraphAnswer,
+    graph: async (request) => {
+      const text = await graphJson({ ...request, form: 'objects' });
+      return JSON.parse(new TextDecoder().decode(text)) as GraphAnswer;
+    },
     subscribeGraph: (request, listener) => followed.add(request, listener),
     timeline: async (request) => thread.ask('timeline', request),
     series: async (request) => thread.ask('series', request),

@@ -22,6 +22,7 @@ const LIVE: GraphRequest = {
   idle: false,
   waypoints: false,
   visible: undefined,
+  form: 'objects',
 };
 const PROXY = 'shop/waypoint-1';
 const EACH = 7;

@@ -1,14 +1,17 @@
 /**
- * A graph as JSON text: the texts of its nodes and edges (made-texts.ts) put together in one buffer, without objects or strings of the whole
- * (docs/decisions/024). What build.ts makes of the same moment says the same, as the tests hold.
+ * A graph as JSON text: the texts of its nodes and edges (made-texts.ts), or its edges as a table (edge-table.ts), put together in one buffer, without objects or strings of
+ * the whole (docs/decisions/024). What build.ts makes of the same moment says the same, as the tests hold.
  */
+import type { GraphForm } from '../api/graph.ts';
 import type { GraphRequest, Packing } from '../console-data.ts';
 import { choose, type GraphMoment, graphFrame } from './build.ts';
+import { putEdgeTable } from './edge-table.ts';
 import { JsonBytes } from './json-bytes.ts';
 import type { ChangedGraph } from './live-graph.ts';
 import type { MadeTexts } from './made-texts.ts';
 import type { MeshPicture } from './mesh-picture.ts';
 import { pack } from './pack.ts';
+import type { EdgeSlot } from './shape.ts';
 
 const bytes = new JsonBytes();
 
@@ -18,28 +21,44 @@ export function graphText(
   texts: MadeTexts,
   { request, packing = 'identity' }: { request: GraphRequest; packing?: Packing },
 ): Uint8Array<ArrayBuffer> {
-  const chosen = choose(moment.sums, request);
-  texts.begin(moment.to - moment.from);
+  const { sums, from, to } = moment;
+  const chosen = choose(sums, request);
+  texts.begin(to - from);
   putOpen(graphFrame(moment, mesh, request, chosen));
   texts.putNodes(chosen.nodes, bytes);
-  bytes.put('],"edges":[');
-  texts.putEdges(chosen.edges, bytes, 'asked');
-  bytes.put(']}');
+  if (request.form === 'objects') {
+    bytes.put('],"edges":[');
+    texts.putEdges(chosen.edges, bytes, 'asked');
+    bytes.put(']}');
+  } else putTable(chosen.edges, moment, mesh);
   return packing === 'identity' ? bytes.taken() : pack(bytes.peek(), packing);
 }
 
 export function deltaText(
   { edges, nodes, ...frame }: ChangedGraph,
   moment: GraphMoment,
-  texts: MadeTexts,
+  mesh: MeshPicture,
+  { texts, form }: { texts: MadeTexts; form: GraphForm },
 ): Uint8Array<ArrayBuffer> {
-  texts.begin(moment.to - moment.from);
   putOpen(frame);
   bytes.put(JSON.stringify(nodes).slice(1, -1));
-  bytes.put('],"edges":[');
-  texts.putEdges(edges, bytes, 'followed');
-  bytes.put(']}');
+  if (form === 'objects') {
+    texts.begin(moment.to - moment.from);
+    bytes.put('],"edges":[');
+    texts.putEdges(edges, bytes, 'followed');
+    bytes.put(']}');
+  } else putTable(edges, moment, mesh);
   return bytes.taken();
+}
+
+function putTable(
+  edges: readonly EdgeSlot[],
+  { sums, from, to }: GraphMoment,
+  mesh: MeshPicture,
+): void {
+  bytes.put('],"edges":');
+  putEdgeTable(bytes, edges, { sums, mesh, windowSeconds: to - from });
+  bytes.put('}');
 }
 
 /** Up to where the nodes begin. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { peer, service, UNKNOWN } from '#test/support/flows.ts';
 import { EPOCH, http, LIVE, MESH, tcp, World, workload } from '#test/support/graph-world.ts';
-import type { GraphDelta } from '../api/graph.ts';
+import { edgesOf } from '#test/support/table-edges.ts';
+import type { DeltaTable, GraphDelta, GraphForm } from '../api/graph.ts';
 import type { GraphRequest } from '../console-data.ts';
 
 const waypoint = peer('waypoint', { kind: 'waypoint' });
@@ -358,8 +359,12 @@ describe('graphText', () => {
       { visible: [] },
     ]) {
       const request = { ...LIVE, ...more };
-      const text = new TextDecoder().decode(world.engine.graphJson(request));
-      expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(world.engine.graph(request))));
+      const told = (form: GraphForm) =>
+        JSON.parse(new TextDecoder().decode(world.engine.graphJson({ ...request, form })));
+      const want = JSON.parse(JSON.stringify(world.engine.graph(request)));
+      expect(told('objects')).toEqual(want);
+      const table = told('table');
+      expect({ ...table, edges: edgesOf(table.edges) }).toEqual(want);
     }
   });
 });
@@ -395,39 +400,43 @@ describe('diagnose', () => {
 });
 
 describe('LiveGraph', () => {
-  test('deltas put on the first graph give the graph of now', () => {
-    const world = new World().run(30, http('cart-v1', 9));
-    const nodes = new Map<string, object>();
-    const edges = new Map<string, object>();
-    let whole = 0;
-    const follow = (event: 'graph' | 'delta', json: Uint8Array) => {
-      const news = JSON.parse(new TextDecoder().decode(json)) as GraphDelta;
-      if (event === 'graph') {
-        whole++;
-        nodes.clear();
-        edges.clear();
+  test.each<GraphForm>(['objects', 'table'])(
+    'deltas put on the first graph give the graph of now, as %s',
+    (form) => {
+      const world = new World().run(30, http('cart-v1', 9));
+      const nodes = new Map<string, object>();
+      const edges = new Map<string, object>();
+      let whole = 0;
+      const follow = (event: 'graph' | 'delta', json: Uint8Array) => {
+        const news = JSON.parse(new TextDecoder().decode(json)) as GraphDelta | DeltaTable;
+        if (event === 'graph') {
+          whole++;
+          nodes.clear();
+          edges.clear();
+        }
+        for (const node of news.nodes) nodes.set(node.id, node);
+        const told = 'rows' in news.edges ? edgesOf(news.edges) : news.edges;
+        for (const each of told) edges.set(each.id, each);
+        for (const id of news.goneNodes ?? []) nodes.delete(id);
+        for (const id of news.goneEdges ?? []) edges.delete(id);
+      };
+      world.engine.follow(1, { ...LIVE, form }, follow);
+      world.run(20, http('cart-v1', 9), http('cart-v2', 5, { codes: [[500, 2]] })).settle();
+      world.run(75, http('cart-v2', 5));
+      const now = world.graph();
+      expect([...edges.keys()].sort()).toEqual(now.edges.map(({ id }) => id).sort());
+      expect([...nodes.keys()].sort()).toEqual(now.nodes.map(({ id }) => id).sort());
+      expect(edges.has('service/shop/cart workload/shop/cart-v1 http')).toBe(false);
+      for (const each of now.edges) {
+        const told = edges.get(each.id) as typeof each;
+        expect(Math.abs(told.requestsPerSecond - each.requestsPerSecond)).toBeLessThanOrEqual(
+          each.requestsPerSecond * 0.06,
+        );
+        expect(told.health.status).toBe(each.health.status);
       }
-      for (const node of news.nodes) nodes.set(node.id, node);
-      for (const each of news.edges) edges.set(each.id, each);
-      for (const id of news.goneNodes ?? []) nodes.delete(id);
-      for (const id of news.goneEdges ?? []) edges.delete(id);
-    };
-    world.engine.follow(1, LIVE, follow);
-    world.run(20, http('cart-v1', 9), http('cart-v2', 5, { codes: [[500, 2]] })).settle();
-    world.run(75, http('cart-v2', 5));
-    const now = world.graph();
-    expect([...edges.keys()].sort()).toEqual(now.edges.map(({ id }) => id).sort());
-    expect([...nodes.keys()].sort()).toEqual(now.nodes.map(({ id }) => id).sort());
-    expect(edges.has('service/shop/cart workload/shop/cart-v1 http')).toBe(false);
-    for (const each of now.edges) {
-      const told = edges.get(each.id) as typeof each;
-      expect(Math.abs(told.requestsPerSecond - each.requestsPerSecond)).toBeLessThanOrEqual(
-        each.requestsPerSecond * 0.06,
-      );
-      expect(told.health.status).toBe(each.health.status);
-    }
-    expect(whole).toBe(1);
-  });
+      expect(whole).toBe(1);
+    },
+  );
 
   test('what stopped while the window still grows falls as it grows', () => {
     const world = new World().run(12, http('cart-v1', 50));

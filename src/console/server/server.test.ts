@@ -124,6 +124,7 @@ describe('reading', () => {
         idle: true,
         waypoints: false,
         visible: ['shop'],
+        form: 'objects',
       },
     });
   });
@@ -161,6 +162,7 @@ describe('wrong requests', () => {
     ['/api/v1/graph?idle=yes', 400, 'idle', 'true, false'],
     ['/api/v1/graph?namespaces=a%00b', 400, 'namespaces', 'leave them out'],
     ['/api/v1/graph?namespaces=..%2F..%2Fetc', 400, 'namespaces', 'names'],
+    ['/api/v1/graph?form=rows', 400, 'form', 'objects'],
     ['/api/v1/graph/events?at=2026-01-01T00:00:00Z', 400, 'at', '/api/v1/graph'],
     ['/api/v1/timeline?from=2026-01-01T00:00:00Z&to=2025-01-01T00:00:00Z', 400, 'from', 'earlier'],
     ['/api/v1/timeline?from=2001-01-01T00:00:00Z', 400, 'from', '31 days'],

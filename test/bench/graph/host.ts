@@ -49,6 +49,7 @@ const LIVE: GraphRequest = {
   idle: false,
   waypoints: false,
   visible: undefined,
+  form: 'objects',
 };
 /** Seconds of the past that the store is told first, so that the window is full. */
 const FILLED_SECONDS = 62;

@@ -1,5 +1,5 @@
 /** The graph, its live stream, and everything over time: timeline, series, history. */
-import type { GraphType } from '../../api/graph.ts';
+import type { GraphForm, GraphType } from '../../api/graph.ts';
 import { CONFIG_KINDS } from '../../config-kinds.ts';
 import type { GraphRequest, Packing } from '../../console-data.ts';
 import { acceptedEncodings } from '../accepted-encodings.ts';
@@ -12,7 +12,8 @@ import type { Call, Route } from '../router.ts';
 import { visibleTo } from './asked.ts';
 
 const TYPES: readonly GraphType[] = ['workload', 'app', 'versionedApp', 'service'];
-const GRAPH_QUERY = ['window', 'namespaces', 'type', 'at', 'focus', 'idle', 'waypoints'];
+const FORMS: readonly GraphForm[] = ['objects', 'table'];
+const GRAPH_QUERY = ['window', 'namespaces', 'type', 'at', 'focus', 'idle', 'waypoints', 'form'];
 const CHANGES_DEFAULT = 200;
 const HISTORY_SECONDS = 86_400;
 
@@ -135,6 +136,7 @@ function graphRequest({ query, reader }: Call): GraphRequest {
     idle: query.flag('idle'),
     waypoints: query.flag('waypoints'),
     visible: visibleTo(reader),
+    form: query.oneOf('form', FORMS) ?? 'objects',
   };
 }
 

@@ -10,7 +10,8 @@ export function graphAddress(scope: Scope, options: GraphViewOptions, at = scope
 
 /** Its live stream; undefined for a moment that is over. */
 export function eventsAddress(scope: Scope, options: GraphViewOptions): string | undefined {
-  return scope.isLive ? address('graph/events', members(scope, options, undefined)) : undefined;
+  if (!scope.isLive) return undefined;
+  return address('graph/events', { ...members(scope, options, undefined), form: 'table' });
 }
 
 /** That of a page's address. */

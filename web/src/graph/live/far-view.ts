@@ -1,5 +1,5 @@
 /** What is first seen of a large graph. Made in the worker, so that the page has only to paint it. Pure. */
-import type { GraphAnswer } from '#console/api/graph.ts';
+import type { GraphEdge, GraphNode } from '#console/api/graph.ts';
 import { layOut } from '../layout/layout.ts';
 import { requestOf } from '../layout/request.ts';
 import type { LayoutAnswer } from '../layout/types.ts';
@@ -16,11 +16,11 @@ export interface FarView {
   readonly scene: Scene;
 }
 
-export function farViewOf({
-  nodes,
-  edges,
-}: Pick<GraphAnswer, 'nodes' | 'edges'>): FarView | undefined {
-  if (nodes.length <= FAR_NODES_MIN) return undefined;
+export function isFarFirst(nodes: readonly GraphNode[]): boolean {
+  return nodes.length > FAR_NODES_MIN;
+}
+
+export function farViewOf(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): FarView {
   const layout = layOut(requestOf(nodes, edges));
   return { layout, scene: sceneOf({ nodes, edges, layout, level: 'namespaces', label: 'none' }) };
 }

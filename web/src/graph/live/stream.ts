@@ -2,11 +2,12 @@
  * A graph's live stream, in the worker: reads it, takes the whole graph apart so that the page is never held up by it, and comes back after it was lost, later each
  * time. What changes is told only after the page has all of it.
  */
-import type { GraphAnswer, GraphDelta } from '#console/api/graph.ts';
+import type { DeltaTable, GraphDelta, GraphTable } from '#console/api/graph.ts';
 import type { LayoutAnswer } from '../layout/types.ts';
 import { packedScene } from '../scene/packed-scene.ts';
+import { EdgeReader, edgeCount, edgesOf, pictureEdges } from './edge-table.ts';
 import { EventReader } from './event-reader.ts';
-import { farViewOf } from './far-view.ts';
+import { farViewOf, isFarFirst } from './far-view.ts';
 import type { GraphHead, GraphPart, StreamState } from './messages.ts';
 
 const FIRST_RETRY_MS = 1000;
@@ -82,27 +83,30 @@ export class GraphStream {
       const { value, done } = await bytes.read();
       if (done) throw new Error('it ended');
       for (const { name, data } of events.push(value)) {
-        if (name === 'graph') this.#begin(JSON.parse(data) as GraphAnswer);
-        else if (name === 'delta') this.#change(JSON.parse(data) as GraphDelta);
+        if (name === 'graph') this.#begin(JSON.parse(data) as GraphTable);
+        else if (name === 'delta') this.#change(JSON.parse(data) as DeltaTable);
       }
     }
   }
 
-  #begin(graph: GraphAnswer): void {
+  #begin(graph: GraphTable): void {
+    const { nodes, edges } = graph;
     // Later ones come to a page that shows the graph already, each node at its place.
-    const far = this.#isFirst ? farViewOf(graph) : undefined;
+    const far =
+      this.#isFirst && isFarFirst(nodes) ? farViewOf(nodes, pictureEdges(edges)) : undefined;
     this.#isFirst = false;
     this.#deltas = [];
     this.#parts = partsOf(graph, far?.layout);
     this.#on.onHead({
       graph: { ...graph, nodes: [], edges: [] },
-      nodeCount: graph.nodes.length,
-      edgeCount: graph.edges.length,
+      nodeCount: nodes.length,
+      edgeCount: edgeCount(edges),
       scene: far === undefined ? undefined : packedScene(far.scene),
     });
   }
 
-  #change(delta: GraphDelta): void {
+  #change(table: DeltaTable): void {
+    const delta = { ...table, edges: edgesOf(table.edges) };
     if (this.#parts === undefined) this.#on.onDelta(delta);
     else this.#deltas.push(delta);
   }
@@ -110,7 +114,7 @@ export class GraphStream {
 
 /** At least one. */
 function* partsOf(
-  { nodes, edges }: Pick<GraphAnswer, 'nodes' | 'edges'>,
+  { nodes, edges }: Pick<GraphTable, 'nodes' | 'edges'>,
   layout: LayoutAnswer | undefined,
 ): Generator<GraphPart, undefined> {
   for (let at = 0; at < nodes.length; at += NODES_IN_PART)
@@ -120,7 +124,8 @@ function* partsOf(
       layout: at === 0 ? layout : undefined,
       isLast: false,
     };
-  for (let at = 0; at < edges.length; at += EDGES_IN_PART)
-    yield { nodes: [], edges: edges.slice(at, at + EDGES_IN_PART), isLast: false };
+  const reader = new EdgeReader(edges);
+  for (let at = 0; at < edgeCount(edges); at += EDGES_IN_PART)
+    yield { nodes: [], edges: reader.next(EDGES_IN_PART), isLast: false };
   yield { nodes: [], edges: [], isLast: true };
 }

@@ -1,0 +1,119 @@
+/** Edges out of the table in which the control plane tells them (EdgeTable). Pure. */
+import type { EdgeTable, GraphEdge } from '#console/api/graph.ts';
+import type { HealthStatus } from '#console/api/health.ts';
+
+/** Places in the row of an edge. */
+const SOURCE = 0;
+const TARGET = 1;
+const PROTOCOL = 2;
+const STATUS = 3;
+const REASON = 4;
+const VIA = 5;
+const SOURCE_PRINCIPALS = 6;
+const TARGET_PRINCIPALS = 7;
+const SPLIT = 8;
+const SAMPLES = 9;
+const REQUESTS = 10;
+const ERRORS = 11;
+const P50 = 12;
+const P95 = 13;
+const P99 = 14;
+const BYTES = 15;
+const CONNECTIONS = 16;
+const MTLS = 17;
+const ROW = 18;
+
+type Counts = Readonly<Record<string, number>>;
+const NO_COUNTS: Counts = {};
+
+export function edgesOf(table: EdgeTable): GraphEdge[] {
+  return new EdgeReader(table).next(edgeCount(table));
+}
+
+export function edgeCount({ rows }: EdgeTable): number {
+  return rows.length / ROW;
+}
+
+/** All without codes and flags, which are in no picture: making those of thousands of edges takes longer than all else of them. */
+export function pictureEdges(table: EdgeTable): GraphEdge[] {
+  const edges: GraphEdge[] = [];
+  for (let row = 0; row < table.rows.length; row += ROW)
+    edges.push(edgeAt(table, row, NO_COUNTS, NO_COUNTS));
+  return edges;
+}
+
+/** One after the other: where an edge's counts begin is known from those before it. */
+export class EdgeReader {
+  readonly #table: EdgeTable;
+  #row = 0;
+  #count = 0;
+
+  constructor(table: EdgeTable) {
+    this.#table = table;
+  }
+
+  /** Fewer at the end. */
+  next(limit: number): GraphEdge[] {
+    const { rows, counts } = this.#table;
+    const edges: GraphEdge[] = [];
+    for (; edges.length < limit && this.#row < rows.length; this.#row += ROW) {
+      const codes = counts[this.#count];
+      const flags = counts[this.#count + 1];
+      this.#count += 2;
+      edges.push(edgeAt(this.#table, this.#row, this.#take(codes), this.#take(flags)));
+    }
+    return edges;
+  }
+
+  #take(count: number): Counts {
+    const { counts, texts } = this.#table;
+    const taken: Record<string, number> = {};
+    for (const end = this.#count + 2 * count; this.#count < end; this.#count += 2)
+      taken[texts[counts[this.#count]]] = counts[this.#count + 1];
+    return taken;
+  }
+}
+
+function edgeAt(
+  { rows, texts, principals, splits }: EdgeTable,
+  row: number,
+  responseCodes: Counts,
+  flags: Counts,
+): GraphEdge {
+  const source = texts[rows[row + SOURCE]];
+  const target = texts[rows[row + TARGET]];
+  const protocol = texts[rows[row + PROTOCOL]] as GraphEdge['protocol'];
+  const figure = (place: number) => (rows[row + place] < 0 ? undefined : rows[row + place]);
+  const split = rows[row + SPLIT];
+  const via = rows[row + VIA];
+  return {
+    id: `${source} ${target} ${protocol}`,
+    source,
+    target,
+    protocol,
+    requestsPerSecond: rows[row + REQUESTS],
+    errorRate: rows[row + ERRORS],
+    p50Ms: figure(P50),
+    p95Ms: figure(P95),
+    p99Ms: figure(P99),
+    bytesPerSecond: rows[row + BYTES],
+    connectionsPerSecond: rows[row + CONNECTIONS],
+    mtls: figure(MTLS),
+    responseCodes,
+    flags,
+    health: {
+      status: texts[rows[row + STATUS]] as HealthStatus,
+      reason: texts[rows[row + REASON]],
+      samples: rows[row + SAMPLES],
+    },
+    via: via < 0 ? undefined : texts[via],
+    split: split < 0 ? undefined : splits[split],
+    principals:
+      rows[row + SOURCE_PRINCIPALS] < 0
+        ? undefined
+        : {
+            source: principals[rows[row + SOURCE_PRINCIPALS]],
+            target: principals[rows[row + TARGET_PRINCIPALS]],
+          },
+  };
+}
