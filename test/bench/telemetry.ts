@@ -1,10 +1,11 @@
 /**
- * What telemetry costs: CPU per request with metrics, an access log to a file and one trace in a hundred, against none of it. Several
- * waypoints of each kind stand beside one another and take short loads in turn, so that whatever else the machine does meets both; a row has the
- * median of its turns. The ratio is that of the turns, pair by pair, told on standard error.
+ * What telemetry costs: CPU per request with metrics, an access log to a file and one trace in a hundred, against none of it. A waypoint is told to
+ * have one or the other in turn, so that both meet the same process and whatever else the machine does; a row has the median of its
+ * turns. The ratio is that of the turns, pair by pair, told on standard error.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { memoryEnvironment } from '#base/memory-environment.ts';
 import { DEFAULT_SCOPED } from '#model/telemetry/scopes.ts';
 import type { ScopedTelemetry, TelemetrySettings } from '#model/telemetry/settings.ts';
 import type { CaseOptions } from './cases.ts';
@@ -15,12 +16,13 @@ import { type BenchContext, endAll, noPart, type Subject } from './subjects/subj
 import { startTullePair } from './subjects/tulle-l4.ts';
 import { startTulleWaypoint } from './subjects/tulle-l7.ts';
 import { CLIENT, rebuildTopology, SERVER } from './topology.ts';
+import { NEXT_VARIANT } from './waypoint-signal.ts';
 
 const CASE = 'telemetry';
 /** Turns of each; of a short run one: it shows that the case works. */
-const TURNS = 4;
-/** Two processes of the same program differ by a tenth and more for all of their lives: by what the compiler made of it, and when. */
-const COPIES = 3;
+const TURNS = 8;
+/** Two processes of the same program differ by a tenth for all of their lives, by what the compiler made of them: each has all variants. */
+const COPIES = 2;
 const FIRST_PORT = 18_081;
 const NODE_TURNS = 3;
 const SHORT_SECONDS = 1;
@@ -40,6 +42,10 @@ const OFF: TelemetrySettings = {
 };
 const NOTHING: ScopedTelemetry = { scope: 'bench', server: OFF, client: OFF };
 const BOTH = ['off', 'on'];
+/** As the launcher and the manifests set it. */
+const DEPLOYED = Object.fromEntries(
+  memoryEnvironment('waypoint').map(({ name, value }) => [name, value]),
+);
 
 export async function runTelemetry(
   context: BenchContext,
@@ -53,17 +59,12 @@ export async function runTelemetry(
   ];
 }
 
-/** `on` is all of it: metrics, a line of log for each request, one trace in a hundred. */
-const VARIANTS: Readonly<Record<string, WaypointVariant>> = {
-  off: { accessLog: 'off', settings: OFF },
-  'metrics alone on': { accessLog: 'off', settings: { ...OFF, metrics: ON.metrics } },
-  on: { accessLog: 'text', settings: ON },
+/** `on` is all of it: metrics, a line of log for each request, one trace in a hundred. In the order in which the process has them. */
+const VARIANTS: Readonly<Record<string, TelemetrySettings>> = {
+  off: OFF,
+  'metrics alone on': { ...OFF, metrics: ON.metrics },
+  on: ON,
 };
-
-interface WaypointVariant {
-  readonly accessLog: 'text' | 'off';
-  readonly settings: TelemetrySettings;
-}
 
 async function waypointRows(
   context: BenchContext,
@@ -71,38 +72,44 @@ async function waypointRows(
   { connections, seconds }: CaseOptions,
 ): Promise<BenchRow[]> {
   await startOrigin(context);
-  const started: { name: string; port: number; pids: number[] }[] = [];
-  for (let copy = 0; copy < turnsOf(seconds, COPIES); copy += 1)
-    for (const [name, variant] of Object.entries(VARIANTS)) {
-      const port = FIRST_PORT + started.length;
-      started.push({ name, port, pids: await startVariant(context, variant, port) });
-    }
   const rows: BenchRow[] = [];
+  const started = await startVariants(context, turnsOf(seconds, COPIES));
   for (const count of connections) {
     const turns: BenchRow[] = [];
     for (let round = 0; round < turnsOf(seconds, TURNS); round += 1)
-      for (const { name, port, pids } of round % 2 === 0 ? started : started.toReversed()) {
-        const target = { case: CASE, subject, pids, url: `http://127.0.0.1:${port}/` };
-        const warmUpSeconds = round === 0 ? FIRST_WARM_UP_SECONDS : WARM_UP_SECONDS;
-        const load = `waypoint, telemetry ${name}`;
-        const how = { connections: count, seconds: lengthOf(seconds), load, warmUpSeconds };
-        turns.push(await measureHttp(target, how));
-      }
+      for (const { port, pids } of started)
+        for (const name of Object.keys(VARIANTS)) {
+          const target = { case: CASE, subject, pids, url: `http://127.0.0.1:${port}/` };
+          const warmUpSeconds = round === 0 ? FIRST_WARM_UP_SECONDS : WARM_UP_SECONDS;
+          const load = `waypoint, telemetry ${name}`;
+          const how = { connections: count, seconds: lengthOf(seconds), load, warmUpSeconds };
+          turns.push(await measureHttp(target, how));
+          for (const pid of pids) process.kill(pid, NEXT_VARIANT);
+        }
     rows.push(...report(turns));
   }
   return rows;
 }
 
-function startVariant(
-  context: BenchContext,
-  { accessLog, settings }: WaypointVariant,
-  port: number,
-): Promise<number[]> {
+async function startVariants(context: BenchContext, copies: number) {
   const command = [process.execPath, join(import.meta.dir, 'waypoint-process.ts')];
-  const file = join(context.directory, `settings-${port}.json`);
-  writeFileSync(file, JSON.stringify(settings));
-  const started = { further: { accessLog }, command, commandEnd: [file] };
-  return startTulleWaypoint(context, { port, routes: 100, protocol: 'h1', ...started });
+  const file = join(context.directory, 'settings.json');
+  writeFileSync(file, JSON.stringify(Object.values(VARIANTS)));
+  const started: { port: number; pids: number[] }[] = [];
+  for (let copy = 0; copy < copies; copy += 1) {
+    const port = FIRST_PORT + copy;
+    const pids = await startTulleWaypoint(context, {
+      port,
+      routes: 100,
+      protocol: 'h1',
+      further: { accessLog: 'text' },
+      command,
+      commandEnd: [file],
+      environment: DEPLOYED,
+    });
+    started.push({ port, pids });
+  }
+  return started;
 }
 
 /** Both pairs want the same addresses: one is ended before the other begins. */

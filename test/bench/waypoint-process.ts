@@ -1,4 +1,7 @@
-/** A static waypoint (waypoint/static-mode.ts) whose telemetry is given beside its file: `bun waypoint-process.ts CONFIG SETTINGS`. */
+/**
+ * A static waypoint (waypoint/static-mode.ts) whose telemetry is given beside its file, as a list of settings: `bun waypoint-process.ts CONFIG SETTINGS`.
+ * The first are in force; with each signal (NEXT_VARIANT) the next, and after the last the first.
+ */
 import { readFileSync } from 'node:fs';
 import type { TelemetrySettings } from '#model/telemetry/settings.ts';
 import { readStaticConfig } from '#waypoint/config/static-file.ts';
@@ -7,10 +10,11 @@ import { listenPlain } from '#waypoint/listener/plain-listener.ts';
 import { createBase, createRuntime } from '#waypoint/runtime.ts';
 import { selfNamed } from '#waypoint/tracing/proxy-self.ts';
 import { plainTransport } from '#waypoint/transport/transport.ts';
+import { NEXT_VARIANT } from './waypoint-signal.ts';
 
 const [file = '', settingsFile = ''] = process.argv.slice(2);
 const config = readStaticConfig(file);
-const settings = JSON.parse(readFileSync(settingsFile, 'utf8')) as TelemetrySettings;
+const variants = JSON.parse(readFileSync(settingsFile, 'utf8')) as TelemetrySettings[];
 const base = createBase('info');
 const self = selfNamed('static/waypoint', {
   name: 'waypoint',
@@ -23,7 +27,16 @@ const runtime = createRuntime(base, {
   cluster: 'static',
   self: () => self,
 });
-const scoped = { scope: 'bench', server: settings, client: settings };
-const telemetry = new ProxyTelemetry(scoped, 'server');
-runtime.engine.configure({ ...config.input, telemetry });
+const telemetries = variants.map((settings) => {
+  const scoped = { scope: 'bench', server: settings, client: settings };
+  return new ProxyTelemetry(scoped, 'server');
+});
+let variant = 0;
+const configure = () =>
+  runtime.engine.configure({ ...config.input, telemetry: telemetries[variant] });
+process.on(NEXT_VARIANT, () => {
+  variant = (variant + 1) % telemetries.length;
+  configure();
+});
+configure();
 listenPlain(runtime, config);

@@ -11,7 +11,10 @@ const OPENED = 1;
 const EDGE = 2;
 const FRAME = 3;
 const BYTES_AT_FIRST = 64 * 1024;
+/** What a flush of a busy mesh needs stays; what was needed once, for all edges of a stream that was opened, does not. */
+const BYTES_KEPT_MAX = 1024 * 1024;
 const COUNT_MAX = Number.MAX_SAFE_INTEGER;
+const NO_FLAGS: FlowSample['flags'] = [];
 
 export class SinkWriter {
   #bytes = new Uint8Array(BYTES_AT_FIRST);
@@ -45,8 +48,8 @@ export class SinkWriter {
 
   /** What was written so far; the writer begins anew. */
   take(): Uint8Array<ArrayBuffer> {
-    const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = new Uint8Array(BYTES_AT_FIRST);
+    const taken = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length > BYTES_KEPT_MAX) this.#bytes = new Uint8Array(BYTES_AT_FIRST);
     this.#length = 0;
     return taken;
   }
@@ -113,11 +116,13 @@ export class SinkWriter {
 export interface SinkReader {
   opened(proxy: string): void;
   edge(proxy: string, edge: FlowEdge): void;
+  /** Its samples are valid during the call: the next frame is written over them. */
   frame(proxy: string, frame: FlowFrame, at: FrameTime): void;
 }
 
 export function readSink(bytes: Uint8Array, reader: SinkReader): void {
   const input = new Input(bytes);
+  const samples = new ReusedList(() => new ReusedSample());
   while (!input.isAtEnd) {
     const kind = input.take();
     const proxy = input.text();
@@ -126,28 +131,64 @@ export function readSink(bytes: Uint8Array, reader: SinkReader): void {
     else {
       const second = input.take();
       const at = { second: input.take(), receivedMs: input.take() };
-      const samples = Array.from({ length: input.take() }, () => readSample(input));
-      reader.frame(proxy, { second, samples }, at);
+      samples.resize(input.take());
+      for (const sample of samples.list) sample.read(input);
+      reader.frame(proxy, { second, samples: samples.list }, at);
     }
   }
 }
 
-function readSample(input: Input): FlowSample {
-  return {
-    edge: input.take(),
-    requests: input.take(),
-    opened: input.take(),
-    failed: input.take(),
-    sentBytes: input.take(),
-    receivedBytes: input.take(),
-    codes: input.pairs(),
-    grpcStatuses: input.pairs(),
-    latency: input.pairs(),
-    flags: input.flags(),
-    // Nobody asks for them.
-    closed: 0,
-    durationMsSum: 0,
-  };
+/** Of objects that are written over: a mesh's second would be 200,000 new ones. */
+class ReusedList<T> {
+  readonly list: T[] = [];
+  readonly #spare: T[] = [];
+  readonly #make: () => T;
+
+  constructor(make: () => T) {
+    this.#make = make;
+  }
+
+  resize(length: number): void {
+    const { list } = this;
+    while (list.length > length) this.#spare.push(list.pop() as T);
+    while (list.length < length) list.push(this.#spare.pop() ?? this.#make());
+  }
+}
+
+type Pair = [key: number, count: number];
+
+const newPair = (): Pair => [0, 0];
+
+class ReusedSample implements FlowSample {
+  readonly #codes = new ReusedList(newPair);
+  readonly #grpcStatuses = new ReusedList(newPair);
+  readonly #latency = new ReusedList(newPair);
+  readonly codes = this.#codes.list;
+  readonly grpcStatuses = this.#grpcStatuses.list;
+  readonly latency = this.#latency.list;
+  edge = 0;
+  requests = 0;
+  opened = 0;
+  failed = 0;
+  sentBytes = 0;
+  receivedBytes = 0;
+  flags: FlowSample['flags'] = NO_FLAGS;
+  /** Nobody asks for them. */
+  readonly closed = 0;
+  readonly durationMsSum = 0;
+
+  read(input: Input): void {
+    this.edge = input.take();
+    this.requests = input.take();
+    this.opened = input.take();
+    this.failed = input.take();
+    this.sentBytes = input.take();
+    this.receivedBytes = input.take();
+    input.pairs(this.#codes);
+    input.pairs(this.#grpcStatuses);
+    input.pairs(this.#latency);
+    this.flags = input.flags();
+  }
 }
 
 class Input {
@@ -185,15 +226,15 @@ class Input {
     return this.#decoder.decode(this.#bytes.subarray(start, this.#at));
   }
 
-  pairs(): (readonly [number, number])[] {
-    const count = this.take();
-    if (count === 0) return NO_PAIRS;
-    const pairs: (readonly [number, number])[] = [];
-    for (let each = 0; each < count; each++) pairs.push([this.take(), this.take()]);
-    return pairs;
+  pairs(into: ReusedList<Pair>): void {
+    into.resize(this.take());
+    for (const pair of into.list) {
+      pair[0] = this.take();
+      pair[1] = this.take();
+    }
   }
 
-  flags(): (readonly [string, number])[] {
+  flags(): FlowSample['flags'] {
     const count = this.take();
     if (count === 0) return NO_FLAGS;
     const flags: (readonly [string, number])[] = [];
@@ -201,6 +242,3 @@ class Input {
     return flags;
   }
 }
-
-const NO_PAIRS: (readonly [number, number])[] = [];
-const NO_FLAGS: (readonly [string, number])[] = [];

@@ -86,22 +86,25 @@ export class Usual {
 }
 
 const writers = Array.from({ length: COLUMNS }, () => new ColumnWriter());
+/** By row, where in the block it stands: of the rows of the block that is being written. */
+let positions = new Uint32Array(0);
 
 /** `seconds`: the length of the period. Rounds the bytes in `counts`. */
 export function encodeBlock(counts: Counts, seconds: number, usual?: Usual): Uint8Array {
   for (const writer of writers) writer.clear();
   const rows = counts.sortedRows();
-  const positions = new Map<number, number>();
+  if (positions.length < counts.requests.length)
+    positions = new Uint32Array(counts.requests.length);
   let last = -1;
   let position = 0;
   for (const row of rows) {
     if (counts.isIdle(row)) continue;
     writers[ROWS].put(row - last - 1);
     last = row;
-    positions.set(row, position++);
+    positions[row] = position++;
     writeRow(counts, row, seconds, usual?.counts.has(row) ? usual : undefined);
   }
-  writeOutcomes(counts, positions);
+  writeOutcomes(counts);
   return packColumns(writers);
 }
 
@@ -377,18 +380,17 @@ function share(
   return Math.round((rest * usual.counts.latency[row * BUCKETS + bucket]) / usualRest);
 }
 
-function writeOutcomes(counts: Counts, positions: ReadonlyMap<number, number>): void {
-  const found: { position: number; outcome: number; count: number }[] = [];
-  for (const [key, count] of counts.outcomes) {
-    const position = positions.get(Math.floor(key / OUTCOMES_MAX));
-    if (position !== undefined) found.push({ position, outcome: key % OUTCOMES_MAX, count });
-  }
-  found.sort((left, right) => left.position - right.position || left.outcome - right.outcome);
+function writeOutcomes(counts: Counts): void {
+  // By row, and by outcome within it.
+  const keys = Float64Array.from(counts.outcomes.keys()).sort();
   let last = 0;
-  for (const { position, outcome, count } of found) {
+  for (const key of keys) {
+    const row = Math.floor(key / OUTCOMES_MAX);
+    if (!counts.has(row) || counts.isIdle(row)) continue;
+    const position = positions[row];
     writers[OUTCOME_ROWS].put(position - last);
-    writers[OUTCOME_IDS].put(outcome);
-    writers[OUTCOME_COUNTS].put(count);
+    writers[OUTCOME_IDS].put(key % OUTCOMES_MAX);
+    writers[OUTCOME_COUNTS].put(counts.outcomes.get(key) ?? 0);
     last = position;
   }
 }

@@ -125,7 +125,8 @@ async function main(): Promise<HostReport> {
     tell(data.sink, now - back);
     await sleep(systemClock, 0);
   }
-  const first = await data.graph(LIVE);
+  // Its length alone: a graph that is held here would be marked with each collection, and no control plane holds one.
+  const firstEdges = (await data.graph(LIVE)).edges.length;
   await measure(data.sink, Math.min(seconds * 2, 5));
   const ingestMs = (await measure(data.sink, seconds)) - madeUpMs;
 
@@ -175,7 +176,7 @@ async function main(): Promise<HostReport> {
     // The traffic that is made up is not the console's.
     rssMiB: after.rssMiB - before.rssMiB,
     privateMiB: after.privateMiB - before.privateMiB,
-    graphEdges: Math.max(graph.edges.length, first.edges.length),
+    graphEdges: Math.max(graph.edges.length, firstEdges),
   };
 }
 

@@ -17,6 +17,7 @@ export const SERVICE_PORT = 80;
 interface Started {
   command?: readonly string[];
   commandEnd?: readonly string[];
+  environment?: Record<string, string>;
 }
 
 export async function startTulleWaypoint(
@@ -49,6 +50,7 @@ export async function startWaypoint(
     namespace,
     command: program = [TULLE, 'role', 'waypoint', '--static'],
     commandEnd = [],
+    environment,
   }: { config: object; port: number; namespace?: string } & Started,
 ): Promise<number> {
   const file = join(context.directory, `tulle-waypoint-${port}.json`);
@@ -59,6 +61,7 @@ export async function startWaypoint(
     command: namespace === undefined ? command : inNamespace(namespace, command),
     namespace,
     port,
+    environment,
   });
   return child.pid;
 }
