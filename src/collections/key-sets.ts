@@ -3,14 +3,21 @@
  * hundreds of thousands of them in a large mesh.
  */
 
+/** Members that are held in an array: a Set of as many takes several times that, and is not found in faster. */
+const ARRAY_MEMBERS_MAX = 8;
+
 export class KeySets<K> {
-  readonly #sets = new Map<K, string | Set<string>>();
+  readonly #sets = new Map<K, string | string[] | Set<string>>();
 
   add(key: K, member: string): void {
     const known = this.#sets.get(key);
     if (known === undefined) this.#sets.set(key, member);
-    else if (typeof known !== 'string') known.add(member);
-    else if (known !== member) this.#sets.set(key, new Set([known, member]));
+    else if (typeof known === 'string') {
+      if (known !== member) this.#sets.set(key, [known, member]);
+    } else if (known instanceof Set) known.add(member);
+    else if (known.includes(member)) return;
+    else if (known.length < ARRAY_MEMBERS_MAX) known.push(member);
+    else this.#sets.set(key, new Set([...known, member]));
   }
 
   delete(key: K, member: string): void {
@@ -20,8 +27,14 @@ export class KeySets<K> {
       if (known === member) this.#sets.delete(key);
       return;
     }
-    known.delete(member);
-    if (known.size === 0) this.#sets.delete(key);
+    if (known instanceof Set) {
+      known.delete(member);
+      if (known.size === 0) this.#sets.delete(key);
+      return;
+    }
+    const at = known.indexOf(member);
+    if (at >= 0) known.splice(at, 1);
+    if (known.length === 0) this.#sets.delete(key);
   }
 
   /** Nothing, when the key has none. */

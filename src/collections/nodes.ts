@@ -146,7 +146,7 @@ export class IndexNode<T> extends Node<readonly T[]> {
   readonly #keysOf: (value: T, key: string) => readonly string[];
   readonly #dirty = new Set<string>();
   readonly #groupsOf = new Map<string, readonly string[]>();
-  readonly #members = new Map<string, Set<string>>();
+  readonly #members = new KeySets<string>();
 
   constructor(
     graph: Settler,
@@ -172,7 +172,7 @@ export class IndexNode<T> extends Node<readonly T[]> {
     for (const key of this.#dirty) {
       for (const group of this.#groupsOf.get(key) ?? []) {
         touched.add(group);
-        this.#members.get(group)?.delete(key);
+        this.#members.delete(group, key);
       }
       const value = this.#parent.get(key);
       const groups = value === undefined ? [] : this.#keysOf(value, key);
@@ -180,9 +180,7 @@ export class IndexNode<T> extends Node<readonly T[]> {
       else this.#groupsOf.set(key, groups);
       for (const group of groups) {
         touched.add(group);
-        const members = this.#members.get(group);
-        if (members === undefined) this.#members.set(group, new Set([key]));
-        else members.add(key);
+        this.#members.add(group, key);
       }
     }
     this.#dirty.clear();
@@ -190,17 +188,12 @@ export class IndexNode<T> extends Node<readonly T[]> {
   }
 
   #group(group: string): readonly T[] | undefined {
-    const members = this.#members.get(group);
-    if (members === undefined || members.size === 0) {
-      this.#members.delete(group);
-      return undefined;
-    }
     const values: T[] = [];
-    for (const key of [...members].sort()) {
+    for (const key of [...this.#members.members(group)].sort()) {
       const value = this.#parent.get(key);
       if (value !== undefined) values.push(value);
     }
-    return values;
+    return values.length === 0 ? undefined : values;
   }
 }
 

@@ -70,7 +70,9 @@ test('a view finds by name, by alias with the members of what it finds, and neve
   expect(view.resolve('ns/service')).toEqual(['ns/service', 'w1', 'w2']);
   expect(view.resolve('/ip3')).toEqual([]);
   expect(view.get('hidden')).toBeUndefined();
-  expect(view.get('w1')?.aliases).toEqual(['/ip1']);
+  expect(view.get('w1')?.aliases).toEqual([]);
+  expect(view.withAliases('w1')?.aliases).toEqual(['/ip1']);
+  expect(view.withAliases('hidden')).toBeUndefined();
 });
 
 test('a view implies what is on the node of the client, for clients that name one', () => {

@@ -4,8 +4,9 @@
  */
 import { Resource } from '#wire/protobuf/discovery.ts';
 import { Any } from '#wire/protobuf/well-known.ts';
-import type { ResourceView, ServedResource } from '#xds/delta/delta-server.ts';
+import type { ResourceView } from '#xds/delta/delta-server.ts';
 import { encodedResource } from '#xds/delta/encode-response.ts';
+import { SharedNames } from '#xds/delta/holdings.ts';
 import type { ResourceType } from '#xds/resources/resource-type.ts';
 import { versionOf } from '#xds/resources/version.ts';
 import { KeyIndex } from './key-index.ts';
@@ -25,7 +26,9 @@ export class EncodedResources<T> {
   readonly source: ResourceSource<T>;
   readonly #type: ResourceType<T>;
   readonly #onDemand: OnDemand<T>;
-  readonly #encoded = new Map<string, ServedResource>();
+  readonly #encoded = new Map<string, Resource>();
+  /** What proxies hold of it is said in these. */
+  readonly held = new SharedNames();
   /** Made when the first on-demand client asks, and kept up to date from then on. */
   #index: KeyIndex | undefined;
 
@@ -35,19 +38,13 @@ export class EncodedResources<T> {
     this.#onDemand = onDemand;
   }
 
-  /** Valid until `onChange` names it. */
-  get(name: string): ServedResource | undefined {
+  /** Without aliases. Valid until `onChange` names it. */
+  get(name: string): Resource | undefined {
     const known = this.#encoded.get(name);
     if (known !== undefined) return known;
-    const current = this.source.get(name);
-    if (current === undefined) return undefined;
-    const { typeUrl: type_url } = this.#type;
-    const bytes = this.#type.encode(current.value);
-    const version = versionOf(bytes);
-    const resource = Any.create({ type_url, value: bytes });
-    const whole = encodedResource(Resource.create({ name, version, resource }));
-    const aliases = this.#type.aliases(current.value);
-    const encoded = { version, bytes, aliases, whole };
+    const value = this.source.get(name)?.value;
+    if (value === undefined) return undefined;
+    const encoded = encodedResource(this.#resource(name, value));
     this.#encoded.set(name, encoded);
     return encoded;
   }
@@ -62,6 +59,11 @@ export class EncodedResources<T> {
     return {
       names: () => this.source.names(scope),
       get: (name) => (this.source.visible(name, scope) ? this.get(name) : undefined),
+      withAliases: (name) => {
+        const value = this.source.get(name)?.value;
+        if (value === undefined || !this.source.visible(name, scope)) return undefined;
+        return { ...this.#resource(name, value), aliases: [...this.#type.aliases(value)] };
+      },
       resolve: (key) => this.#resolve(key, (name) => this.source.visible(name, scope)),
       implied: (name) => {
         const { nodeName = '' } = scope;
@@ -69,6 +71,13 @@ export class EncodedResources<T> {
         return value !== undefined && this.#onDemand.onNode(value, nodeName);
       },
     };
+  }
+
+  #resource(name: string, value: T): Resource {
+    const { typeUrl: type_url } = this.#type;
+    const bytes = this.#type.encode(value);
+    const resource = Any.create({ type_url, value: bytes });
+    return Resource.create({ name, version: versionOf(bytes), resource });
   }
 
   /** By name, by alias with the members of what it finds, and what counts itself to the key. */

@@ -6,6 +6,7 @@ import type { ServerStream } from '#http/grpc/server.ts';
 import { GRPC_STATUS } from '#http/grpc/status.ts';
 import type { Node } from '#wire/protobuf/discovery.ts';
 import { structString } from '#wire/protobuf/well-known.ts';
+import { SharedNames } from '#xds/delta/holdings.ts';
 import { parseNodeId } from '#xds/node.ts';
 import { DeltaStream } from '#xds/server/delta-stream.ts';
 import type { Caller } from './caller.ts';
@@ -83,6 +84,8 @@ export class ProxyStream implements Entrant {
       send: (bytes) => options.stream.send(bytes),
       admit: (node) => this.#admit(node),
       view: (typeUrl) => this.#view(typeUrl),
+      // Of what we do not have nobody can hold anything.
+      names: (typeUrl) => options.resources.get(typeUrl)?.held ?? new SharedNames(),
       mayTakeBack: () => this.#mayTakeBack(),
       mayStart: () => options.firstSyncs.mayEnter(this),
       nextNonce: () => `${prefix}-${options.connection}-${++this.#nonces}`,
@@ -119,6 +122,7 @@ export class ProxyStream implements Entrant {
   /** The stream is closed. */
   left(): void {
     this.#options.firstSyncs.leave(this);
+    this.#delta.close();
   }
 
   close(reason: string): void {

@@ -164,7 +164,9 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
 
   #list(): void {
     const { client } = this.#deps;
-    const work = () => client.list<T>(this.#ref, this.#selection, { keep: this.#options.keep });
+    // What did not change is not there twice, not even until all pages have come.
+    const keep = (object: T) => this.#asKnown(this.#keep(object));
+    const work = () => client.list<T>(this.#ref, this.#selection, { keep });
     void this.#gate.run(work).then(
       ({ items, resourceVersion }) => {
         if (this.#stopped) return;
@@ -351,8 +353,14 @@ class ListWatch<T extends KubeObject> implements Informer<T> {
     }
   }
 
+  /** The object as it is here, if it is the same. */
+  #asKnown(object: T): T {
+    const known = this.#objects.get(objectKey(object.metadata));
+    return isDeepStrictEqual(object, known) ? (known as T) : object;
+  }
+
   #update(object: T, previous: T): void {
-    if (isDeepStrictEqual(object, previous)) return;
+    if (object === previous) return;
     this.#objects.set(objectKey(object.metadata), object);
     this.#emit((handler) => handler.onUpdate(object, previous));
   }

@@ -8,24 +8,18 @@
 import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryResponse,
-  Resource,
+  type Resource,
 } from '#wire/protobuf/discovery.ts';
-import { Any } from '#wire/protobuf/well-known.ts';
 import { ON_DEMAND_NAMES_MAX } from '../limits.ts';
-
-export interface ServedResource {
-  /** Changes with the content. */
-  readonly version: string;
-  readonly bytes: Uint8Array;
-  readonly aliases: readonly string[];
-  /** As a client is sent it that asks for everything, where that was made before. */
-  readonly whole?: Resource;
-}
+import { Holdings, type SharedNames } from './holdings.ts';
 
 /** What the node of this stream may see of the type, at this moment. */
 export interface ResourceView {
   names(): Iterable<string>;
-  get(name: string): ServedResource | undefined;
+  /** As a client is sent it that asks for everything: without aliases. Its version changes with the content. */
+  get(name: string): Resource | undefined;
+  /** As a client is sent it that asks by name. */
+  withAliases(name: string): Resource | undefined;
   /** Names that answer an on-demand key (a name, or an alias `network/ip`). */
   resolve(key: string): readonly string[];
   /** What an on-demand client is sent unasked: the workloads of its own node. */
@@ -45,7 +39,7 @@ export type RequestEffect = 'subscribed' | 'acked' | 'nacked' | 'stale' | 'refus
 
 export class DeltaServer {
   readonly typeUrl: string;
-  readonly #known = new Map<string, string>();
+  readonly #known: Holdings;
   /** On-demand keys, as asked for. */
   readonly #asked = new Set<string>();
   /** Keys asked for since the last response: each is answered, if only by "removed". */
@@ -62,8 +56,15 @@ export class DeltaServer {
   #nonceAcked: string | undefined;
   #nack: string | undefined;
 
-  constructor(typeUrl: string) {
+  /** `names`: shared by all streams of the type. */
+  constructor(typeUrl: string, names: SharedNames) {
     this.typeUrl = typeUrl;
+    this.#known = new Holdings(names);
+  }
+
+  /** The stream is over. */
+  close(): void {
+    this.#known.clear();
   }
 
   onRequest(request: DeltaDiscoveryRequest): RequestEffect {
@@ -114,8 +115,7 @@ export class DeltaServer {
    */
   contradicts(view: ResourceView): boolean {
     if (!this.isUnanswered) return false;
-    for (const [name, version] of this.#known) if (view.get(name)?.version !== version) return true;
-    return false;
+    return this.#known.names().some((name) => view.get(name)?.version !== this.#known.get(name));
   }
 
   /** The next response, or undefined when there is nothing to say (or nothing may be said yet). */
@@ -196,12 +196,14 @@ export class DeltaServer {
 
   #candidates(view: ResourceView): Iterable<string> {
     if (!this.#full && this.#wildcard) return union(this.#dirty, resolved(view, this.#pendingKeys));
-    if (this.#wildcard) return union(this.#known.keys(), view.names());
+    if (this.#wildcard) return union(this.#known.names(), view.names());
     // On demand: what was asked for, and what came with it (the client is subscribed to that silently).
     // A change may bring a new answer to an old key: all of them are looked up again.
     const names = resolved(view, this.#asked);
-    const changed = this.#full ? union(view.names(), this.#known.keys()) : this.#dirty;
-    const followed = [...changed].filter((name) => this.#known.has(name) || view.implied(name));
+    const changed = this.#full ? union(view.names(), this.#known.names()) : this.#dirty;
+    const followed = [...changed].filter(
+      (name) => this.#known.get(name) !== undefined || view.implied(name),
+    );
     return union(names, followed);
   }
 
@@ -213,15 +215,7 @@ export class DeltaServer {
     }
     if (this.#known.get(name) === resource.version) return;
     this.#known.set(name, resource.version);
-    response.resources.push(
-      (this.#wildcard ? resource.whole : undefined) ??
-        Resource.create({
-          name,
-          version: resource.version,
-          resource: Any.create({ type_url: this.typeUrl, value: resource.bytes }),
-          aliases: this.#wildcard ? [] : [...resource.aliases],
-        }),
-    );
+    response.resources.push((this.#wildcard ? undefined : view.withAliases(name)) ?? resource);
   }
 
   #reportMissing(view: ResourceView, response: DeltaDiscoveryResponse): void {

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from '#wire/protobuf/discovery.ts';
-import { Status } from '#wire/protobuf/well-known.ts';
+import {
+  DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
+  Resource,
+} from '#wire/protobuf/discovery.ts';
+import { Any, Status } from '#wire/protobuf/well-known.ts';
 import type { Decoded } from '../resources/resource-type.ts';
 import { acknowledge, DeltaClient } from './delta-client.ts';
-import { DeltaServer, type ResourceView, type ServedResource } from './delta-server.ts';
+import { DeltaServer, type ResourceView } from './delta-server.ts';
+import { SharedNames } from './holdings.ts';
 
 const TYPE = 'type.test/T';
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -22,15 +27,20 @@ class World implements ResourceView {
     return this.values.keys();
   }
 
-  get(name: string): ServedResource | undefined {
+  get(name: string): Resource | undefined {
     const value = this.values.get(name);
     if (value === undefined) return undefined;
     const bytes = new TextEncoder().encode(value);
-    return {
+    return Resource.create({
+      name,
       version: `v-${value}`,
-      bytes,
-      aliases: this.aliases.get(name) ?? [],
-    };
+      resource: Any.create({ type_url: TYPE, value: bytes }),
+    });
+  }
+
+  withAliases(name: string): Resource | undefined {
+    const resource = this.get(name);
+    return resource && { ...resource, aliases: this.aliases.get(name) ?? [] };
   }
 
   implied(name: string) {
@@ -55,7 +65,7 @@ const summary = (response: DeltaDiscoveryResponse | undefined) =>
 
 describe('DeltaServer', () => {
   test('answers the first wildcard request even when there is nothing', () => {
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     expect(server.respond(new World(), 'n1')).toBeUndefined();
     expect(server.onRequest(request({}))).toBe('subscribed');
     expect(summary(server.respond(new World(), 'n1'))).toEqual({ sent: [], removed: [] });
@@ -64,7 +74,7 @@ describe('DeltaServer', () => {
   test('sends a returning client only what differs, and what is gone', () => {
     const world = new World();
     world.values.set('same', '1').set('newer', '2').set('fresh', '3');
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     const retained = new Map([
       ['same', 'v-1'],
       ['newer', 'v-1'],
@@ -85,7 +95,7 @@ describe('DeltaServer', () => {
   ])('contradicts, before its first answer, who holds $title: $want', ({ name, held, want }) => {
     const world = new World();
     world.values.set('a', '1').set('more', '1');
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     server.onRequest(request({ initial_resource_versions: new Map([[name ?? 'a', held]]) }));
     expect(server.contradicts(world)).toBe(want);
     server.respond(world, 'n1');
@@ -95,7 +105,7 @@ describe('DeltaServer', () => {
 
   test('holds changes back while a response is in flight and merges them', () => {
     const world = new World();
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     server.onRequest(request({}));
     server.respond(world, 'n1');
     world.values.set('a', '1');
@@ -115,7 +125,7 @@ describe('DeltaServer', () => {
   test('a change that comes to nothing is not sent', () => {
     const world = new World();
     world.values.set('a', '1');
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     server.onRequest(request({}));
     server.respond(world, 'n1');
     server.onRequest(request({ response_nonce: 'n1' }));
@@ -127,7 +137,7 @@ describe('DeltaServer', () => {
   test('records a NACK until the next ACK and does not send the same again', () => {
     const world = new World();
     world.values.set('a', 'bad');
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     server.onRequest(request({}));
     server.respond(world, 'n1');
     const nack = request({
@@ -149,7 +159,7 @@ describe('DeltaServer', () => {
     const world = new World();
     world.values.set('w1', '1').set('w2', '1');
     world.aliases.set('w1', ['/198.18.0.1']).set('w2', ['/198.18.0.2']);
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     const none = { resource_names_subscribe: ['*'], resource_names_unsubscribe: ['*'] };
     server.onRequest(request(none));
     expect(summary(server.respond(world, 'n1'))).toEqual({ sent: [], removed: [] });
@@ -175,7 +185,7 @@ describe('DeltaServer', () => {
     const world = new World();
     world.values.set('held', '1').set('stale', '2').set('asked', '1').set('other', '1');
     world.aliases.set('asked', ['/198.18.0.1']);
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     server.onRequest(
       request({
         resource_names_subscribe: ['*'],
@@ -203,7 +213,7 @@ describe('DeltaServer', () => {
     const world = new World();
     world.values.set('near', '1').set('far', '1');
     world.local.add('near').add('later');
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     const none = { resource_names_subscribe: ['*'], resource_names_unsubscribe: ['*'] };
     server.onRequest(request(none));
     expect(summary(server.respond(world, 'n1'))?.sent).toEqual(['near@v-1']);
@@ -220,23 +230,27 @@ describe('DeltaServer', () => {
   test('refuses more names on demand than a stream may have, also those that it claims to hold', () => {
     const many = Array.from({ length: 100_001 }, (_, index) => String(index));
     const first = { resource_names_subscribe: ['*'], resource_names_unsubscribe: ['*'] };
-    expect(new DeltaServer(TYPE).onRequest(request({ resource_names_subscribe: many }))).toBe(
-      'refused',
-    );
+    expect(
+      new DeltaServer(TYPE, new SharedNames()).onRequest(
+        request({ resource_names_subscribe: many }),
+      ),
+    ).toBe('refused');
     const initial_resource_versions = new Map(many.map((name) => [name, '']));
-    expect(new DeltaServer(TYPE).onRequest(request({ ...first, initial_resource_versions }))).toBe(
-      'refused',
-    );
-    expect(new DeltaServer(TYPE).onRequest(request({ initial_resource_versions }))).toBe(
-      'subscribed',
-    );
+    expect(
+      new DeltaServer(TYPE, new SharedNames()).onRequest(
+        request({ ...first, initial_resource_versions }),
+      ),
+    ).toBe('refused');
+    expect(
+      new DeltaServer(TYPE, new SharedNames()).onRequest(request({ initial_resource_versions })),
+    ).toBe('subscribed');
   });
 });
 
 describe('DeltaClient', () => {
   test('applies the good part of a response, keeps the last good of the rest and NACKs by name', () => {
     const world = new World();
-    const server = new DeltaServer(TYPE);
+    const server = new DeltaServer(TYPE, new SharedNames());
     const client = new DeltaClient(TYPE, decode);
     server.onRequest(client.open());
     world.values.set('a', '1').set('b', '1');
@@ -290,7 +304,7 @@ class Wire {
   readonly world = new World();
   readonly client = new DeltaClient(TYPE, decode);
   readonly inForce = new Map<string, string>();
-  server = new DeltaServer(TYPE);
+  server = new DeltaServer(TYPE, new SharedNames());
   toServer: DeltaDiscoveryRequest[] = [this.client.open()];
   toClient: DeltaDiscoveryResponse[] = [];
   #nonce = 0;
@@ -321,7 +335,7 @@ class Wire {
   }
 
   cut() {
-    this.server = new DeltaServer(TYPE);
+    this.server = new DeltaServer(TYPE, new SharedNames());
     this.toClient = [];
     this.toServer = [this.client.open()];
   }

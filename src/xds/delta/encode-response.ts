@@ -8,21 +8,34 @@ import { DeltaDiscoveryResponse, Resource } from '#wire/protobuf/discovery.ts';
 const RESOURCES_TAG = 0x12;
 const VARINT_BITS = 7;
 
-/** A resource with its bytes as they stand in a response. */
-export interface EncodedResource extends Resource {
+/** A resource, with its bytes as they stand in a response where those were made before. */
+interface MaybeEncoded extends Resource {
   readonly wire?: Uint8Array;
 }
 
-/** The resource as it stands in a response: tag, length, content. Made once, shared by all who are sent it. */
-export function encodedResource(resource: Resource): EncodedResource {
-  return { ...resource, wire: asField(Resource.encode(resource)) };
+/**
+ * The resource as it stands in a response: tag, length, content. Made once, shared by all who are sent it. What it holds is in these bytes alone,
+ * of which there are tens of megabytes in a large mesh.
+ */
+export function encodedResource(resource: Resource): Resource {
+  const { name, version } = resource;
+  const encoded: MaybeEncoded = {
+    name,
+    version,
+    aliases: NONE,
+    resource: undefined,
+    wire: asField(Resource.encode(resource)),
+  };
+  return encoded;
 }
+
+const NONE: string[] = [];
 
 export function encodeResponse(response: DeltaDiscoveryResponse): Uint8Array {
   const head = DeltaDiscoveryResponse.encode({ ...response, resources: [] });
   const parts: Uint8Array[] = [];
   let length = head.length;
-  for (const resource of response.resources as readonly EncodedResource[]) {
+  for (const resource of response.resources as readonly MaybeEncoded[]) {
     const part = resource.wire ?? asField(Resource.encode(resource));
     parts.push(part);
     length += part.length;

@@ -6,6 +6,7 @@
 import { DeltaDiscoveryRequest, type Node } from '#wire/protobuf/discovery.ts';
 import { DeltaServer, type DeltaServerStatus, type ResourceView } from '../delta/delta-server.ts';
 import { encodeResponse } from '../delta/encode-response.ts';
+import type { SharedNames } from '../delta/holdings.ts';
 import { TYPES_PER_STREAM_MAX } from '../limits.ts';
 
 export interface DeltaStreamOptions {
@@ -14,6 +15,8 @@ export interface DeltaStreamOptions {
   admit(node: Node | undefined): string | undefined;
   /** What the node may see of a type; undefined while it is not known yet (the request waits). */
   view(typeUrl: string): ResourceView | undefined;
+  /** Of the type, for all streams. */
+  names(typeUrl: string): SharedNames;
   /** Whether a type may have its first answer now; if not, `flush` is called when it may. */
   mayStart(): boolean;
   /**
@@ -58,6 +61,12 @@ export class DeltaStream {
     this.#types.get(typeUrl)?.onChange(names);
   }
 
+  /** The stream is over: nothing is sent or taken any more. */
+  close(): void {
+    for (const server of this.#types.values()) server.close();
+    this.#types.clear();
+  }
+
   flush(): void {
     for (const server of this.#types.values()) this.#flush(server);
   }
@@ -76,7 +85,7 @@ export class DeltaStream {
   #server(typeUrl: string): DeltaServer | undefined {
     let server = this.#types.get(typeUrl);
     if (server === undefined && this.#types.size < TYPES_PER_STREAM_MAX) {
-      server = new DeltaServer(typeUrl);
+      server = new DeltaServer(typeUrl, this.#options.names(typeUrl));
       this.#types.set(typeUrl, server);
     }
     return server;
