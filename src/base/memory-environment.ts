@@ -19,7 +19,11 @@ const WAYPOINT = {
 /** Sizes in bytes. */
 const SETTINGS = {
   /** 500 MiB are to do for 10,000 pods, and 150 MiB for a quiet small cluster (docs/decisions/019). */
-  control: { BUN_JSC_forceRAMSize: 256 * MIB },
+  control: {
+    BUN_JSC_forceRAMSize: 256 * MIB,
+    /** As for waypoints; after its start a control plane has no code that would be worth the last compiler. */
+    BUN_JSC_useFTLJIT: 0,
+  },
   node: {
     /** Garbage is collected as on a machine of this memory. */
     BUN_JSC_forceRAMSize: 128 * MIB,
