@@ -21,6 +21,8 @@ const SETTINGS = {
   /** 500 MiB are to do for 10,000 pods, and 150 MiB for a quiet small cluster (docs/decisions/019). */
   control: {
     BUN_JSC_forceRAMSize: 256 * MIB,
+    /** Above half of the size: of 200 MiB that are live in a large mesh garbage may be an eighth, not a quarter. */
+    BUN_JSC_largeHeapGrowthFactor: 1.12,
     /** As for waypoints; after its start a control plane has no code that would be worth the last compiler. */
     BUN_JSC_useFTLJIT: 0,
   },
