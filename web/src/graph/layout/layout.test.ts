@@ -2,9 +2,10 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { layOut } from './layout.ts';
 import { ranksOf } from './rank.ts';
+import { type LayoutEdge, RequestedEdges } from './request.ts';
 import {
-  type LayoutEdge,
   type LayoutNode,
+  type LayoutRequest,
   NODE_HEIGHT,
   NODE_WIDTH,
   type Positions,
@@ -24,8 +25,18 @@ const node = (
 const edge = (source: LayoutNode, target: LayoutNode): LayoutEdge => ({
   source: source.id,
   target: target.id,
-  weight: 1,
+  requestsPerSecond: 0,
+  connectionsPerSecond: 0,
 });
+function laidOut({
+  nodes,
+  edges,
+  kept,
+}: Pick<LayoutRequest, 'nodes' | 'kept'> & { readonly edges: readonly LayoutEdge[] }) {
+  const requested = new RequestedEdges(nodes, edges.length);
+  for (const each of edges) requested.add(each);
+  return layOut({ nodes, kept, ...requested.taken() });
+}
 
 function overlaps(positions: Positions): string[] {
   const all = Object.entries(positions);
@@ -77,7 +88,7 @@ describe('layOut', () => {
   ];
 
   test('goes left to right by flow, gateways first, versions on top of each other', () => {
-    const { positions } = layOut({ nodes, edges });
+    const { positions } = laidOut({ nodes, edges });
     expect(positions[gateway.id].x).toBeLessThan(positions[web.id].x);
     expect(positions[web.id].x).toBeLessThan(positions[cart.id].x);
     expect(positions[cart.id].x).toBeLessThan(positions[pay.id].x);
@@ -86,20 +97,25 @@ describe('layOut', () => {
   });
 
   test('does not depend on the order in which nodes and edges come', () => {
-    expect(layOut({ nodes: nodes.toReversed(), edges: edges.toReversed() })).toEqual(
-      layOut({ nodes, edges }),
+    expect(laidOut({ nodes: nodes.toReversed(), edges: edges.toReversed() })).toEqual(
+      laidOut({ nodes, edges }),
     );
   });
 
+  test('leaves out edges that lead to no node', () => {
+    const stray = { ...edge(web, cart), target: 'nobody' };
+    expect(laidOut({ nodes, edges: [stray, ...edges] })).toEqual(laidOut({ nodes, edges }));
+  });
+
   test('leads a call over several columns around what stands between', () => {
-    const { bends } = layOut({ nodes, edges: [...edges, edge(web, product1)] });
+    const { bends } = laidOut({ nodes, edges: [...edges, edge(web, product1)] });
     expect(bends[`${web.id} ${product1.id}`]).toHaveLength(1);
   });
 
   test('moves nothing that has a place, and gives new nodes one of their own', () => {
-    const before = layOut({ nodes: nodes.slice(0, 3), edges }).positions;
+    const before = laidOut({ nodes: nodes.slice(0, 3), edges }).positions;
     const added = [...nodes, node('shop', 'new'), node('other', 'new')];
-    const after = layOut({
+    const after = laidOut({
       nodes: added,
       edges: [...edges, edge(web, added[6])],
       kept: before,
@@ -120,7 +136,7 @@ describe('layOut', () => {
           Array.from({ length: size }, (_, app) => node(`ns${at}`, `app${app >> 1}`, `v${app}`)),
         );
         const calls = pairs.map(([a, b]) => edge(all[a % all.length], all[b % all.length]));
-        const { positions } = layOut({ nodes: all, edges: calls });
+        const { positions } = laidOut({ nodes: all, edges: calls });
         expect(Object.keys(positions)).toHaveLength(all.length);
         expect(overlaps(positions)).toEqual([]);
       }),

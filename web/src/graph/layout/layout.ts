@@ -7,7 +7,6 @@ import {
   type Calls,
   COLUMN_STEP,
   type LayoutAnswer,
-  type LayoutEdge,
   type LayoutNode,
   type LayoutRequest,
   NODE_HEIGHT,
@@ -22,8 +21,11 @@ const ASPECT = 1.8;
 const PASSES_MAX = 400;
 
 export function layOut(request: LayoutRequest): LayoutAnswer {
-  const nodes = request.nodes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  const calls = callsOf(request.edges, nodes);
+  const order = Array.from(request.nodes.keys()).sort((a, b) =>
+    request.nodes[a].id < request.nodes[b].id ? -1 : 1,
+  );
+  const nodes = order.map((at) => request.nodes[at]);
+  const calls = callsOf(request, order);
   const isOneFlow = nodes.length <= ONE_FLOW_NODES_MAX;
   const groups = groupsOf(nodes);
   const lanes = lanesOf(nodes, calls, groups, isOneFlow);
@@ -43,26 +45,30 @@ export function layOut(request: LayoutRequest): LayoutAnswer {
   return keepPositions(nodes, { positions, bends }, request.kept);
 }
 
-/** In an order that does not depend on how they came; without those that lead to nowhere. By number: joining texts takes longer than the layout. */
-function callsOf(edges: readonly LayoutEdge[], nodes: readonly LayoutNode[]): Calls {
-  const indices = new Map(nodes.map((node, at) => [node.id, at]));
-  const keys = new Float64Array(edges.length);
-  let count = 0;
-  edges.forEach(({ source, target }, at) => {
-    const from = indices.get(source);
-    const to = indices.get(target);
-    if (from === undefined || to === undefined || from === to) return;
-    // With its own place behind it: equal ones keep their order, and the edge is found again.
-    keys[count] = (from * nodes.length + to) * edges.length + at;
-    count += 1;
+/** Between nodes by their places in `order`, sorted, so that it does not matter how they came; without those that lead nowhere. */
+function callsOf({ ends, weights }: LayoutRequest, order: readonly number[]): Calls {
+  const places = new Int32Array(order.length);
+  order.forEach((node, place) => {
+    places[node] = place;
   });
-  const order = keys.subarray(0, count).sort();
+  const edges = weights.length;
+  const keys = new Float64Array(edges);
+  let count = 0;
+  for (let at = 0; at < edges; at += 1) {
+    const from = places[ends[2 * at]];
+    const to = places[ends[2 * at + 1]];
+    if (from === to) continue;
+    // With its own place behind it: equal ones keep their order, and the edge is found again.
+    keys[count] = (from * order.length + to) * edges + at;
+    count += 1;
+  }
+  const sorted = keys.subarray(0, count).sort();
   const calls = emptyCalls(count);
   for (let at = 0; at < count; at += 1) {
-    const pair = Math.floor(order[at] / edges.length);
-    calls.from[at] = Math.floor(pair / nodes.length);
-    calls.to[at] = pair % nodes.length;
-    calls.weights[at] = edges[order[at] % edges.length].weight;
+    const pair = Math.floor(sorted[at] / edges);
+    calls.from[at] = Math.floor(pair / order.length);
+    calls.to[at] = pair % order.length;
+    calls.weights[at] = weights[sorted[at] % edges];
   }
   return calls;
 }

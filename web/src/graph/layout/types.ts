@@ -10,12 +10,6 @@ export interface LayoutNode {
   readonly role: 'inner' | 'gateway' | 'origin' | 'external';
 }
 
-export interface LayoutEdge {
-  readonly source: string;
-  readonly target: string;
-  readonly weight: number;
-}
-
 /** Edges as numbers: the one at a place goes from one node to another, by index. */
 export interface Calls {
   readonly from: Int32Array;
@@ -23,9 +17,12 @@ export interface Calls {
   readonly weights: Float64Array;
 }
 
+/** Edges as numbers: copying thousands of small objects into a worker takes as long as laying them out. */
 export interface LayoutRequest {
   readonly nodes: readonly LayoutNode[];
-  readonly edges: readonly LayoutEdge[];
+  /** Places among the nodes of source and target, in pairs. */
+  readonly ends: Uint32Array<ArrayBuffer>;
+  readonly weights: Float64Array<ArrayBuffer>;
   /** Where nodes stand already: they stay there. */
   readonly kept?: Positions;
 }

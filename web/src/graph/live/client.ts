@@ -1,6 +1,5 @@
 /** The page's end of the graph's worker: one for all graphs. Streams begin before the page that shows them is there; who comes finds what they told. */
 import type { GraphAnswer, GraphDelta, GraphEdge, GraphNode } from '#console/api/graph.ts';
-import { packed } from '../layout/packed.ts';
 import type { LayoutAnswer, LayoutRequest } from '../layout/types.ts';
 import type { Scene } from '../scene/marks.ts';
 import { unpackedScene } from '../scene/packed-scene.ts';
@@ -35,8 +34,7 @@ export function layOutAside(request: LayoutRequest): Promise<LayoutAnswer> {
   const id = count;
   return new Promise((resolve) => {
     layouts.set(id, resolve);
-    const message = packed(request);
-    tell({ kind: 'layout', id, request: message }, [message.ends.buffer, message.weights.buffer]);
+    tell({ kind: 'layout', id, request }, [request.ends.buffer, request.weights.buffer]);
   });
 }
 

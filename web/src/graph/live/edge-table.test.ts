@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { GraphEdge } from '#console/api/graph.ts';
 import { edgeTableOf } from '../../../fixtures/edge-table.ts';
-import { EdgeReader, edgeCount, edgesOf, pictureEdges } from './edge-table.ts';
+import { EdgeReader, eachEdge, edgeCount, edgesOf } from './edge-table.ts';
 
 const name = fc.string({ minLength: 1, maxLength: 4 });
 const names = fc.array(name, { maxLength: 2 });
@@ -67,11 +67,15 @@ describe('edge tables', () => {
     );
   });
 
-  test('pictureEdges are the same without codes and flags', () => {
+  test('eachEdge shows of each what is summed', () => {
     fc.assert(
       fc.property(edges, (told) => {
-        const want = told.map((each) => ({ ...each, responseCodes: {}, flags: {} }));
-        expect(pictureEdges(edgeTableOf(told))).toEqual(want);
+        const seen: unknown[] = [];
+        eachEdge(edgeTableOf(told), (each) => seen.push(structuredClone(each)));
+        const want = told.map(
+          ({ id, responseCodes, flags, via, split, principals, ...figures }) => figures,
+        );
+        expect(seen).toEqual(want);
       }),
     );
   });

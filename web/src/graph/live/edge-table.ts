@@ -1,6 +1,7 @@
 /** Edges out of the table in which the control plane tells them (EdgeTable). Pure. */
 import type { EdgeTable, GraphEdge } from '#console/api/graph.ts';
 import type { HealthStatus } from '#console/api/health.ts';
+import type { EdgeFigures } from '../scene/levels.ts';
 
 /** Places in the row of an edge. */
 const SOURCE = 0;
@@ -24,7 +25,7 @@ const MTLS = 17;
 const ROW = 18;
 
 type Counts = Readonly<Record<string, number>>;
-const NO_COUNTS: Counts = {};
+type Writable<T> = { -readonly [Member in keyof T]: T[Member] };
 
 export function edgesOf(table: EdgeTable): GraphEdge[] {
   return new EdgeReader(table).next(edgeCount(table));
@@ -34,12 +35,40 @@ export function edgeCount({ rows }: EdgeTable): number {
   return rows.length / ROW;
 }
 
-/** All without codes and flags, which are in no picture: making those of thousands of edges takes longer than all else of them. */
-export function pictureEdges(table: EdgeTable): GraphEdge[] {
-  const edges: GraphEdge[] = [];
-  for (let row = 0; row < table.rows.length; row += ROW)
-    edges.push(edgeAt(table, row, NO_COUNTS, NO_COUNTS));
-  return edges;
+/** Shows all, one after the other, as one object that is filled anew each time: thousands of objects take longer to make than all that is done with them. */
+export function eachEdge({ rows, texts }: EdgeTable, see: (edge: EdgeFigures) => void): void {
+  const health = { status: 'idle' as HealthStatus, reason: '', samples: 0 };
+  const edge: Writable<EdgeFigures> = {
+    source: '',
+    target: '',
+    protocol: 'http',
+    requestsPerSecond: 0,
+    errorRate: 0,
+    p50Ms: undefined,
+    p95Ms: undefined,
+    p99Ms: undefined,
+    bytesPerSecond: 0,
+    connectionsPerSecond: 0,
+    mtls: undefined,
+    health,
+  };
+  for (let row = 0; row < rows.length; row += ROW) {
+    edge.source = texts[rows[row + SOURCE]];
+    edge.target = texts[rows[row + TARGET]];
+    edge.protocol = texts[rows[row + PROTOCOL]] as GraphEdge['protocol'];
+    edge.requestsPerSecond = rows[row + REQUESTS];
+    edge.errorRate = rows[row + ERRORS];
+    edge.p50Ms = orAbsent(rows[row + P50]);
+    edge.p95Ms = orAbsent(rows[row + P95]);
+    edge.p99Ms = orAbsent(rows[row + P99]);
+    edge.bytesPerSecond = rows[row + BYTES];
+    edge.connectionsPerSecond = rows[row + CONNECTIONS];
+    edge.mtls = orAbsent(rows[row + MTLS]);
+    health.status = texts[rows[row + STATUS]] as HealthStatus;
+    health.reason = texts[rows[row + REASON]];
+    health.samples = rows[row + SAMPLES];
+    see(edge);
+  }
 }
 
 /** One after the other: where an edge's counts begin is known from those before it. */
@@ -83,7 +112,6 @@ function edgeAt(
   const source = texts[rows[row + SOURCE]];
   const target = texts[rows[row + TARGET]];
   const protocol = texts[rows[row + PROTOCOL]] as GraphEdge['protocol'];
-  const figure = (place: number) => (rows[row + place] < 0 ? undefined : rows[row + place]);
   const split = rows[row + SPLIT];
   const via = rows[row + VIA];
   return {
@@ -93,12 +121,12 @@ function edgeAt(
     protocol,
     requestsPerSecond: rows[row + REQUESTS],
     errorRate: rows[row + ERRORS],
-    p50Ms: figure(P50),
-    p95Ms: figure(P95),
-    p99Ms: figure(P99),
+    p50Ms: orAbsent(rows[row + P50]),
+    p95Ms: orAbsent(rows[row + P95]),
+    p99Ms: orAbsent(rows[row + P99]),
     bytesPerSecond: rows[row + BYTES],
     connectionsPerSecond: rows[row + CONNECTIONS],
-    mtls: figure(MTLS),
+    mtls: orAbsent(rows[row + MTLS]),
     responseCodes,
     flags,
     health: {
@@ -116,4 +144,8 @@ function edgeAt(
             target: principals[rows[row + TARGET_PRINCIPALS]],
           },
   };
+}
+
+function orAbsent(figure: number): number | undefined {
+  return figure < 0 ? undefined : figure;
 }

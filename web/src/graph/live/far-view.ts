@@ -1,13 +1,16 @@
 /** What is first seen of a large graph. Made in the worker, so that the page has only to paint it. Pure. */
-import type { GraphEdge, GraphNode } from '#console/api/graph.ts';
+import type { EdgeTable, GraphNode } from '#console/api/graph.ts';
 import { layOut } from '../layout/layout.ts';
-import { requestOf } from '../layout/request.ts';
+import { layoutNode, RequestedEdges } from '../layout/request.ts';
 import type { LayoutAnswer } from '../layout/types.ts';
+import { GroupSums, groupsOf } from '../scene/levels.ts';
 import type { Scene } from '../scene/marks.ts';
 import { sceneOf } from '../scene/scene.ts';
+import { eachEdge, edgeCount } from './edge-table.ts';
 
 /** Graphs with fewer nodes are quickly made by the page, which knows where their nodes stood the last time. */
-export const FAR_NODES_MIN = 300;
+const FAR_NODES_MIN = 300;
+const LEVEL = 'namespaces';
 
 /** A large graph as it is first seen: whole, from far away. */
 export interface FarView {
@@ -20,7 +23,17 @@ export function isFarFirst(nodes: readonly GraphNode[]): boolean {
   return nodes.length > FAR_NODES_MIN;
 }
 
-export function farViewOf(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): FarView {
-  const layout = layOut(requestOf(nodes, edges));
-  return { layout, scene: sceneOf({ nodes, edges, layout, level: 'namespaces', label: 'none' }) };
+export function farViewOf(nodes: readonly GraphNode[], table: EdgeTable): FarView {
+  const requested = new RequestedEdges(nodes, edgeCount(table));
+  const sums = new GroupSums(groupsOf(nodes, LEVEL));
+  eachEdge(table, (edge) => {
+    requested.add(edge);
+    sums.add(edge);
+  });
+  const layout = layOut({ nodes: nodes.map(layoutNode), ...requested.taken() });
+  const summed = sums.edges();
+  return {
+    layout,
+    scene: sceneOf({ nodes, edges: [], summed, layout, level: LEVEL, label: 'none' }),
+  };
 }

@@ -1,14 +1,13 @@
 /** What the page and its worker tell each other. Plain values. */
 import type { GraphAnswer, GraphDelta, GraphEdge, GraphNode } from '#console/api/graph.ts';
-import type { PackedRequest } from '../layout/packed.ts';
-import type { LayoutAnswer } from '../layout/types.ts';
+import type { LayoutAnswer, LayoutRequest } from '../layout/types.ts';
 import type { PackedScene } from '../scene/packed-scene.ts';
 
 export type StreamState = 'connecting' | 'open' | 'lost';
 
 /** `id` names a layout or a stream; the page counts both. */
 export type ToWorker =
-  | { readonly kind: 'layout'; readonly id: number; readonly request: PackedRequest }
+  | { readonly kind: 'layout'; readonly id: number; readonly request: LayoutRequest }
   | { readonly kind: 'open'; readonly id: number; readonly address: string }
   /** The next part of a graph. */
   | { readonly kind: 'more'; readonly id: number }

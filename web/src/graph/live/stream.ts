@@ -5,7 +5,7 @@
 import type { DeltaTable, GraphDelta, GraphTable } from '#console/api/graph.ts';
 import type { LayoutAnswer } from '../layout/types.ts';
 import { packedScene } from '../scene/packed-scene.ts';
-import { EdgeReader, edgeCount, edgesOf, pictureEdges } from './edge-table.ts';
+import { EdgeReader, edgeCount, edgesOf } from './edge-table.ts';
 import { EventReader } from './event-reader.ts';
 import { farViewOf, isFarFirst } from './far-view.ts';
 import type { GraphHead, GraphPart, StreamState } from './messages.ts';
@@ -92,8 +92,7 @@ export class GraphStream {
   #begin(graph: GraphTable): void {
     const { nodes, edges } = graph;
     // Later ones come to a page that shows the graph already, each node at its place.
-    const far =
-      this.#isFirst && isFarFirst(nodes) ? farViewOf(nodes, pictureEdges(edges)) : undefined;
+    const far = this.#isFirst && isFarFirst(nodes) ? farViewOf(nodes, edges) : undefined;
     this.#isFirst = false;
     this.#deltas = [];
     this.#parts = partsOf(graph, far?.layout);

@@ -1,6 +1,5 @@
 /** Reads live graphs and lays graphs out, off the main thread. */
 import { layOut } from '../layout/layout.ts';
-import { unpacked } from '../layout/packed.ts';
 import type { PackedScene } from '../scene/packed-scene.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { GraphStream } from './stream.ts';
@@ -13,7 +12,7 @@ addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
   const { id } = data;
   switch (data.kind) {
     case 'layout':
-      tell({ kind: 'layout', id, answer: layOut(unpacked(data.request)) });
+      tell({ kind: 'layout', id, answer: layOut(data.request) });
       break;
     case 'open':
       streams.set(

@@ -31,29 +31,57 @@ export function grouped(
   edges: readonly GraphEdge[],
   level: Level,
 ): GroupedGraph {
-  const byKey = Map.groupBy(nodes, (node) => groupKey(node, level));
-  const groups = [...byKey].map(([id, members]) => groupOf(id, members, level));
+  const groups = groupsOf(nodes, level);
   if (level === 'workloads') return { groups, edges };
-  const groupAt = new Map<string, number>();
-  groups.forEach((group, at) => {
-    for (const node of group.members) groupAt.set(node.id, at);
-  });
-  // By number: a text for each of many edges would take longer than adding them up.
-  const sums = new Map<number, Sum>();
-  for (const edge of edges) {
-    const source = groupAt.get(edge.source);
-    const target = groupAt.get(edge.target);
-    if (source === undefined || target === undefined || source === target) continue;
+  const sums = new GroupSums(groups);
+  for (const edge of edges) sums.add(edge);
+  return { groups, edges: sums.edges() };
+}
+
+export function groupsOf(nodes: readonly GraphNode[], level: Level): Group[] {
+  const byKey = Map.groupBy(nodes, (node) => groupKey(node, level));
+  return [...byKey].map(([id, members]) => groupOf(id, members, level));
+}
+
+/** What is summed of an edge. */
+export type EdgeFigures = Omit<
+  GraphEdge,
+  'id' | 'responseCodes' | 'flags' | 'via' | 'split' | 'principals'
+>;
+
+/** Edges between groups. */
+export class GroupSums {
+  readonly #groups: readonly Group[];
+  readonly #groupAt = new Map<string, number>();
+  /** By number: a text for each of many edges would take longer than adding them up. */
+  readonly #sums = new Map<number, Sum>();
+
+  constructor(groups: readonly Group[]) {
+    this.#groups = groups;
+    groups.forEach((group, at) => {
+      for (const node of group.members) this.#groupAt.set(node.id, at);
+    });
+  }
+
+  /** Keeps nothing of `edge`: it may be another one the next time. */
+  add(edge: EdgeFigures): void {
+    const source = this.#groupAt.get(edge.source);
+    const target = this.#groupAt.get(edge.target);
+    if (source === undefined || target === undefined || source === target) return;
+    const groups = this.#groups;
     const isTcp = edge.protocol === 'tcp';
     const key = 2 * (source * groups.length + target) + (isTcp ? 1 : 0);
-    let sum = sums.get(key);
+    let sum = this.#sums.get(key);
     if (sum === undefined) {
-      sum = new Sum(groups[source].id, groups[target].id, isTcp ? 'tcp' : 'http', edge.health);
-      sums.set(key, sum);
+      sum = new Sum(groups[source].id, groups[target].id, isTcp ? 'tcp' : 'http');
+      this.#sums.set(key, sum);
     }
     sum.add(edge);
   }
-  return { groups, edges: Array.from(sums.values(), (sum) => sum.edge()) };
+
+  edges(): GraphEdge[] {
+    return Array.from(this.#sums.values(), (sum) => sum.edge());
+  }
 }
 
 function groupOf(id: string, members: readonly GraphNode[], level: Level): Group {
@@ -76,7 +104,7 @@ class Sum {
   readonly source: string;
   readonly target: string;
   readonly protocol: 'http' | 'tcp';
-  #health: Health;
+  #health: Health | undefined;
   #requests = 0;
   #failed = 0;
   #bytes = 0;
@@ -87,14 +115,13 @@ class Sum {
   #p95 = 0;
   #p99 = 0;
 
-  constructor(source: string, target: string, protocol: 'http' | 'tcp', health: Health) {
+  constructor(source: string, target: string, protocol: 'http' | 'tcp') {
     this.source = source;
     this.target = target;
     this.protocol = protocol;
-    this.#health = health;
   }
 
-  add(part: GraphEdge): void {
+  add(part: EdgeFigures): void {
     this.#requests += part.requestsPerSecond;
     this.#failed += part.requestsPerSecond * part.errorRate;
     this.#bytes += part.bytesPerSecond;
@@ -104,7 +131,8 @@ class Sum {
     this.#p50 = Math.max(this.#p50, part.p50Ms ?? 0);
     this.#p95 = Math.max(this.#p95, part.p95Ms ?? 0);
     this.#p99 = Math.max(this.#p99, part.p99Ms ?? 0);
-    if (isWorse(part.health.status, this.#health.status)) this.#health = part.health;
+    if (this.#health === undefined || isWorse(part.health.status, this.#health.status))
+      this.#health = { ...part.health };
   }
 
   edge(): GraphEdge {
@@ -122,7 +150,7 @@ class Sum {
       ...(this.#samples > 0 ? { mtls: Math.min(1, this.#sealed / this.#samples) } : {}),
       responseCodes: {},
       flags: {},
-      health: this.#health,
+      health: this.#health!,
     };
   }
 }

@@ -12,7 +12,7 @@ import {
 import { changeOf } from './compare.ts';
 import { edgeMark, type LabelKind } from './edge-marks.ts';
 import { placeLabels } from './labels.ts';
-import { type Group, grouped } from './levels.ts';
+import { type Group, grouped, groupsOf } from './levels.ts';
 import {
   type Box,
   type Difference,
@@ -30,6 +30,8 @@ import { fieldMark, nodeMark } from './node-marks.ts';
 export interface SceneRequest {
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];
+  /** Edges between the groups of this level, where they are summed already: `edges` is not looked at. */
+  readonly summed?: readonly GraphEdge[];
   readonly layout: LayoutAnswer;
   readonly level: Level;
   readonly label: LabelKind;
@@ -59,13 +61,17 @@ export function finished<T>(steps: Steps<T>): T {
 export function* sceneSteps({
   nodes,
   edges,
+  summed,
   layout,
   level,
   label,
   changes,
 }: SceneRequest): Steps<Scene> {
   const placed = nodes.filter((node) => layout.positions[node.id] !== undefined);
-  const graph = grouped(placed, edges, level);
+  const graph =
+    summed === undefined
+      ? grouped(placed, edges, level)
+      : { groups: groupsOf(placed, level), edges: summed };
   yield;
   const fields = fieldsOf(placed, layout.positions);
   const fieldBoxes = new Map(fields.map((field) => [field.id, field.box]));
@@ -125,7 +131,7 @@ function hull(group: Group, positions: Positions): Box {
 /** A soft field behind the nodes of each namespace; gateways stand outside of it. */
 function fieldsOf(nodes: readonly GraphNode[], positions: Positions): FieldMark[] {
   const inner = nodes.filter((node) => node.namespace !== '' && node.kind !== 'gateway');
-  return grouped(inner, [], 'namespaces').groups.map((group) => {
+  return groupsOf(inner, 'namespaces').map((group) => {
     const box = hull(group, positions);
     return fieldMark(group, {
       x: box.x - FIELD_PAD,
@@ -137,8 +143,8 @@ function fieldsOf(nodes: readonly GraphNode[], positions: Positions): FieldMark[
 }
 
 function stacksOf(nodes: readonly GraphNode[], positions: Positions): Box[] {
-  return grouped(nodes, [], 'apps')
-    .groups.filter((group) => group.members.length > 1)
+  return groupsOf(nodes, 'apps')
+    .filter((group) => group.members.length > 1)
     .map((group) => grown(hull(group, positions), 5));
 }
 
