@@ -68,15 +68,22 @@ export default function GraphPage() {
   const last = useRef<{ graph: GraphAnswer; viewKey: string }>(undefined);
   if (live.graph !== undefined) last.current = { graph: live.graph, viewKey };
   const seen = last.current ?? (isFarEnough(options) ? begunOf(live.begun, viewKey) : undefined);
-  if (seen === undefined) {
-    return live.error === undefined ? (
-      <Loading what="the graph" />
-    ) : (
-      <Failure error={live.error} onRetry={live.reload} />
-    );
-  }
-  return <Graph {...seen} older={older.data} live={live} options={options} />;
+  if (seen === undefined && live.error !== undefined)
+    return <Failure error={live.error} onRetry={live.reload} />;
+  // All around the graph is there before it is: making it then would hold the first picture up.
+  const shown = seen ?? { graph: COMING, viewKey };
+  return <Graph {...shown} older={older.data} live={live} options={options} />;
 }
+
+const COMING: GraphAnswer = {
+  generatedAt: '',
+  at: '',
+  windowSeconds: 0,
+  type: 'workload',
+  isLive: true,
+  nodes: [],
+  edges: [],
+};
 
 /** From far away nothing is shown of single edges. */
 function isFarEnough({ find, hide, selected, compare, isTable }: GraphViewOptions): boolean {
@@ -96,6 +103,7 @@ interface GraphProps {
 }
 
 function Graph({ graph, older, live, options, viewKey }: GraphProps) {
+  const isComing = graph === COMING;
   // What stays seen from before is none of what begins.
   const begun = live.begun?.graph === graph ? live.begun : undefined;
   const nodeCount = begun?.nodeCount ?? graph.nodes.length;
@@ -107,8 +115,10 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
   const hide = useMemo(() => parseExpression(options.hide), [options.hide]);
   const both = useMemo(
     () =>
-      older === undefined || options.compare === undefined ? undefined : compared(older, graph),
-    [older, graph, options.compare],
+      older === undefined || options.compare === undefined || isComing
+        ? undefined
+        : compared(older, graph),
+    [older, graph, options.compare, isComing],
   );
   const shown = useMemo(
     () =>
@@ -158,7 +168,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
     stage: () => canvas.current?.stage,
   });
   const choices = menu === undefined ? [] : menuOf(shown, menu.id);
-  const isEmpty = nodeCount === 0;
+  const isEmpty = nodeCount === 0 && !isComing;
   return (
     <div className={styles.page}>
       <h1 className={styles.said}>Graph</h1>
@@ -166,8 +176,8 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
         options={options}
         findProblem={find.problem}
         hideProblem={hide.problem}
-        foundCount={matches?.size}
-        exports={begun === undefined ? exports : NONE}
+        foundCount={isComing ? undefined : matches?.size}
+        exports={begun === undefined && !isComing ? exports : NONE}
         onFit={() => canvas.current?.stage?.fit()}
         onTidy={() => {
           canvas.current?.stage?.forgetView();
@@ -182,7 +192,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
             ) : (
               <DiagnosisList diagnosis={graph.diagnosis} />
             )
-          ) : options.isTable ? (
+          ) : options.isTable && !isComing ? (
             <div className={styles.table}>
               <GraphTable
                 graph={shown}
@@ -194,7 +204,7 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
           ) : (
             <GraphCanvas
               ref={canvas}
-              input={input}
+              input={isComing ? undefined : input}
               fitKey={viewKey}
               label={`Graph of ${begun?.nodeCount ?? shown.nodes.length} nodes and ${begun?.edgeCount ?? shown.edges.length} connections. Arrow keys go from node to node; the table shows the same in rows.`}
               announcement={announcementOf(shown, options.selected[0], both?.changes)}
@@ -220,14 +230,20 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
             />
           )}
           {options.hasLegend && !options.isTable && <Legend />}
-          <StatusLine
-            graph={graph}
-            shown={shown}
-            begun={begun}
-            looking={options.isTable ? undefined : looking}
-            live={live}
-            changes={both?.changes}
-          />
+          {isComing ? (
+            <div className={styles.coming}>
+              <Loading what="the graph" />
+            </div>
+          ) : (
+            <StatusLine
+              graph={graph}
+              shown={shown}
+              begun={begun}
+              looking={options.isTable ? undefined : looking}
+              live={live}
+              changes={both?.changes}
+            />
+          )}
         </div>
         {selected.length > 0 && <SidePanel graph={graph} selected={selected} />}
       </div>

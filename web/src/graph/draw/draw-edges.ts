@@ -37,10 +37,11 @@ function drawEdge(pen: Pen, edge: EdgeMark, painting: Painting): void {
   pen.globalAlpha = alphaOf(painting, edge.id, full);
   pen.lineWidth = edge.width + (look === 'failing' ? 1.2 : 0);
   pen.strokeStyle = isChosen ? theme.accent : theme.edges[look];
-  pen.setLineDash(edge.change === 'removed' ? [2, 6] : DASHES[look]);
+  const dashes = edge.change === 'removed' ? [2, 6] : DASHES[look];
+  if (dashes.length > 0) pen.setLineDash(dashes);
   trace(pen, curve);
   pen.stroke();
-  pen.setLineDash([]);
+  if (dashes.length > 0) pen.setLineDash([]);
   if (view.zoom >= FINE_ZOOM) {
     pen.fillStyle = isChosen ? theme.accent : theme.edges[look];
     drawArrow(pen, edge);

@@ -34,6 +34,8 @@ export interface Painting {
   readonly theme: DrawTheme;
   readonly emphasis: Emphasis;
   readonly fading?: Fading;
+  /** Fewer than else may be: it is waited for. */
+  readonly edgesMax?: number;
 }
 
 export interface Painted {
@@ -43,7 +45,9 @@ export interface Painted {
 }
 
 /** More would be a grey mass, and slow. The strongest and all that are unhealthy are drawn; the page says how many are not. */
-export const EDGES_DRAWN_MAX = 900;
+const EDGES_DRAWN_MAX = 900;
+/** Of what is shown first, and painted whole right after. */
+export const EDGES_DRAWN_FIRST = 250;
 /** Labels are read, so below this they are not drawn. */
 const LABELS_ZOOM = 0.6;
 
@@ -86,12 +90,12 @@ export function paint(pen: Pen, painting: Painting): void {
 
 /** Of those with a part in view. Farther out only those of what is pointed at are drawn beyond the bound. */
 function edgesToDraw(
-  { scene, emphasis }: Pick<Painting, 'scene' | 'emphasis'>,
+  { scene, emphasis, edgesMax = EDGES_DRAWN_MAX }: Painting,
   seen: Box,
 ): { drawn: readonly EdgeMark[]; inView: number } {
   const { focus } = emphasis;
   const inView = scene.edges.filter((edge) => touches(edge.bounds, seen));
-  if (inView.length <= EDGES_DRAWN_MAX) return { drawn: inView, inView: inView.length };
+  if (inView.length <= edgesMax) return { drawn: inView, inView: inView.length };
   const pointed = focus === undefined ? [] : inView.filter((edge) => focus.has(edge.id));
-  return { drawn: [...inView.slice(-EDGES_DRAWN_MAX), ...pointed], inView: inView.length };
+  return { drawn: [...inView.slice(-edgesMax), ...pointed], inView: inView.length };
 }

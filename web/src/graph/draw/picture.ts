@@ -3,6 +3,7 @@
  * nothing; it is painted anew when it no longer covers the view, or when the hand rests. A scene that paints quickly is painted each time.
  */
 import {
+  EDGES_DRAWN_FIRST,
   type Painted,
   type Painting,
   paintBack,
@@ -109,7 +110,7 @@ export class Picture {
   /** The view that the bitmap has now. */
   #paint(painting: Painting, { ratio }: Showing): View {
     const { view, theme } = painting;
-    // The first one shows what is in view and nothing around: it is waited for.
+    // The first one shows the strongest of what is in view and nothing around: it is waited for.
     const margin = this.#before === undefined ? 0 : MARGIN;
     // Whole pixels: a bitmap between pixels is blurred.
     const [left, top] = [
@@ -134,7 +135,8 @@ export class Picture {
       const scale = own.zoom * ratio;
       this.#own[layer].setTransform(scale, 0, 0, scale, -own.x * scale, -own.y * scale);
     }
-    this.painted = paintBack(this.#own.back, { ...painting, view: own });
+    const edgesMax = this.#before === undefined ? EDGES_DRAWN_FIRST : undefined;
+    this.painted = paintBack(this.#own.back, { ...painting, view: own, edgesMax });
     paintFront(this.#own.front, { ...painting, view: own });
     return own;
   }

@@ -100,6 +100,9 @@ export class Stage {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
     }
+    // Until there is something to show it would be black.
+    this.#back.fillStyle = this.#theme.ground;
+    this.#back.fillRect(0, 0, this.#back.canvas.width, this.#back.canvas.height);
     this.#view = { ...this.#view, width, height };
     this.#refit();
     this.#redraw();

@@ -20,6 +20,8 @@ export interface GraphListener {
   onDelta(delta: GraphDelta): void;
 }
 
+/** It is rendered, its effects follow, it is painted, and then it is on the screen. */
+const FRAMES_TO_PAINT = 3;
 /** A page that is not seen gets no frames to wait for; one on a busy machine gets them late. */
 const FRAME_PATIENCE_MS = 1000;
 
@@ -154,8 +156,9 @@ function afterPaint(act: () => void): void {
     isDone = true;
     act();
   };
-  // In the second frame the first one's picture is on the screen.
-  requestAnimationFrame(() => requestAnimationFrame(once));
+  const wait = (frames: number) =>
+    requestAnimationFrame(() => (frames === 0 ? once() : wait(frames - 1)));
+  wait(FRAMES_TO_PAINT);
   setTimeout(once, FRAME_PATIENCE_MS);
 }
 

@@ -22,7 +22,8 @@ export interface GraphCanvasHandle {
 }
 
 export interface GraphCanvasProps {
-  readonly input: StageInput;
+  /** Undefined: there is nothing to show yet. */
+  readonly input: StageInput | undefined;
   readonly label: string;
   /** Says what the selected one is, to those who do not see it. */
   readonly announcement: string;
@@ -82,7 +83,7 @@ export function GraphCanvas(props: GraphCanvasProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new key is why.
   useEffect(() => stage.current?.forgetView(), [fitKey]);
   useEffect(() => {
-    if (isReady) stage.current?.show(input);
+    if (isReady && input !== undefined) stage.current?.show(input);
   }, [input, isReady]);
   const hand = useHand(stage, (x, y) => hitOf(stage.current, x, y), props);
   return (
