@@ -47,7 +47,25 @@ function route(
   hasTime: boolean,
   load: Load,
 ): Route {
-  return { name, title, icon, key, hasTime, page: lazy(load), load };
+  let page: Route['page'] | undefined;
+  const remembered: Load = async () => {
+    const loaded = await load();
+    page ??= loaded.default;
+    return loaded;
+  };
+  return {
+    name,
+    title,
+    icon,
+    key,
+    hasTime,
+    load: remembered,
+    get page() {
+      // It stays what it was when it was first shown: another one would begin anew.
+      page ??= lazy(load);
+      return page;
+    },
+  };
 }
 
 export const ROUTES: readonly Route[] = [
@@ -71,10 +89,10 @@ export const ROUTES: readonly Route[] = [
 
 /** Pages that the rail does not name: others lead to them. */
 const UNLISTED: readonly Route[] = [
-  {
-    ...route('apps', 'Apps', Boxes, '', true, () => import('../pages/app/page.tsx')),
-    under: 'workloads',
-  },
+  Object.assign(
+    route('apps', 'Apps', Boxes, '', true, () => import('../pages/app/page.tsx')),
+    { under: 'workloads' },
+  ),
 ];
 
 /** The page of a path, and what is left of it; `/` is the first one. */

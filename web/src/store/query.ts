@@ -94,7 +94,8 @@ function subscribe(address: string, interval: number, listener: () => void): () 
   entry.listeners.add(listener);
   entry.intervals.push(interval);
   const isOld = now() - entry.state.fetchedAt > Math.max(1000, interval);
-  if (entry.listeners.size === 1 && isOld) void load(address, entry);
+  const isComing = entry.state.isLoading && entry.abort !== undefined;
+  if (entry.listeners.size === 1 && isOld && !isComing) void load(address, entry);
   else schedule(address, entry);
   return () => {
     entry.listeners.delete(listener);
@@ -102,8 +103,14 @@ function subscribe(address: string, interval: number, listener: () => void): () 
     if (entry.listeners.size > 0) return;
     clearTimeout(entry.timer);
     entry.abort?.abort();
+    entry.abort = undefined;
     entry.timer = setTimeout(() => entries.delete(address), KEPT_MS);
   };
+}
+
+/** Before anybody shows it: who does finds it there, or on its way. */
+export function askAhead(address: string): Promise<void> {
+  return load(address, entryOf(address));
 }
 
 /** Undefined asks nothing. `refreshMs` 0: once. */

@@ -96,9 +96,14 @@ export class Stage {
 
   resize(width: number, height: number): void {
     const ratio = this.#ratio;
+    const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const { canvas: first } = this.#back;
+    const isSame = width === this.#view.width && height === this.#view.height;
+    // It would be emptied, for a frame.
+    if (isSame && first.width === across && first.height === down) return;
     for (const { canvas } of [this.#back, this.#over, this.#front]) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
+      canvas.width = across;
+      canvas.height = down;
     }
     // Until there is something to show it would be black.
     this.#back.fillStyle = this.#theme.ground;

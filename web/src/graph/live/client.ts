@@ -168,7 +168,7 @@ function tell(message: ToWorker, given: Transferable[] = []): void {
 }
 
 function start(): Worker {
-  const started = new Worker(GRAPH_WORKER, { type: 'module' });
+  const started = new Worker(GRAPH_WORKER);
   started.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind !== 'layout') {
       streams.get(data.id)?.take(data);

@@ -4,6 +4,7 @@ import {
   type Ref,
   useEffect,
   useImperativeHandle,
+  useLayoutEffect,
   useRef,
   useState,
 } from 'react';
@@ -59,7 +60,7 @@ export function GraphCanvas(props: GraphCanvasProps) {
     },
     focus: () => box.current?.focus(),
   }));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const own = new Stage([...box.current!.querySelectorAll('canvas')], (looking) => {
       setPainted(true);
       look.current(looking);
@@ -69,6 +70,9 @@ export function GraphCanvas(props: GraphCanvasProps) {
       own.resize(entry.contentRect.width, entry.contentRect.height),
     );
     watch.observe(box.current!);
+    // It tells only after a frame.
+    const { width, height } = box.current!.getBoundingClientRect();
+    own.resize(width, height);
     void document.fonts.ready.then(() => own.themeChanged());
     setReady(true);
     return () => {
@@ -81,8 +85,8 @@ export function GraphCanvas(props: GraphCanvasProps) {
   useEffect(() => stage.current?.themeChanged(), [isDark]);
   const { fitKey, input } = props;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new key is why.
-  useEffect(() => stage.current?.forgetView(), [fitKey]);
-  useEffect(() => {
+  useLayoutEffect(() => stage.current?.forgetView(), [fitKey]);
+  useLayoutEffect(() => {
     if (isReady && input !== undefined) stage.current?.show(input);
   }, [input, isReady]);
   const hand = useHand(stage, (x, y) => hitOf(stage.current, x, y), props);

@@ -1,5 +1,5 @@
 /** The graph of the moment: live by events, else as it was. Events that stop leave the last picture, with its age. */
-import { useEffect, useMemo, useState } from 'react';
+import { useLayoutEffect, useMemo, useState } from 'react';
 import type { GraphAnswer } from '#console/api/graph.ts';
 import type { ApiError } from '../../store/api.ts';
 import { now } from '../../store/clock.ts';
@@ -68,7 +68,8 @@ const NOTHING: Live = {
 
 function useLive(streamAddress: string | undefined): Live {
   const [live, setLive] = useState<Live & { readonly of?: string }>(NOTHING);
-  useEffect(() => {
+  // What came before there was a page is shown in its first frame.
+  useLayoutEffect(() => {
     if (streamAddress === undefined) return;
     let graph: GraphAnswer | undefined;
     let shownAt = 0;
