@@ -31,7 +31,7 @@ describeInBrowser('the graph in a browser', () => {
     for (const theme of THEMES) {
       test(`shows its nodes and passes axe at ${width} pixels in ${theme}`, async () => {
         const page = await open('/graph', { width, theme });
-        await stage(page).waitFor();
+        await page.locator('[role=application][aria-busy=false]').waitFor();
         expect(await stage(page).getAttribute('aria-label')).toContain(
           '21 nodes and 25 connections',
         );

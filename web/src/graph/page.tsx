@@ -206,7 +206,11 @@ function Graph({ graph, older, live, options, viewKey }: GraphProps) {
               ref={canvas}
               input={isComing ? undefined : input}
               fitKey={viewKey}
-              label={`Graph of ${begun?.nodeCount ?? shown.nodes.length} nodes and ${begun?.edgeCount ?? shown.edges.length} connections. Arrow keys go from node to node; the table shows the same in rows.`}
+              label={
+                isComing
+                  ? 'Graph, on its way'
+                  : `Graph of ${begun?.nodeCount ?? shown.nodes.length} nodes and ${begun?.edgeCount ?? shown.edges.length} connections. Arrow keys go from node to node; the table shows the same in rows.`
+              }
               announcement={announcementOf(shown, options.selected[0], both?.changes)}
               selected={options.selected[0]}
               onSelect={(id, isAdded) =>
