@@ -1,7 +1,8 @@
 /** Command lines of the control plane's parts, all in the control plane's network namespace. */
 import { join } from 'node:path';
-import { CONTROL_PLANE, nodeName, PODS_CIDR, SERVICES_CIDR } from './addresses.ts';
-import { type ProxyMode, proxyConfig } from './kube-proxy.ts';
+import { CONTROL_PLANE, nodeName, podsCidrs, servicesCidrs } from './addresses.ts';
+import { proxyConfig } from './kube-proxy.ts';
+import type { HostOptions } from './options.ts';
 import type { StatePaths } from './state.ts';
 
 export const API_PORT = 6443;
@@ -23,7 +24,7 @@ export function etcd(paths: StatePaths): string[] {
   ];
 }
 
-export function apiServer(paths: StatePaths): string[] {
+export function apiServer(paths: StatePaths, options: HostOptions): string[] {
   const file = (name: string) => join(paths.certificates, name);
   return [
     'kube-apiserver',
@@ -38,7 +39,7 @@ export function apiServer(paths: StatePaths): string[] {
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${file('service-account.pub')}`,
     `--service-account-signing-key-file=${file('service-account.key')}`,
-    `--service-cluster-ip-range=${SERVICES_CIDR}`,
+    `--service-cluster-ip-range=${servicesCidrs(options)}`,
     '--anonymous-auth=false',
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
@@ -59,7 +60,7 @@ export function apiServer(paths: StatePaths): string[] {
   ];
 }
 
-export function controllerManager(paths: StatePaths): string[] {
+export function controllerManager(paths: StatePaths, options: HostOptions): string[] {
   const file = (name: string) => join(paths.certificates, name);
   return [
     'kube-controller-manager',
@@ -69,7 +70,8 @@ export function controllerManager(paths: StatePaths): string[] {
     `--root-ca-file=${file('ca.crt')}`,
     `--cluster-signing-cert-file=${file('ca.crt')}`,
     `--cluster-signing-key-file=${file('ca.key')}`,
-    `--cluster-cidr=${PODS_CIDR}`,
+    `--cluster-cidr=${podsCidrs(options)}`,
+    `--service-cluster-ip-range=${servicesCidrs(options)}`,
     '--allocate-node-cidrs=false',
     // A lost node shows in a test's time, still four missed heartbeats of the kubelets (node.ts).
     '--node-monitor-grace-period=16s',
@@ -99,7 +101,7 @@ function clientFlags(paths: StatePaths, name: string): string[] {
  * Services as seen from the control plane, which is not a node (a DaemonSet would want a pod there): it looks through the
  * eyes of n1, so for traffic policy Local the endpoints of n1 are local.
  */
-export function controlPlaneProxy(paths: StatePaths, mode: ProxyMode): string[] {
-  const config = proxyConfig({ paths, mode, folder: paths.root });
+export function controlPlaneProxy(paths: StatePaths, options: HostOptions): string[] {
+  const config = proxyConfig({ paths, options, folder: paths.root });
   return ['kube-proxy', `--config=${config}`, `--hostname-override=${nodeName(1)}`];
 }

@@ -10,7 +10,7 @@ import type { KubeClient } from '#kube/client/kube-client.ts';
 import { loadKubeconfig } from '#kube/client/kubeconfig.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { RestClient } from '#kube/client/rest-client.ts';
-import { CONTROL_PLANE, podsCidr } from './addresses.ts';
+import { both, CONTROL_PLANE, podsCidr, podsCidr6 } from './addresses.ts';
 import { writeCertificates, writeKubeconfig } from './certificates.ts';
 import { makeCgroups } from './cgroups.ts';
 import * as controlPlane from './control-plane.ts';
@@ -56,7 +56,10 @@ export class ClusterHost {
     this.#paths = statePaths(name);
     this.#cgroups = claim(name, nodes).cgroups;
     this.#guardian = startGuardian(name);
-    await Promise.all([writeCertificates(this.#paths, nodes), makeControlPlaneNetwork(name)]);
+    await Promise.all([
+      writeCertificates(this.#paths, nodes),
+      makeControlPlaneNetwork(this.#options),
+    ]);
     this.#progress('certificates and network made');
     const deps = {
       paths: this.#paths,
@@ -75,7 +78,7 @@ export class ClusterHost {
     const add = (words: string[]) =>
       this.#add(words[0], [...inControlPlane(this.#options.name), kube, ...words]);
     add(controlPlane.etcd(this.#paths)).start();
-    const api = add(controlPlane.apiServer(this.#paths));
+    const api = add(controlPlane.apiServer(this.#paths, this.#options));
     api.start();
     const target = `${CONTROL_PLANE}:${controlPlane.API_PORT}`;
     const relay = this.#add('relay', [
@@ -89,7 +92,7 @@ export class ClusterHost {
     await this.#connect(relay);
     await api.until(() => this.#isReady(), { timeoutMs: START_MS });
     this.#progress('API server ready');
-    add(controlPlane.controllerManager(this.#paths)).start();
+    add(controlPlane.controllerManager(this.#paths, this.#options)).start();
     if (this.#options.nodes > 0) add(controlPlane.scheduler(this.#paths)).start();
   }
 
@@ -119,7 +122,7 @@ export class ClusterHost {
   }
 
   async #startServices(): Promise<void> {
-    const { name, proxy } = this.#options;
+    const { name } = this.#options;
     const add = (words: string[]) =>
       this.#add(words[0], [...inControlPlane(name), this.#programs.kube, ...words]);
     const joining = this.#nodes.map((node) => this.#joinNode(node));
@@ -128,7 +131,7 @@ export class ClusterHost {
     this.#stopBalancing = balanceServices(this.#client, (error) => console.error(error));
     await Promise.all(joining);
     // It asks for the node whose eyes it has, and would wait long for one that is not there yet.
-    add(controlPlane.controlPlaneProxy(this.#paths, proxy)).start();
+    add(controlPlane.controlPlaneProxy(this.#paths, this.#options)).start();
     this.#progress('nodes ready');
   }
 
@@ -150,8 +153,10 @@ export class ClusterHost {
       return ready?.status === 'True' && Date.parse(ready.lastHeartbeatTime) >= sinceMs;
     };
     await init.until(isReady, { timeoutMs: NODE_READY_MS, stepMs: 100 });
-    const cidr = podsCidr(this.#nodes.indexOf(node) + 1);
-    const patch = { type: 'merge', body: { spec: { podCIDR: cidr, podCIDRs: [cidr] } } } as const;
+    const index = this.#nodes.indexOf(node) + 1;
+    const cidrs = both(this.#options, podsCidr(index), podsCidr6(index));
+    const spec = { podCIDR: cidrs[0], podCIDRs: cidrs };
+    const patch = { type: 'merge', body: { spec } } as const;
     await this.#client.patch(RESOURCES.nodes, { name: node.name }, patch);
   }
 

@@ -4,12 +4,15 @@ import { PAUSE_IMAGE } from './images.ts';
 
 export interface CniMain {
   type: 'ptp' | 'bridge';
-  subnet: string;
+  /** One of each family. */
+  subnets: readonly string[];
 }
 
 /** As the primary plugins of cloud providers leave it: a list, to which others append themselves. */
-export function cniConfig({ type, subnet }: CniMain): string {
-  const ipam = { type: 'host-local', subnet, routes: [{ dst: '0.0.0.0/0' }] };
+export function cniConfig({ type, subnets }: CniMain): string {
+  const ranges = subnets.map((subnet) => [{ subnet }]);
+  const routes = subnets.map((subnet) => ({ dst: subnet.includes(':') ? '::/0' : '0.0.0.0/0' }));
+  const ipam = { type: 'host-local', ranges, routes };
   const main =
     type === 'ptp'
       ? { type, mtu: 1500, ipMasq: false, ipam }

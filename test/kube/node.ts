@@ -4,7 +4,7 @@
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { nodeAddress, nodeName, podsCidr } from './addresses.ts';
+import { both, nodeAddress, nodeAddress6, nodeName, podsCidr, podsCidr6 } from './addresses.ts';
 import { endCgroups, isVersion2, joining, makeCgroups } from './cgroups.ts';
 import { type CommandInput, type CommandResult, must, run } from './command.ts';
 import { proxyConfig } from './kube-proxy.ts';
@@ -72,7 +72,7 @@ export class Node {
     this.#writeFiles();
     this.#init.start();
     await this.#init.until(async () => existsSync(pidFile), { timeoutMs: START_MS, stepMs: 20 });
-    await joinNode(options.name, { index: this.#index, count: options.nodes, pid: this.pid });
+    await joinNode(options, { index: this.#index, count: options.nodes, pid: this.pid });
     const part = (name: string, words: string[]) =>
       new Part({
         name: `${this.name}/${name}`,
@@ -91,11 +91,11 @@ export class Node {
       ...[kube, 'kubelet', `--config=${join(this.#folder, 'kubelet.json')}`],
       `--kubeconfig=${join(paths.root, `${this.name}.kubeconfig`)}`,
       `--hostname-override=${this.name}`,
-      `--node-ip=${nodeAddress(this.#index)}`,
+      `--node-ip=${both(options, nodeAddress(this.#index), nodeAddress6(this.#index)).join(',')}`,
       '--root-dir=/var/lib/kubelet',
       '--v=2',
     ]);
-    const config = proxyConfig({ paths, mode: options.proxy, folder: this.#folder });
+    const config = proxyConfig({ paths, options, folder: this.#folder });
     const proxy = part('kube-proxy', [
       ...[kube, 'kube-proxy', `--config=${config}`, `--hostname-override=${this.name}`],
     ]);
@@ -139,7 +139,8 @@ export class Node {
       mkdirSync(join(path, '..'), { recursive: true });
       writeFileSync(path, content);
     };
-    const main: CniMain = { type: options.cni, subnet: podsCidr(this.#index) };
+    const subnets = both(options, podsCidr(this.#index), podsCidr6(this.#index));
+    const main: CniMain = { type: options.cni, subnets };
     // What is mounted at /etc/cni/net.d and /opt/cni/bin. A machine that boots again has what was changed there.
     if (!existsSync(join(this.#folder, 'own'))) {
       write('own/etc/cni/net.d/10-tulle-test.conflist', cniConfig(main));

@@ -10,6 +10,8 @@ export interface ClusterOptions {
   proxy?: ProxyMode;
   /** Primary CNI plugin. Default ptp. */
   cni?: 'ptp' | 'bridge';
+  /** Dual: nodes, pods and Services that ask for it have an IPv6 address too. Default ipv4. */
+  families?: 'ipv4' | 'dual';
 }
 
 export type HostOptions = Required<ClusterOptions>;
@@ -17,5 +19,6 @@ export type HostOptions = Required<ClusterOptions>;
 export const withDefaults = (options: ClusterOptions): HostOptions => ({
   proxy: 'nftables',
   cni: 'ptp',
+  families: 'ipv4',
   ...options,
 });
