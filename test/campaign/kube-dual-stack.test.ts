@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APP_IMAGE, type KubeCluster, missingCluster, startCluster } from '#test/kube/cluster.ts';
+import { packetsOf } from '#test/kube/packets.ts';
 import { eventually, ROOT, run } from '#test/support/lab.ts';
 
 const why = missingCluster(['tcpdump']);
@@ -16,7 +17,6 @@ const START_MS = 900_000; // the first on a machine builds Kubernetes
 const WAIT_MS = 180_000;
 const MARKER = 'read-by-nobody';
 const TOLD = 'by-the-waypoint';
-const TCPDUMP_PID = '/run/tcpdump.pid';
 
 const pod = (name: string, namespace: string, spec: object) => ({
   apiVersion: 'v1',
@@ -172,22 +172,11 @@ describe.skipIf(why !== undefined)('a mesh of both address families', () => {
   test(
     'between the nodes IPv6 carries HBONE, and nothing that can be read',
     async () => {
-      const listen = `echo $$ >${TCPDUMP_PID}; exec tcpdump -i eth0 --immediate-mode -nlA -s0 ip6 and src net fd00:198:18:1::/64 and dst net fd00:198:18:2::/64`;
-      const capture = Bun.spawn(cluster.nodeCommand('n1', ['sh', '-c', listen]), {
-        stdout: 'pipe',
-        stderr: 'pipe',
-      });
-      const seen = new Response(capture.stdout).text();
-      const reader = capture.stderr.getReader();
-      for (let said = ''; !said.includes('listening on'); ) {
-        const { done, value } = await reader.read();
-        if (done) throw new Error(`tcpdump: ${said}`);
-        said += Buffer.from(value).toString();
-      }
       const url = `http://${host(pods[1])}:8080/${MARKER}`;
-      expect({ url, said: await inMesh(url) }).toMatchObject(answered(url));
-      await cluster.inNode('n1', ['sh', '-c', `kill -INT $(cat ${TCPDUMP_PID})`]);
-      const text = await seen;
+      const between = 'ip6 and src net fd00:198:18:1::/64 and dst net fd00:198:18:2::/64';
+      const text = await packetsOf(cluster, 'n1', between, async () =>
+        expect({ url, said: await inMesh(url) }).toMatchObject(answered(url)),
+      );
       expect(text).toContain('.15008: ');
       expect(text).not.toContain(MARKER);
     },

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APP_IMAGE, type KubeCluster, missingCluster, startCluster } from '#test/kube/cluster.ts';
+import { packetsOf } from '#test/kube/packets.ts';
 import { eventually, ROOT, run } from '#test/support/lab.ts';
 
 const why = missingCluster(['tcpdump', 'nft', 'nsenter', 'pgrep']);
@@ -19,7 +20,6 @@ const MARKER = 'read-by-nobody';
 const PLAIN = { hbone: false, readable: true };
 /** For what takes seconds on a quiet machine. */
 const WAIT_MS = 180_000;
-const TCPDUMP_PID = '/run/tcpdump.pid';
 
 const container = (name: string, ...command: string[]) => ({
   name,
@@ -136,21 +136,8 @@ describe.skipIf(why !== undefined)('enrolment on Kubernetes', () => {
 
   /** What pods of the first node send to pods of the second while the work runs. */
   async function onTheWire(work: () => Promise<unknown>) {
-    const listen = `echo $$ >${TCPDUMP_PID}; exec tcpdump -i eth0 --immediate-mode -nlA -s0 src net 198.18.1.0/24 and dst net 198.18.2.0/24`;
-    const capture = Bun.spawn(cluster.nodeCommand('n1', ['sh', '-c', listen]), {
-      stdout: 'pipe',
-      stderr: 'pipe',
-    });
-    const text = new Response(capture.stdout).text();
-    const reader = capture.stderr.getReader();
-    for (let said = ''; !said.includes('listening on'); ) {
-      const { done, value } = await reader.read();
-      if (done) throw new Error(`tcpdump: ${said}`);
-      said += Buffer.from(value).toString();
-    }
-    await work();
-    await onNode('n1', 'sh', '-c', `kill -INT $(cat ${TCPDUMP_PID})`);
-    const seen = await text;
+    const between = 'src net 198.18.1.0/24 and dst net 198.18.2.0/24';
+    const seen = await packetsOf(cluster, 'n1', between, work);
     return { hbone: seen.includes('.15008: '), readable: seen.includes(MARKER) };
   }
 

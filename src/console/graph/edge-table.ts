@@ -7,10 +7,10 @@ import type { Health } from '../api/health.ts';
 import { judgeOutcomes } from '../health/judge.ts';
 import { NO_OUTCOMES } from '../health/tolerance.ts';
 import { BUCKETS } from '../store/counts.ts';
-import { putRounded, putShare } from './edge-text.ts';
+import { ALL_WELL_MAX, putRounded, putShare, SHARES } from './edge-text.ts';
 import { errorsOf, type GraphSums, outcomesOf } from './graph-sums.ts';
 import { JsonBytes } from './json-bytes.ts';
-import { splitOf } from './marks.ts';
+import { codesOf, splitOf } from './marks.ts';
 import type { MeshPicture } from './mesh-picture.ts';
 import { quantiles } from './quantile.ts';
 import type { EdgeSlot, NodeSlot } from './shape.ts';
@@ -23,9 +23,6 @@ export interface TableSource {
 
 const COMMA = new TextEncoder().encode(',');
 const ABSENT = new TextEncoder().encode('-1,');
-const SHARES = [0.5, 0.95, 0.99] as const;
-/** Health of so many requests that all went well is kept for fewer than that. */
-const ALL_WELL_MAX = 4096;
 const found = new Float64Array(SHARES.length);
 const allWell: (Health | undefined)[] = [];
 const counts = new JsonBytes();
@@ -120,11 +117,7 @@ function putNames(
 function putFigures(bytes: JsonBytes, slot: EdgeSlot, { sums, windowSeconds }: TableSource): void {
   const { edges } = sums;
   const { index } = slot;
-  const isKnown = edges.has(index);
-  const requests = isKnown ? edges.requests[index] : 0;
-  const opened = isKnown ? edges.opened[index] : 0;
-  const failed = isKnown ? edges.failed[index] : 0;
-  const carried = isKnown ? edges.sent[index] + edges.received[index] : 0;
+  const { requests, opened, failed, carried } = sums.countsOf(slot);
   putRate(bytes, requests / windowSeconds);
   if (requests === 0) putPart(bytes, failed, Math.max(opened, failed));
   else putPart(bytes, sums.isAllWell(slot) ? 0 : errorsOf(sums.classesOf(slot)), requests);
@@ -138,46 +131,29 @@ function putFigures(bytes: JsonBytes, slot: EdgeSlot, { sums, windowSeconds }: T
   else putPart(bytes, sums.mutualOf(slot), requests + opened);
 }
 
-/** gRPC calls by their status, as `grpc 14`; HTTP by code. What is told of nowhere else was well. */
-function putCounts({ index, protocol }: EdgeSlot, sums: GraphSums, names: Names): void {
-  const outcomes = sums.outcomesOf(index);
-  const requests = sums.edges.has(index) ? sums.edges.requests[index] : 0;
-  const isGrpc = protocol === 'grpc';
-  const counted = isGrpc ? 'g' : 'c';
-  let others = 0;
-  let flags = 0;
-  for (const { text, count } of outcomes) {
-    if (text[0] === counted) others += count;
-    if (text[0] === 'f') flags++;
+function putCounts(slot: EdgeSlot, sums: GraphSums, names: Names): void {
+  const { requests } = sums.countsOf(slot);
+  if (sums.isAllWell(slot)) {
+    put(counts, requests > 0 ? 1 : 0);
+    put(counts, 0);
+    if (requests > 0) putCount(slot.protocol === 'grpc' ? 'grpc 0' : '200', requests, names);
+    return;
   }
-  const isWell = requests > others;
-  put(counts, outcomes.length - flags + (isWell ? 1 : 0));
-  put(counts, flags);
-  for (const { text, count } of outcomes) {
-    if (text[0] === 'f') continue;
-    put(counts, names.ofText(text[0] === 'g' ? `grpc ${text.slice(1)}` : text.slice(1)));
-    put(counts, count);
-  }
-  if (isWell) {
-    put(counts, names.ofText(isGrpc ? 'grpc 0' : '200'));
-    put(counts, requests - others);
-  }
-  for (const { text, count } of outcomes) {
-    if (text[0] !== 'f') continue;
-    put(counts, names.ofText(text.slice(1)));
-    put(counts, count);
-  }
+  const { responseCodes, flags } = codesOf(slot, sums, requests);
+  const both = [Object.entries(responseCodes), Object.entries(flags)];
+  for (const { length } of both) put(counts, length);
+  for (const [text, count] of both.flat()) putCount(text, count, names);
+}
+
+function putCount(text: string, count: number, names: Names): void {
+  put(counts, names.ofText(text));
+  put(counts, count);
 }
 
 function healthOf(slot: EdgeSlot, sums: GraphSums): Health {
-  const { index, protocol } = slot;
-  const { edges } = sums;
-  const requests = edges.requests[index] ?? 0;
-  const opened = edges.opened[index] ?? 0;
-  const failed = edges.failed[index] ?? 0;
-  const isAllWell =
-    protocol === 'http' && opened + failed === 0 && requests > 0 && sums.isAllWell(slot);
-  if (!isAllWell || requests >= ALL_WELL_MAX)
+  const { requests, opened, failed } = sums.countsOf(slot);
+  const isHttpAlone = slot.protocol === 'http' && opened + failed === 0 && requests > 0;
+  if (!isHttpAlone || !sums.isAllWell(slot) || requests >= ALL_WELL_MAX)
     return judgeOutcomes(outcomesOf(sums.classesOf(slot), opened, failed), undefined, {
       isEarly: sums.isEarly(slot),
     });

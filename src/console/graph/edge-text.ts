@@ -48,13 +48,13 @@ export const HEALTH = {
 export const HEALTH_SAMPLES = encoder.encode('","samples":');
 
 /** Codes and health of so many requests that all went well are kept for fewer than that: half a megabyte. */
-const ALL_WELL_MAX = 4096;
+export const ALL_WELL_MAX = 4096;
 /** Judgements of requests of which some ended with 5xx: as many are kept, a megabyte. */
 const JUDGED_MAX = 8192;
 /** Of fewer requests than that: two counts are one number then. */
 const JUDGED_REQUESTS_MAX = 1 << 24;
 
-const SHARES = [0.5, 0.95, 0.99] as const;
+export const SHARES = [0.5, 0.95, 0.99] as const;
 const found = new Float64Array(3);
 const allWell: (Uint8Array | undefined)[] = [];
 const judged = new Map<number, Uint8Array>();
@@ -70,11 +70,7 @@ export function putEdge(
 ): void {
   const { edges } = sums;
   const { index } = slot;
-  const isKnown = edges.has(index);
-  const requests = isKnown ? edges.requests[index] : 0;
-  const opened = isKnown ? edges.opened[index] : 0;
-  const failed = isKnown ? edges.failed[index] : 0;
-  const carried = isKnown ? edges.sent[index] + edges.received[index] : 0;
+  const { requests, opened, failed, carried } = sums.countsOf(slot);
   const isAllWell = sums.isAllWell(slot);
   putHead(bytes, slot);
   putRounded(bytes, requests / windowSeconds);
@@ -166,7 +162,6 @@ function putOutcome(bytes: JsonBytes, text: string, count: number): void {
 
 /** Many edges of a mesh fail alike: few of many requests, with 5xx. There is no more to say of those than both numbers. */
 function putHealth(bytes: JsonBytes, slot: EdgeSlot, sums: GraphSums, isHttpAlone: boolean): void {
-  const { edges } = sums;
   const classes = sums.classesOf(slot);
   const { http, http4xx, http5xx, none } = classes;
   const isEarly = sums.isEarly(slot);
@@ -178,8 +173,7 @@ function putHealth(bytes: JsonBytes, slot: EdgeSlot, sums: GraphSums, isHttpAlon
     bytes.putBytes(known);
     return;
   }
-  const opened = edges.opened[slot.index] ?? 0;
-  const failed = edges.failed[slot.index] ?? 0;
+  const { opened, failed } = sums.countsOf(slot);
   const health = judgeOutcomes(outcomesOf(classes, opened, failed), undefined, { isEarly });
   const text = encoder.encode(`,"health":${JSON.stringify(health)}`);
   bytes.putBytes(text);

@@ -29,6 +29,15 @@ export interface OutcomeCount {
   readonly count: number;
 }
 
+/** What was counted on one edge in the window. */
+export interface EdgeCounts {
+  requests: number;
+  opened: number;
+  failed: number;
+  /** Bytes, both ways. */
+  carried: number;
+}
+
 export class GraphSums {
   readonly shape: GraphShape;
   /** By edge. */
@@ -47,6 +56,7 @@ export class GraphSums {
   readonly #passedOver = new Set<number>();
   /** Edges, and nodes at their ends, on which something failed that had been well before. */
   readonly #failedLate = { edges: new Set<number>(), nodes: new Set<number>() };
+  readonly #counted: EdgeCounts = { requests: 0, opened: 0, failed: 0, carried: 0 };
   /** Grows with every filling: what was made of the one before says no longer how things are. */
   filling = 0;
 
@@ -118,6 +128,18 @@ export class GraphSums {
   #noteLate({ index, target }: EdgeSlot): void {
     this.#failedLate.edges.add(index);
     this.#failedLate.nodes.add(target.index);
+  }
+
+  /** Valid until the next call: thousands of edges are told one after the other. */
+  countsOf({ index }: EdgeSlot): Readonly<EdgeCounts> {
+    const { edges } = this;
+    const counted = this.#counted;
+    const isKnown = edges.has(index);
+    counted.requests = isKnown ? edges.requests[index] : 0;
+    counted.opened = isKnown ? edges.opened[index] : 0;
+    counted.failed = isKnown ? edges.failed[index] : 0;
+    counted.carried = isKnown ? edges.sent[index] + edges.received[index] : 0;
+    return counted;
   }
 
   outcomesOf(index: number): readonly OutcomeCount[] {

@@ -26,11 +26,7 @@ export function edgeMark(
   const { edges } = sums;
   const { index, protocol } = slot;
   const classes = sums.classesOf(slot);
-  const isKnown = edges.has(index);
-  const requests = isKnown ? edges.requests[index] : 0;
-  const opened = isKnown ? edges.opened[index] : 0;
-  const failed = isKnown ? edges.failed[index] : 0;
-  const bytes = isKnown ? edges.sent[index] + edges.received[index] : 0;
+  const { requests, opened, failed, carried } = sums.countsOf(slot);
   const base = index * BUCKETS;
   const total = requests + opened;
   const codes = codesOf(slot, sums, requests);
@@ -46,7 +42,7 @@ export function edgeMark(
     p50Ms: isHttp ? rounded(quantile(edges.latency, base, 0.5)) : undefined,
     p95Ms: isHttp ? rounded(quantile(edges.latency, base, 0.95)) : undefined,
     p99Ms: isHttp ? rounded(quantile(edges.latency, base, 0.99)) : undefined,
-    bytesPerSecond: rate(bytes, windowSeconds),
+    bytesPerSecond: rate(carried, windowSeconds),
     connectionsPerSecond: rate(opened, windowSeconds),
     mtls: total === 0 ? undefined : share(sums.mutualOf(slot), total),
     responseCodes: codes.responseCodes,

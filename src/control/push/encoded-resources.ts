@@ -44,7 +44,9 @@ export class EncodedResources<T> {
     if (known !== undefined) return known;
     const value = this.source.get(name)?.value;
     if (value === undefined) return undefined;
-    const encoded = encodedResource(this.#resource(name, value));
+    const resource = this.#any(value);
+    const version = versionOf(resource.value);
+    const encoded = encodedResource(Resource.create({ name, version, resource }));
     this.#encoded.set(name, encoded);
     return encoded;
   }
@@ -60,9 +62,11 @@ export class EncodedResources<T> {
       names: () => this.source.names(scope),
       get: (name) => (this.source.visible(name, scope) ? this.get(name) : undefined),
       withAliases: (name) => {
+        const version = this.source.visible(name, scope) ? this.get(name)?.version : undefined;
         const value = this.source.get(name)?.value;
-        if (value === undefined || !this.source.visible(name, scope)) return undefined;
-        return { ...this.#resource(name, value), aliases: [...this.#type.aliases(value)] };
+        if (version === undefined || value === undefined) return undefined;
+        const aliases = [...this.#type.aliases(value)];
+        return Resource.create({ name, version, resource: this.#any(value), aliases });
       },
       resolve: (key) => this.#resolve(key, (name) => this.source.visible(name, scope)),
       implied: (name) => {
@@ -73,11 +77,8 @@ export class EncodedResources<T> {
     };
   }
 
-  #resource(name: string, value: T): Resource {
-    const { typeUrl: type_url } = this.#type;
-    const bytes = this.#type.encode(value);
-    const resource = Any.create({ type_url, value: bytes });
-    return Resource.create({ name, version: versionOf(bytes), resource });
+  #any(value: T): Any {
+    return Any.create({ type_url: this.#type.typeUrl, value: this.#type.encode(value) });
   }
 
   /** By name, by alias with the members of what it finds, and what counts itself to the key. */
