@@ -8,12 +8,15 @@ import type { StatePaths } from './state.ts';
 export type ProxyMode = 'nftables' | 'iptables';
 
 /** Writes it into `folder` and returns its path. */
-export function proxyConfig(place: {
+export function proxyConfig({
+  paths,
+  options,
+  folder,
+}: {
   paths: StatePaths;
   options: HostOptions;
   folder: string;
 }): string {
-  const { paths, options, folder } = place;
   const path = join(folder, 'kube-proxy.json');
   const config = {
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
