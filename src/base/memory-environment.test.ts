@@ -5,10 +5,10 @@ import { memoryEnvironment, ROLES_WITH_MEMORY } from './memory-environment.ts';
 
 const LAUNCHER = readFileSync(join(import.meta.dir, '../../tulle'), 'utf8');
 
-/** `"role node") export NAME="${NAME:-123}" … ;;` of the launcher's case. */
+/** `"role node") export NAME="${NAME:-VALUE}" … ;;` of the launcher's case. */
 function launcherSettings(role: string): [string, string][] {
   const branch = LAUNCHER.split(';;').find((each) => each.includes(`"role ${role}"`)) ?? '';
-  return [...branch.matchAll(/export (\w+)="\$\{\1:-([\d.]+)\}"/g)].map(([, name, value]) => [
+  return [...branch.matchAll(/export (\w+)="\$\{\1:-([^}]+)\}"/g)].map(([, name, value]) => [
     name,
     value,
   ]);
