@@ -38,6 +38,8 @@ export interface ListenOptions extends SocketAddress {
   transparent?: boolean;
   /** SO_MARK, inherited by accepted sockets. */
   mark?: number;
+  /** Only the same kernel connects: no network lies between, and nothing needs to be paced. */
+  local?: boolean;
 }
 
 /**
@@ -111,8 +113,10 @@ export interface ConnectOptions extends SocketAddress {
   namespace?: NetworkNamespace;
   /** Bind to this source address (IP_TRANSPARENT) so that the peer sees it. Port is not kept. */
   sourceAddress?: string;
-  /** False for a peer of the same kernel, which cannot vanish without a word; else probed as net/limits.ts says. */
-  keepalive?: boolean | KeepaliveTimes;
+  /** A peer of the same kernel, which cannot vanish without a word and needs no probes; and as when listening. */
+  local?: boolean;
+  /** When other peers are probed, instead of what net/limits.ts says. */
+  keepalive?: KeepaliveTimes;
   /** SO_MARK for the socket; capture rules let 0x539 pass. */
   mark?: number;
   share?: LoopShare;

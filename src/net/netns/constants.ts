@@ -39,6 +39,7 @@ export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_DEFER_ACCEPT = 9;
+export const TCP_CONGESTION = 13;
 // recv(2)
 export const MSG_PEEK = 0x2;
 

@@ -30,6 +30,8 @@ import { decodeSocketName, encodeSocketName, SOCKET_NAME_BYTES_MAX } from './soc
 /** RFC 863; never a source port. */
 const DISCARD_PORT = 9;
 
+const RENO = Buffer.from('reno');
+
 const number = new Int32Array(1);
 const nameBuffer = new Uint8Array(SOCKET_NAME_BYTES_MAX);
 const nameLength = new Uint32Array(1);
@@ -45,7 +47,9 @@ export function openListener(options: ListenOptions): number {
   // `::` takes IPv4 as well, whatever net.ipv6.bindv6only says.
   if (family === abi.AF_INET6) setOption(fd, abi.SOL_IPV6, abi.IPV6_V6ONLY, 0);
   if (options.transparent) setTransparent(fd, family);
-  setKeepalive(fd); // inherited by accepted sockets
+  // Both inherited by accepted sockets.
+  setKeepalive(fd);
+  if (options.local === true) setUnpaced(fd);
   const name = encodeSocketName(options, family);
   if (libc().bind(fd, ptr(name), name.length) !== 0) throw failed(fd, 'NET_LISTEN_FAILED', what);
   if (libc().listen(fd, LISTEN_BACKLOG) !== 0) throw failed(fd, 'NET_LISTEN_FAILED', what);
@@ -58,8 +62,8 @@ export function openConnection(options: ConnectOptions): number {
   const what = `connect to ${options.address}:${options.port}`;
   const fd = openSocket(options.namespace, family, what);
   if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
-  const { keepalive = true } = options;
-  if (keepalive !== false) setKeepalive(fd, keepalive === true ? {} : keepalive);
+  if (options.local === true) setUnpaced(fd);
+  else setKeepalive(fd, options.keepalive);
   if (options.sourceAddress !== undefined) bindSource(fd, family, options.sourceAddress, what);
   const name = encodeSocketName(options, family);
   if (libc().connect(fd, ptr(name), name.length) !== 0) {
@@ -232,6 +236,14 @@ function setKeepalive(fd: number, times: KeepaliveTimes = {}): void {
     wholeSeconds(intervalMs, KEEPALIVE_INTERVAL_SECONDS),
   );
   setOption(fd, abi.SOL_TCP, abi.TCP_KEEPCNT, probes);
+}
+
+/**
+ * tcp(7) TCP_CONGESTION. Where the machine's choice is BBR, TCP sends by timer, an interrupt for each piece, at the rate that it
+ * has measured: towards an app of the same kernel that is only work. Reno is in every kernel and open to all.
+ */
+function setUnpaced(fd: number): void {
+  libc().setsockopt(fd, abi.SOL_TCP, abi.TCP_CONGESTION, ptr(RENO), RENO.length);
 }
 
 /** The kernel counts in seconds, one at least. */

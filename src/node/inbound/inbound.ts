@@ -234,7 +234,7 @@ function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void 
       ...upstream,
       namespace: pod.netns,
       mark: PROXY_MARK,
-      keepalive: false,
+      local: true,
       share: deps.usage.share,
       sourceAddress: spoofed ? source.address : undefined,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,

@@ -310,6 +310,7 @@ export class WorkloadProxy implements DrainPart {
       {
         ...this.#place(),
         port: this.#ports.outbound,
+        local: true,
         gate: this.#usage.outbound,
       },
       (connection) => acceptOutbound(deps, connection),
