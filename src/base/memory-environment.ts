@@ -7,7 +7,7 @@
 const MIB = 1024 * 1024;
 
 /**
- * Of proxies, which copy bytes: never by `rep movsb`. AMD's Zen 3 and 4 copy seventeen times slower by it when the target is 1 to 31 bytes
+ * Of proxies, which copy bytes: never by `rep movsb`. AMD's Zen 3 and 4 copy seventeen times slower by it when the target is a few bytes
  * more than a multiple of a page after the source; later versions of glibc know (bug 30994), Debian's 2.36 does not.
  */
 const PROXY = { GLIBC_TUNABLES: `glibc.cpu.x86_rep_movsb_threshold=${1024 * MIB}` } as const;
