@@ -267,8 +267,13 @@ export function drawField(
   pen.globalAlpha = 1;
 }
 
-/** Near, a title stands in the head of its field; farther out it is as large on the screen as it always is. */
+/** On the screen. Text of a size that was not written before takes a browser a millisecond, and hardly two namespaces have the same height. */
+const SIZE_STEP_PX = 0.5;
+
+/** Near, a title stands in the head of its field; farther out it is as large on the screen as it always is, where the field has room for it. */
 function titleSize(level: Level, zoom: number, height: number): number {
   if (level === 'workloads') return zoom < 0.6 ? 17 : 12;
-  return Math.min(height / 4, 12 / zoom);
+  const pixels = Math.min((height * zoom) / 4, 12);
+  const steps = Math.floor(pixels / SIZE_STEP_PX);
+  return (Math.max(1, steps) * SIZE_STEP_PX) / zoom;
 }

@@ -1,6 +1,7 @@
 /** What reaches the pen, by the pen that writes SVG. */
 import { describe, expect, test } from 'bun:test';
-import type { Difference, EdgeMark } from '../scene/marks.ts';
+import type { Difference, EdgeMark, FieldMark } from '../scene/marks.ts';
+import { drawField } from './draw-nodes.ts';
 import { drawDifference } from './glyphs.ts';
 import { alphaOf, type Emphasis, type Painting } from './paint.ts';
 import { drawTicks, PARTICLES_MAX } from './particles.ts';
@@ -84,4 +85,32 @@ test('alphaOf fades only what is new', () => {
   const painting = { fading: { ids: new Set(['new']), share: 0.4 } } as unknown as Painting;
   expect([alphaOf(painting, 'new', 0.5), alphaOf(painting, 'old', 0.5)]).toEqual([0.2, 0.5]);
   expect(alphaOf({ ...painting, fading: undefined }, 'new', 1)).toBe(1);
+});
+
+test('drawField writes namespaces of many heights in few sizes, none larger than its field has room for', () => {
+  const zoom = 0.1;
+  const painting = {
+    scene: { level: 'namespaces' },
+    view: { x: 0, y: 0, zoom, width: 1440, height: 800 },
+    theme: THEME,
+    emphasis: NOTHING,
+  } as unknown as Painting;
+  const sizes = Array.from({ length: 60 }, (_, at) => {
+    const height = 300 + 3 * at;
+    const field: FieldMark = {
+      id: `ns ${at}`,
+      box: { x: 0, y: 0, width: 2000, height },
+      title: 'shop',
+      detail: '50 workloads',
+      look: 'healthy',
+    };
+    const pen = new SvgPen();
+    drawField(pen, field, painting);
+    const [title] = pen.document(BOX, '#fff').match(/(?<=font-size=")[\d.]+/g) ?? [];
+    const size = Number(title);
+    expect(size).toBeLessThanOrEqual(height / 4);
+    expect(size * zoom).toBeGreaterThan((height * zoom) / 4 - 0.5);
+    return size;
+  });
+  expect(new Set(sizes).size).toBeLessThan(12);
 });

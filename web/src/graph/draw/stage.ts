@@ -182,6 +182,7 @@ export class Stage {
     const isMoving = atMs - this.#movedAt < REST_MS;
     const showing = { ratio: this.#ratio, isMoving, atMs };
     const scene = this.#sceneNow(input, showing);
+    const isFirst = this.#scene === undefined;
     const isNew = scene !== this.#scene;
     if (isNew) {
       this.#picture.invalidate();
@@ -209,7 +210,8 @@ export class Stage {
       this.#told = painted;
     }
     this.frames += 1;
-    const isRunning = this.#drawTraffic(painting, input, showing);
+    // The first picture is waited for: traffic follows with the one that is painted right after it.
+    const isRunning = !isFirst && this.#drawTraffic(painting, input, showing);
     if (isRunning || this.#mustShow) this.#ask();
   }
 
