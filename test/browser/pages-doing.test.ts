@@ -158,6 +158,38 @@ describeInBrowser('the console’s pages at work', () => {
     expect(await line.inputValue()).toContain('http://product-service.shop:8080/other');
   });
 
+  test('why asks for no more than a host before one was typed, and takes a request that happened', async () => {
+    const page = await rig.open('/why');
+    await page.getByText('Say where the request goes').waitFor();
+    const rows = page.getByRole('table', { name: 'Requests that happened' }).getByRole('row');
+    await rows.nth(1).getByRole('button').first().click();
+    await page.waitForURL(/host=/);
+    expect(await page.getByLabel(/^To/).inputValue()).not.toBe('');
+    await page.getByText('Step by step').waitFor();
+  });
+
+  test('the tools of live traffic stand in one line', async () => {
+    const page = await rig.open('/traffic', { width: 1280 });
+    await page.getByText(/requests seen/).waitFor();
+    const boxes = await Promise.all([
+      page.getByRole('button', { name: 'Pause' }).boundingBox(),
+      page.getByRole('button', { name: /export|save/i }).boundingBox(),
+    ]);
+    expect(boxes[0]!.y).toBe(boxes[1]!.y);
+  });
+
+  test('a name is drawn as it is spelt, without signs that a font puts together', async () => {
+    const page = await rig.open('/mesh');
+    const heading = page.locator('h2').first();
+    await heading.waitFor();
+    await page.evaluate("document.querySelector('h2').textContent = 'istiod-2x2'");
+    const drawn = await heading.screenshot();
+    await page.evaluate(
+      "document.querySelector('h2').style.fontVariantLigatures = 'no-contextual'",
+    );
+    expect(drawn.equals(await heading.screenshot())).toBe(true);
+  });
+
   test('a cell of the matrix says in words what it shows, and leads to the requests', async () => {
     const page = await rig.open('/security');
     const cell = page.getByRole('link', {

@@ -93,6 +93,7 @@ const PAGES: readonly Reading[] = [
     path: '/mesh',
     says: ['The mesh may be the problem', 'Do clocks agree?', '4 of 5 in sync'],
   },
+  { name: 'why-empty', path: '/why', says: ['Or pick one that happened', 'Say where'] },
   {
     name: 'why',
     path: '/why?from=shop/web&host=product-service.shop',

@@ -122,6 +122,21 @@ describe('ConsoleEngine', () => {
     expect(world.engine.timeline({ ...range, visible: ['finance'] }).requests[10]).toBe(0);
   });
 
+  test('a step that began before the first report, and one that is not over, have the rate of what is known of them', () => {
+    const world = new World();
+    world.clock.advance(50_000);
+    world.run(80, http('cart-v1', 9)).settle();
+    const series = world.engine.series({
+      fromMs: EPOCH - 15 * 60_000,
+      toMs: EPOCH + 130_000,
+      visible: undefined,
+      type: 'workload',
+      of: { node: 'workload/shop/cart-v1', direction: 'inbound' },
+    });
+    expect(series.stepSeconds).toBe(60);
+    expect(series.requestsPerSecond.filter((value) => value !== null)).toEqual([9, 9, 9]);
+  });
+
   test('traffic of workloads, services, apps and namespaces, and who talks to whom how', () => {
     const world = new World()
       .run(60, http('cart-v1', 9), [

@@ -115,7 +115,7 @@ describe('buildGraph', () => {
     test('before their destination first answered are a note, and no judgement', () => {
       const world = new World().run(3, few).run(30, http('cart-v1', 9)).settle();
       expect(healthOf(world)).toEqual([
-        ['healthy', '270 requests, as few failed as may. 6 failed before it first answered.'],
+        ['healthy', '270 requests, none failed. 6 failed before it first answered.'],
         ['unknown', '6 failed before it first answered: too few to judge.'],
       ]);
       expect(new Map(world.engine.traffic(60)).get('service/shop/cart')?.health.status).toBe(
@@ -147,7 +147,7 @@ describe('buildGraph', () => {
       const world = new World().run(5, early).run(30, http('cart-v1', 9)).settle();
       expect(healthOf(world)[0]).toEqual([
         'healthy',
-        '270 requests, as few failed as may. 45 failed before it first answered.',
+        '270 requests, none failed. 45 failed before it first answered.',
       ]);
       world.run(1, http('cart-v1', 9, { codes: [[503, 1]] })).settle();
       expect(healthOf(world)[0]?.[0]).toBe('failing');

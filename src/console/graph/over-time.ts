@@ -131,7 +131,7 @@ export function seriesWithEarlier(
     const counts = earlier.counts(at);
     if (counts === undefined) continue;
     sums.fill(counts, steps.from + (at + 1) * steps.stepSeconds, earlier);
-    const point = noPoint();
+    const point = noPoint(steps.stepSeconds);
     addPoint(point, sums, request);
     points[at] = point;
   }
@@ -153,6 +153,8 @@ function pointsOf(
   const own = new Counts();
   const points = Array.from({ length: count }, () => undefined as Point | undefined);
   if (since >= steps.to) return points;
+  // The first step begins with the first report, and the last one is not over.
+  const observed = store.observed(since, steps.to);
   for (const { tier, start, end } of tiersOf({ ...steps, from: since }, kept))
     store.blocks.each(tier, start, end, (counts, period) => {
       const at = Math.floor((period - from) / stepSeconds);
@@ -160,8 +162,14 @@ function pointsOf(
       own.clear();
       addRows(own, counts, rows);
       sums.fill(own, period + TIERS[tier].seconds, store.recorder);
-      const point = points[at] ?? noPoint();
-      points[at] = point;
+      points[at] ??= noPoint(
+        Math.max(
+          1,
+          Math.min(observed.to, from + (at + 1) * stepSeconds) -
+            Math.max(observed.from, from + at * stepSeconds),
+        ),
+      );
+      const point = points[at];
       addPoint(point, sums, request);
     });
   return points;
@@ -171,7 +179,7 @@ function chartsOf(
   points: readonly (Point | undefined)[],
   { from, to, stepSeconds }: { from: number; to: number; stepSeconds: number },
 ): SeriesAnswer {
-  const whole = noPoint();
+  const whole = noPoint(stepSeconds);
   for (const point of points)
     if (point !== undefined) addTexts(whole, point.responseCodes, point.flags);
   const line = (of: (point: Point) => number | null | undefined) =>
@@ -180,13 +188,13 @@ function chartsOf(
     from: rfc3339At(from * 1000),
     to: rfc3339At(to * 1000),
     stepSeconds,
-    requestsPerSecond: line(({ requests }) => rate(requests, stepSeconds)),
+    requestsPerSecond: line(({ requests, seconds }) => rate(requests, seconds)),
     errorRate: line(ratio),
     p50Ms: line(({ latency }) => quantile(latency, 0, 0.5)),
     p95Ms: line(({ latency }) => quantile(latency, 0, 0.95)),
     p99Ms: line(({ latency }) => quantile(latency, 0, 0.99)),
-    connectionsPerSecond: line(({ opened }) => rate(opened, stepSeconds)),
-    bytesPerSecond: line(({ bytes }) => rate(bytes, stepSeconds)),
+    connectionsPerSecond: line(({ opened, seconds }) => rate(opened, seconds)),
+    bytesPerSecond: line(({ bytes, seconds }) => rate(bytes, seconds)),
     heat: points.map((point) => (point === undefined ? [] : [...point.latency])),
     bounds: DEFAULT_BOUNDS,
     responseCodes: whole.responseCodes,
@@ -195,6 +203,8 @@ function chartsOf(
 }
 
 interface Point {
+  /** That its counts are of. */
+  readonly seconds: number;
   requests: number;
   errors: number;
   opened: number;
@@ -205,8 +215,9 @@ interface Point {
   readonly flags: Record<string, number>;
 }
 
-function noPoint(): Point {
+function noPoint(seconds: number): Point {
   return {
+    seconds,
     requests: 0,
     errors: 0,
     opened: 0,

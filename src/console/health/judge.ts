@@ -57,6 +57,8 @@ function withoutFailed(outcomes: Outcomes): Outcomes {
   });
 }
 
+const TOLERATED = DEFAULT_TOLERANCES.map(({ count }) => count);
+
 function judgeAll(outcomes: Outcomes, tolerances: readonly Tolerance[]): Health {
   const samples = outcomes.http + outcomes.grpc + outcomes.connections;
   if (samples === 0) return { status: 'idle', reason: 'No traffic in the window.', samples };
@@ -84,7 +86,10 @@ function judgeAll(outcomes: Outcomes, tolerances: readonly Tolerance[]): Health 
   if (found !== undefined) return { ...found, samples };
   few = failedFew ?? few;
   if (few !== undefined) return { ...few, samples };
-  return { status: 'healthy', reason: `${seen(outcomes)}, as few failed as may.`, samples };
+  const borne = TOLERATED.some((count) => outcomes[count] > 0)
+    ? 'failures within tolerance'
+    : 'none failed';
+  return { status: 'healthy', reason: `${seen(outcomes)}, ${borne}.`, samples };
 }
 
 interface Nouns {

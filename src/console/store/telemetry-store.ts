@@ -114,6 +114,11 @@ export class TelemetryStore {
     return Math.max(now - TIERS[0].keptSeconds, this.#firstSecond() ?? now);
   }
 
+  /** From the first second that was reported to the newest that all proxies had time to report, in it, of the seconds from `from` to before `to`. */
+  observed(from: number, to: number): { readonly from: number; readonly to: number } {
+    return { from: this.#observedFrom(from, to), to: Math.min(to, this.windows.head + 1) };
+  }
+
   kept() {
     const now = Math.floor(this.#clock.wallTime() / 1000);
     return {

@@ -7,6 +7,7 @@ import type { RequestRow } from '../api/traffic.ts';
 import type { RequestsRequest } from '../console-data.ts';
 import type { MeshPicture } from '../graph/mesh-picture.ts';
 import type { StoreDatabase } from '../store/database.ts';
+import { evict } from './evict.ts';
 import {
   GOOD_RECORDS_PER_SECOND_MAX,
   PAGE_ROWS,
@@ -88,19 +89,13 @@ export class RequestStore {
 
   evict(nowMs: number): void {
     this.#database.write((open) => {
-      const gone = open
-        .query('DELETE FROM records WHERE at<? RETURNING bytes')
-        .all(nowMs - RECORDS_KEPT_MS) as { bytes: number }[];
-      for (const { bytes } of gone) this.#bytes -= bytes;
-      while (this.#bytes > this.#bytesMax) {
-        const rows = open
-          .query(
-            'DELETE FROM records WHERE id IN (SELECT id FROM records ORDER BY at LIMIT ?) RETURNING bytes',
-          )
-          .all(EVICT_ROWS) as { bytes: number }[];
-        if (rows.length === 0) break;
-        for (const { bytes } of rows) this.#bytes -= bytes;
-      }
+      const what = {
+        table: 'records',
+        key: 'id',
+        rows: EVICT_ROWS,
+        beforeMs: nowMs - RECORDS_KEPT_MS,
+      } as const;
+      this.#bytes = evict(open, what, this.#bytes, this.#bytesMax);
     });
   }
 

@@ -8,6 +8,7 @@ import type { Span } from '#telemetry/tracing/span.ts';
 import type { TraceAnswer } from '../api/traffic.ts';
 import type { TracesPage, TracesRequest, Visible } from '../console-data.ts';
 import type { StoreDatabase } from '../store/database.ts';
+import { evict } from './evict.ts';
 import {
   ATTRIBUTE_CHARS_MAX,
   ATTRIBUTES_MAX,
@@ -108,19 +109,13 @@ export class TraceStore {
 
   evict(nowMs: number): void {
     this.#database.write((open) => {
-      const gone = open
-        .query('DELETE FROM traces WHERE at<? RETURNING bytes')
-        .all(nowMs - TRACES_KEPT_MS) as { bytes: number }[];
-      for (const { bytes } of gone) this.#bytes -= bytes;
-      while (this.#bytes > this.#bytesMax) {
-        const rows = open
-          .query(
-            'DELETE FROM traces WHERE trace IN (SELECT trace FROM traces ORDER BY at LIMIT ?) RETURNING bytes',
-          )
-          .all(EVICT_ROWS) as { bytes: number }[];
-        if (rows.length === 0) break;
-        for (const { bytes } of rows) this.#bytes -= bytes;
-      }
+      const what = {
+        table: 'traces',
+        key: 'trace',
+        rows: EVICT_ROWS,
+        beforeMs: nowMs - TRACES_KEPT_MS,
+      } as const;
+      this.#bytes = evict(open, what, this.#bytes, this.#bytesMax);
     });
   }
 

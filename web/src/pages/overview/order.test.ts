@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { AttentionItem, NamespaceRow } from '#console/api/lists.ts';
-import { attentionSentence, byHarm, namespaceOrder } from './order.ts';
+import { attentionSentence, byHarm, isQuiet, namespaceOrder } from './order.ts';
 
 const item = (
   severity: AttentionItem['severity'],
@@ -38,4 +38,12 @@ test('namespaceOrder puts the worst of the mesh first and what is outside last',
     row('bad', 'failing', 0),
   ];
   expect(namespaceOrder(rows).map((each) => each.name)).toEqual(['bad', 'busy', 'quiet', 'out']);
+});
+
+test('isQuiet is outside the mesh, without traffic and without findings', () => {
+  const row = { isEnrolled: false, findings: 0, health: { status: 'idle' } } as NamespaceRow;
+  expect(isQuiet(row)).toBe(true);
+  expect(isQuiet({ ...row, isEnrolled: true })).toBe(false);
+  expect(isQuiet({ ...row, findings: 1 })).toBe(false);
+  expect(isQuiet({ ...row, health: { status: 'unknown', reason: '', samples: 2 } })).toBe(false);
 });

@@ -45,6 +45,11 @@ export function namespaceOrder(rows: readonly NamespaceRow[]): NamespaceRow[] {
   );
 }
 
+/** Outside the mesh, and nothing to say of it: its name is enough. */
+export function isQuiet({ isEnrolled, findings, health }: NamespaceRow): boolean {
+  return !isEnrolled && findings === 0 && health.status === 'idle';
+}
+
 /** The sentence over the page. */
 export function attentionSentence(items: readonly AttentionItem[]): string {
   const failing = items.filter((item) => item.severity === 'failing').length;

@@ -15,7 +15,7 @@ import { Page, Panel } from '../../ui/panel.tsx';
 import { Answered, Empty } from '../../ui/states.tsx';
 import { Dash, Dim, ErrorShare, isIdle, MtlsLock, TrafficRate } from '../parts/cells.tsx';
 import { Attention } from './attention.tsx';
-import { attentionSentence, namespaceOrder } from './order.ts';
+import { attentionSentence, isQuiet, namespaceOrder } from './order.ts';
 import css from './overview.module.css';
 
 const REFRESH_MS = 5000;
@@ -52,6 +52,7 @@ export default function OverviewPage() {
 }
 
 function Namespaces({ rows }: { rows: readonly NamespaceRow[] }) {
+  const quiet = rows.filter(isQuiet);
   return (
     <>
       {rows.every((row) => !row.isEnrolled) && (
@@ -61,10 +62,24 @@ function Namespaces({ rows }: { rows: readonly NamespaceRow[] }) {
         </Empty>
       )}
       <div className={css.multiples}>
-        {namespaceOrder(rows).map((row) => (
+        {namespaceOrder(rows.filter((row) => !isQuiet(row))).map((row) => (
           <Multiple key={row.name} row={row} />
         ))}
       </div>
+      {quiet.length > 0 && (
+        <p className={css.quiet}>
+          <span>Outside the mesh and without traffic:</span>
+          {quiet.map(({ name, workloads }) => (
+            <Link
+              key={name}
+              href={hrefOf('/workloads', { ns: name })}
+              title={counted(workloads, 'workload')}
+            >
+              {name}
+            </Link>
+          ))}
+        </p>
+      )}
     </>
   );
 }

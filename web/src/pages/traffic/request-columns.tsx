@@ -3,7 +3,7 @@ import { Lock, LockOpen } from 'lucide-react';
 import type { RequestRow } from '#console/api/traffic.ts';
 import { absolute, bytes, clockTime, millis } from '../../ui/format.ts';
 import type { Column } from '../../ui/table.tsx';
-import { Dim } from '../parts/cells.tsx';
+import { Dash, Dim } from '../parts/cells.tsx';
 import { shortName } from '../parts/ids.ts';
 import { isFailed } from './filter.ts';
 import css from './traffic.module.css';
@@ -114,7 +114,7 @@ export const REQUEST_COLUMNS: readonly Column<RequestRow>[] = [
     key: 'flags',
     title: 'Flags',
     value: (row) => (row.flags === '-' ? '' : row.flags),
-    cell: (row) => <span title={row.reason}>{row.flags}</span>,
+    cell: (row) => (row.flags === '-' ? <Dash /> : <span title={row.reason}>{row.flags}</span>),
     isText: true,
     weight: 'least',
   },

@@ -85,7 +85,6 @@ function Filters({ filter }: { filter: TrafficFilter }) {
           key={name}
           label={LABELS[name]}
           value={filter[name] ?? ''}
-          size={name === 'methods' ? 8 : 18}
           onText={(text) => set(name, text)}
         />
       ))}
@@ -278,12 +277,10 @@ const TYPED_MS = 400;
 function SlowField({
   label,
   value,
-  size,
   onText,
 }: {
   label: string;
   value: string;
-  size: number;
   onText: (text: string) => void;
 }) {
   const [text, setText] = useState(value);
@@ -298,8 +295,8 @@ function SlowField({
   return (
     <Field
       label={label}
+      className={css.filter}
       value={text}
-      size={size}
       onChange={(event) => setText(event.target.value)}
     />
   );

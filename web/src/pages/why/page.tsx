@@ -11,6 +11,7 @@ import { Facts, Page, Panel } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
 import { Stack } from '../parts/layout.tsx';
 import { formatWhyCommand } from './curl-line.ts';
+import { Happened } from './happened.tsx';
 import { PathView } from './path-view.tsx';
 import { type Question, queryOf, questionOf, requestOf } from './question.ts';
 import { useWhy } from './use-why.ts';
@@ -46,6 +47,7 @@ export default function WhyPage() {
         onAsk={ask}
         isAsking={answer.isLoading}
       />
+      {question.host === '' && <Happened />}
       {request !== undefined && (
         <Answered query={answer} what="the answer">
           {(data) => <Shown request={request} answer={data} />}

@@ -59,7 +59,7 @@ export function requestOf(question: Question): Asked {
   if (question.host.trim() === '')
     return {
       request: undefined,
-      problem: 'Where does the request go? A service, a host name or an address',
+      problem: 'Say where the request goes: a service, a host name or an address',
     };
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     return { request: undefined, problem: `${question.port} is not a port: 1 to 65535` };

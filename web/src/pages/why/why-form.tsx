@@ -88,7 +88,11 @@ export function WhyForm({ question, onAsk, isAsking }: WhyFormProps) {
           <Button type="submit" look="main" disabled={asked.request === undefined || isAsking}>
             Ask
           </Button>
-          {asked.problem !== '' && <span className={css.problem}>{asked.problem}</span>}
+          {asked.problem !== '' && (
+            <span className={draft.host.trim() === '' ? css.hint : css.problem}>
+              {asked.problem}
+            </span>
+          )}
         </div>
       </form>
       <CurlBox
