@@ -58,7 +58,7 @@ export const PEER_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 export const FINDING_EVENTS_PERIOD_MS = 10_000;
 
 /** The console shows what a process used over the last minute: shorter is noise, longer hides what began now. */
-export const CPU_WINDOW_MS = 60_000;
+export const RATE_WINDOW_MS = 60_000;
 /** Proxies renew at half of a certificate's life: with less than a quarter left a renewal has failed for long. */
 export const CERTIFICATE_EXPIRING_PART = 0.25;
 /** Fields that the line about a change names; the whole difference is beside it. */

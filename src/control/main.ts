@@ -146,6 +146,7 @@ export async function startControl(
       settings,
       peers,
       streams,
+      pushes: () => discovery?.push.pushes ?? 0,
       control,
       roots: () => roots,
       answerWhy: answerWhy?.(mesh, settings),

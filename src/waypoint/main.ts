@@ -76,7 +76,7 @@ async function runInMesh(base: Base, kind: ProxyKind, options: WaypointRoleOptio
     transport,
     accessLog,
     cluster,
-    workloadAt: (address) => discovery.workloadAt(address),
+    known: discovery,
     self: selfOf(kind, options, discovery),
     streamIdleMs: options.streamIdleMs ?? STREAM_IDLE_MS[kind],
     streamLifeMs: options.streamLifeMs,

@@ -3,7 +3,6 @@ import { type Clock, systemClock } from '#base/clock.ts';
 import { Drain, type DrainPart } from '#base/drain.ts';
 import { createLogger, type Logger, type LogLevel, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
-import type { Workload } from '#model/workload/workload.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import type { Network } from '#net/network.ts';
 import { SystemNames } from '#net/resolve/system-names.ts';
@@ -19,7 +18,7 @@ import { DEREGISTER_MS, DRAIN_DEADLINE_MS, EDGE_SWEEP_MS, IDLE_GRACE_MS } from '
 import { ConnectionServer } from './listener/serve-connection.ts';
 import { Recorder } from './record/recorder.ts';
 import { exposeLoad, exposeTracing } from './record/waypoint-metrics.ts';
-import { SourceRegistry } from './source.ts';
+import { type KnownWorkloads, SourceRegistry } from './source.ts';
 import { DialTrace } from './tracing/dial-trace.ts';
 import type { ProxySelf } from './tracing/proxy-self.ts';
 import { RequestTracing } from './tracing/request-tracing.ts';
@@ -66,7 +65,7 @@ export function createRuntime(
     accessLog: AccessLogChoice;
     cluster: string;
     /** Discovery, where there is one. */
-    workloadAt?: (address: string) => Workload | undefined;
+    known?: KnownWorkloads;
     /** Who makes spans, as far as known by now. */
     self: () => ProxySelf;
     streamIdleMs?: number;
@@ -78,7 +77,7 @@ export function createRuntime(
   const { transport, cluster } = options;
   const registry = new MetricRegistry();
   exposeProcess(registry, { component: 'proxy', tag: 'tulle' });
-  const sources = new SourceRegistry(options.workloadAt);
+  const sources = new SourceRegistry(options.known);
   const accessLog = options.accessLog === 'off' ? undefined : new LogWriter(standardOutput);
   const format = options.accessLog === 'json' ? 'json' : 'text';
   const exporters = new OtlpExporters({ ...base, registry, random, environment: process.env });

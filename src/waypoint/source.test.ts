@@ -5,6 +5,7 @@ import { DescribedPeers } from '#hbone/described-peers.ts';
 import { parsePrincipal } from '#model/identity/spiffe.ts';
 import { completeWorkload } from '#node/config/static-file.ts';
 import { route, to, WaypointRig } from '#test/support/waypoint-rig.ts';
+import { SourceRegistry } from './source.ts';
 
 const ADDRESS = '198.18.1.5';
 const POD = { namespace: 'shop', name: 'web-1', workloadName: 'web', addresses: [ADDRESS] };
@@ -28,6 +29,26 @@ describe('a client that becomes known', () => {
     await mesh.getOn(tunnel);
     await mesh.getOn(tunnel);
     expect(sources(mesh, 'istio_requests_total')).toEqual(['unknown 1', 'web 2']);
+  });
+
+  test('is asked for once until discovery changes', () => {
+    const asked: string[] = [];
+    const known = {
+      revision: 1,
+      workloadAt(address: string): typeof web | undefined {
+        asked.push(address);
+        return this.revision < 3 ? undefined : web;
+      },
+    };
+    const registry = new SourceRegistry(known);
+    const source = registry.resolve({ address: ADDRESS, principal: undefined });
+    for (let request = 0; request < 5; request++) expect(registry.current(source)).toBe(source);
+    expect(asked).toHaveLength(2);
+    known.revision = 2;
+    for (let request = 0; request < 5; request++) expect(registry.current(source)).toBe(source);
+    expect(asked).toHaveLength(3);
+    known.revision = 3;
+    expect(registry.current(source).labels.workload).toBe('web');
   });
 
   test('until then it is what its baggage says, as the account that it proved', () => {

@@ -30,6 +30,8 @@ export class Source {
   labels: PeerLabels;
   /** Discovery knows its workload: what is said of it is final. */
   readonly isKnown: boolean;
+  /** Revision of discovery that did not know it. */
+  unknownAt = -1;
   readonly reporter: 'waypoint' | 'source';
   /** Shared with other tunnels: what is counted for it is found again, and forgotten once it is idle. */
   isKept = false;
@@ -49,13 +51,21 @@ export class Source {
   }
 }
 
+/** Whose address it is, as discovery says. */
+export interface KnownWorkloads {
+  workloadAt(address: string): Workload | undefined;
+  /** Grows when another answer is possible. */
+  readonly revision: number;
+}
+
+const NOBODY: KnownWorkloads = { workloadAt: () => undefined, revision: 0 };
+
 export class SourceRegistry {
   readonly #sources = new Map<string, Source>();
-  readonly #workloadAt: (address: string) => Workload | undefined;
+  readonly #known: KnownWorkloads;
 
-  /** `workloadAt`: discovery, where there is one. */
-  constructor(workloadAt: (address: string) => Workload | undefined = () => undefined) {
-    this.#workloadAt = workloadAt;
+  constructor(known: KnownWorkloads = NOBODY) {
+    this.#known = known;
   }
 
   get all(): Iterable<Source> {
@@ -68,16 +78,19 @@ export class SourceRegistry {
 
   /** The source itself, or what it is by now when its workload was not known before. */
   current(source: Source): Source {
-    if (source.isKnown) return source;
+    const { revision } = this.#known;
+    if (source.isKnown || source.unknownAt === revision) return source;
     const reported = this.#reported(source.facts);
     const { workload } = reported;
     const isStill = workload === undefined || workload === source.facts.described;
-    return isStill ? source : this.#shared(source.facts, reported);
+    if (!isStill) return this.#shared(source.facts, reported);
+    source.unknownAt = revision;
+    return source;
   }
 
   #reported(facts: SourceFacts): ReportedPeer {
     const { address, principal, described, gateway } = facts;
-    return gateway?.() ?? { principal, workload: this.#workloadAt(address) ?? described };
+    return gateway?.() ?? { principal, workload: this.#known.workloadAt(address) ?? described };
   }
 
   #shared(facts: SourceFacts, reported: ReportedPeer): Source {

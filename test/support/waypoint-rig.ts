@@ -27,7 +27,7 @@ import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import type { ProxyTelemetry } from '#waypoint/config/telemetry.ts';
 import { Engine } from '#waypoint/engine.ts';
 import { Recorder } from '#waypoint/record/recorder.ts';
-import { SourceRegistry } from '#waypoint/source.ts';
+import { type KnownWorkloads, SourceRegistry } from '#waypoint/source.ts';
 import type { Tunnel } from '#waypoint/tunnel.ts';
 import { FakeClock } from './fake-clock.ts';
 import { ScriptedNames } from './scripted-names.ts';
@@ -275,7 +275,7 @@ export class WaypointRig {
   readonly engine: Engine;
   /** What discovery knows of clients, by address. */
   readonly clients = new Map<string, Workload>();
-  readonly sources = new SourceRegistry((address) => this.clients.get(address));
+  readonly sources = new SourceRegistry(knownOf(this.clients));
   readonly #counts = new Map<string, number>();
   readonly #log: LogWriter;
   #lines = '';
@@ -440,4 +440,13 @@ export class WaypointRig {
       connection.finish(false);
     }
   }
+}
+
+function knownOf(clients: ReadonlyMap<string, Workload>): KnownWorkloads {
+  return {
+    workloadAt: (address) => clients.get(address),
+    get revision() {
+      return clients.size;
+    },
+  };
 }

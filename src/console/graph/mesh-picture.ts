@@ -4,46 +4,20 @@
  */
 import type { Badge, EjectedEndpoint } from '../api/graph.ts';
 import type { CertificateRow } from '../api/mesh.ts';
-import type { SplitView } from '../mesh-view.ts';
+import type { NamespaceView, ServiceView, SplitView, WorkloadView } from '../mesh-view.ts';
 
-export interface NamespacePicture {
-  readonly name: string;
-  readonly isEnrolled: boolean;
-  readonly waypoint: string;
-}
+export type NamespacePicture = Pick<NamespaceView, 'name' | 'isEnrolled' | 'waypoint'>;
 
-export interface WorkloadPicture {
-  /** `namespace/name`. */
-  readonly key: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly kind: string;
-  readonly app: string;
-  readonly versions: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly identity: string;
-  readonly isCaptured: boolean;
-  readonly notCaptured: string;
-  readonly role: 'workload' | 'waypoint' | 'gateway';
-  readonly waypoint: string;
-  readonly replicas: { readonly ready: number; readonly desired: number };
-  readonly services: readonly string[];
+export interface WorkloadPicture extends Omit<WorkloadView, 'pods' | 'healthRate'> {
   /** Names of its pods: who a waypoint's stream belongs to. Empty for workloads that are no proxies. */
   readonly pods: readonly string[];
   /** Annotation health.kiali.io/rate, or empty. */
   readonly healthRate: string;
 }
 
-export interface ServicePicture {
-  /** `namespace/host`. */
-  readonly key: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly host: string;
-  readonly isExternal: boolean;
+export interface ServicePicture
+  extends Omit<ServiceView, 'kind' | 'addresses' | 'ports' | 'endpoints' | 'healthRate'> {
   readonly protocol: 'http' | 'grpc' | 'tcp';
-  readonly waypoint: string;
-  readonly workloads: readonly string[];
   readonly healthRate: string;
 }
 

@@ -23,7 +23,7 @@ export const NO_TRAFFIC: Traffic = {
   classes: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
 };
 
-const QUIET: Health = { status: 'idle', reason: 'no traffic in the window', samples: 0 };
+const QUIET: Health = { status: 'idle', reason: 'No traffic in the window.', samples: 0 };
 const SILENT: NodeTraffic = { health: QUIET, inbound: NO_TRAFFIC, outbound: NO_TRAFFIC, spark: [] };
 
 export function trafficOf(traffic: TrafficOf, id: string): NodeTraffic {

@@ -10,8 +10,8 @@ import type { TelemetrySink } from '#console/telemetry-sink.ts';
 import type { FlowEdge } from '#telemetry/flow/flow-frame.ts';
 import { SCRAPE_PERIOD_MS, SCRAPE_TIMEOUT_MS } from '../limits.ts';
 import type { ProxyReport } from './api.ts';
+import { CounterRate, type ProcessUse } from './counter-rate.ts';
 import { ProxyCounters, type ScrapedFlows } from './counters.ts';
-import { CpuShare, type ProcessUse } from './cpu-share.ts';
 import { SCRAPE_WITHOUT_STREAM_MS } from './limits.ts';
 
 export interface ScrapeTarget {
@@ -46,7 +46,7 @@ interface Tracked {
   state: ScrapeState;
   /** Undefined once it is known to report by itself. */
   counters: ProxyCounters | undefined;
-  readonly cpu: CpuShare;
+  readonly cpu: CounterRate;
   readonly seenAt: number;
   /** The sink was told of it. */
   isOpen: boolean;
@@ -84,7 +84,9 @@ export class Collector {
   /** What the process of a proxy uses, as far as it says so. */
   use(key: string): ProcessUse | undefined {
     const tracked = this.#tracked.get(key);
-    return tracked && { memoryBytes: tracked.state.report?.memoryBytes, cpu: tracked.cpu.share };
+    return (
+      tracked && { memoryBytes: tracked.state.report?.memoryBytes, cpu: tracked.cpu.perSecond }
+    );
   }
 
   async scrapeAll(): Promise<void> {
@@ -154,7 +156,7 @@ export class Collector {
     const state = { target, scrapedAt: undefined, error: undefined, report: undefined };
     const counters = new ProxyCounters({ isGateway: target.kind === 'waypoint' });
     const seenAt = this.#deps.clock.now();
-    const cpu = new CpuShare();
+    const cpu = new CounterRate();
     const tracked = { state, counters, cpu, seenAt, isOpen: false, busy: false };
     this.#tracked.set(target.key, tracked);
     return tracked;

@@ -26,7 +26,7 @@ import type { ProxySyncState } from '../push/proxy-stream.ts';
 import { judgeObject } from '../webhook/judge.ts';
 import type { StatusAnswer } from './api.ts';
 import type { CollectorDeps } from './collector.ts';
-import { CpuShare } from './cpu-share.ts';
+import { CounterRate } from './counter-rate.ts';
 import { ControlMeshView } from './mesh-view.ts';
 import { createObservatory, type Observatory } from './observatory.ts';
 import type { Peers } from './peers.ts';
@@ -44,6 +44,8 @@ export interface ControlConsoleDeps {
   readonly peers: Peers;
   /** Proxies that are connected to this replica. */
   readonly streams: () => readonly ProxySyncState[];
+  /** Answers that this replica sent to proxies. */
+  readonly pushes: () => number;
   readonly control: () => StatusAnswer['control'];
   readonly roots: () => string;
   readonly client: KubeClient;
@@ -73,7 +75,8 @@ export function createControlConsole(
   const { clock, random, mesh, settings, peers, control } = deps;
   const log = deps.log.child('console');
   const scope = new Scope();
-  const cpu = new CpuShare();
+  const cpu = new CounterRate();
+  const pushes = new CounterRate();
   let observatory: Observatory | undefined;
   const view = new ControlMeshView({
     clock,
@@ -93,7 +96,8 @@ export function createControlConsole(
         own: control(),
         revision: settings.revision,
         proxies: deps.streams().length,
-        use: { memoryBytes: process.memoryUsage.rss(), cpu: cpu.share },
+        use: { memoryBytes: process.memoryUsage.rss(), cpu: cpu.perSecond },
+        pushesPerSecond: pushes.perSecond,
         pods: [...mesh.ownPods.control.entries()].map(([, pod]) => pod),
         namespace: settings.rootNamespace,
         ...peers.told(),
@@ -132,7 +136,10 @@ export function createControlConsole(
     start() {
       view.start();
       watched.collector.start();
-      const tick = clock.every(SCRAPE_PERIOD_MS, () => cpu.add(clock.now(), processCpuSeconds()));
+      const tick = clock.every(SCRAPE_PERIOD_MS, () => {
+        cpu.add(clock.now(), processCpuSeconds());
+        pushes.add(clock.now(), deps.pushes());
+      });
       scope.add(() => tick.cancel());
       scope.add(() => watched.collector.stop());
     },

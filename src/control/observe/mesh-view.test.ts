@@ -16,7 +16,7 @@ import {
 } from '#test/support/gateway-mesh.ts';
 import { DEFAULT_MESH } from '../derive/mesh.ts';
 import type { StatusAnswer } from './api.ts';
-import { CpuShare } from './cpu-share.ts';
+import { CounterRate } from './counter-rate.ts';
 import { ControlMeshView, rootRows } from './mesh-view.ts';
 import { certificateRows, controlRows, stateOf } from './view/proxies.ts';
 
@@ -468,6 +468,7 @@ describe('proxies', () => {
       revision: 'default',
       proxies: 2,
       use: { memoryBytes: 7 },
+      pushesPerSecond: 0.5,
       pods: ['istiod-4', 'istiod-3', 'istiod-2'].map(other),
       namespace: 'istio-system',
       silent: ['istiod-2'],
@@ -477,22 +478,22 @@ describe('proxies', () => {
       ]),
     });
     expect(rows).toMatchObject([
-      { pod: 'istiod-1', isLeader: false, memoryBytes: 7 },
+      { pod: 'istiod-1', isLeader: false, memoryBytes: 7, pushesPerSecond: 0.5 },
       { pod: 'istiod-2', isLeader: undefined, version: '1.3', isReady: false, proxies: 0 },
       { pod: 'istiod-3', isLeader: true, isReady: true, proxies: 3 },
       { pod: 'istiod-4', isLeader: undefined, isReady: true },
     ]);
   });
 
-  test('CpuShare is of the last minute, and begins anew with the process', () => {
-    const share = new CpuShare();
-    expect(share.share).toBeUndefined();
+  test('CounterRate is of the last minute, and begins anew with the process', () => {
+    const share = new CounterRate();
+    expect(share.perSecond).toBeUndefined();
     share.add(0, 10);
     for (let second = 1; second <= 120; second++)
       share.add(second * 1000, 10 + (second > 60 ? (second - 60) * 0.5 : 0));
-    expect(share.share).toBeCloseTo(0.5, 2);
+    expect(share.perSecond).toBeCloseTo(0.5, 2);
     share.add(121_000, 0);
-    expect(share.share).toBeUndefined();
+    expect(share.perSecond).toBeUndefined();
   });
 });
 

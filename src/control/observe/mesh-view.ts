@@ -25,7 +25,7 @@ import { ownerName } from '../derive/workload.ts';
 import type { MeshGraph } from '../ingest/mesh-graph.ts';
 import type { ProxySyncState } from '../push/proxy-stream.ts';
 import type { StatusAnswer } from './api.ts';
-import type { ProcessUse } from './cpu-share.ts';
+import type { ProcessUse } from './counter-rate.ts';
 import type { ReportState } from './intake.ts';
 import { ChangeTeller } from './view/changes.ts';
 import { type ViewCollections, viewCollections } from './view/collections.ts';

@@ -251,6 +251,7 @@ describe('DiscoveryPort', () => {
     await until(() => changes.length > 0);
     // Both within one quiet time: one response.
     expect(changes).toEqual([{ changed: ['shop/two'], removed: ['shop/one'] }]);
+    expect(control.push.pushes).toBe(2);
     await until(() => control.push.proxies()[0]?.types[0]?.state === 'synced');
     expect(control.push.proxies()).toMatchObject([
       {

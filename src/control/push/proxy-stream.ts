@@ -48,6 +48,7 @@ export interface ProxyStreamOptions {
   /** Whose turn it is to be sent everything. */
   readonly firstSyncs: FirstSyncs;
   readonly onState: () => void;
+  readonly onPushed: () => void;
   /** What is known here is all there is; else `flush` is called when that may have changed. */
   readonly isCurrent: () => boolean;
 }
@@ -93,6 +94,7 @@ export class ProxyStream implements Entrant {
       onSent: (typeUrl, sent) => {
         this.#time(typeUrl).sentAt = deps.clock.wallTime();
         deps.log.debug('pushed', { proxy: this.#admitted?.id, type: typeUrl, ...sent });
+        options.onPushed();
         options.onState();
       },
     });

@@ -42,6 +42,7 @@ export class PushServer {
   readonly #deps: PushServerDeps;
   readonly #resources: ReadonlyMap<string, EncodedResources<unknown>>;
   readonly #streams = new Set<ProxyStream>();
+  #pushes = 0;
   readonly #watchers = new Set<() => void>();
   readonly #scope = new Scope();
   readonly #debounce: Debounce;
@@ -74,6 +75,7 @@ export class PushServer {
       stream,
       firstSyncs: this.#firstSyncs,
       onState: () => this.#changed(),
+      onPushed: () => this.#pushes++,
       isCurrent: () => this.#isCurrent(),
     });
     const checked = checkedStream(stream, this.#deps, {
@@ -92,6 +94,11 @@ export class PushServer {
         if (this.#streams.delete(proxy)) this.#changed();
       },
     };
+  }
+
+  /** Answers that were sent since the start. */
+  get pushes(): number {
+    return this.#pushes;
   }
 
   /** Every proxy that is connected and said who it is. */

@@ -38,6 +38,7 @@ export class Discovery {
   /** What came of an upstream: an unchanged one must stay the same object. */
   readonly #shaped = new WeakMap<Upstream, Upstream>();
   readonly #byAddress = new Map<string, Workload>();
+  #revision = 0;
   readonly #byUid = new Map<string, Workload>();
   #telemetry: { readonly scoped: ScopedTelemetry; readonly made: ProxyTelemetry } | undefined;
 
@@ -58,9 +59,15 @@ export class Discovery {
     });
     for (const [name] of addressStore.entries()) this.#learn(name);
     addressStore.onChange(({ changed, removed }) => {
+      this.#revision++;
       for (const name of removed) this.#forget(name);
       for (const name of changed) this.#learn(name);
     });
+  }
+
+  /** Grows when workloads change. */
+  get revision(): number {
+    return this.#revision;
   }
 
   workloadAt(address: string): Workload | undefined {

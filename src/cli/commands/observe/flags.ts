@@ -1,18 +1,16 @@
 /** Flags and queries that the commands about traffic share. */
 import { Option } from 'commander';
 
-export const NAMESPACES: [string, string, (value: string, before: string[]) => string[], string[]] =
-  [
-    '-n, --namespace <name>',
-    'only of this namespace; may be given again',
-    (value, before) => [...before, value],
-    [],
-  ];
+/** A flag that may be given again; without it nothing is left out. */
+export const repeatable = (flags: string, description: string) =>
+  new Option(flags, `${description}; may be given again`)
+    .default([], 'all')
+    .argParser((value: string, before: string[]) => [...before, value]);
+
+export const NAMESPACES = repeatable('-n, --namespace <name>', 'only of this namespace');
 
 export const output = (...choices: string[]) =>
   new Option('-o, --output <format>', choices.join(', ')).choices(choices).default(choices[0]);
-
-export const repeated = (value: string, before: string[]) => [...before, value];
 
 /** `/api/v1/…?…` without empty members; lists with commas. */
 export function addressOf(

@@ -1,6 +1,6 @@
 /** The commands about what flows: graph, top, tap, traces, and the console. Names, flags and help. */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
-import { NAMESPACES, output, repeated } from './flags.ts';
+import { NAMESPACES, output, repeatable } from './flags.ts';
 
 export function registerObserve(program: Command): void {
   program
@@ -13,7 +13,7 @@ export function registerObserve(program: Command): void {
   program
     .command('graph')
     .description('who talks to whom: rates, errors, latency, mutual TLS')
-    .option(...NAMESPACES)
+    .addOption(NAMESPACES)
     .option('--window <span>', '30s, 5m, 1h (default: 60s)')
     .option('--type <type>', 'workload, app, versionedApp or service')
     .option('--at <time>', 'as it was then, RFC 3339')
@@ -28,7 +28,7 @@ export function registerObserve(program: Command): void {
     .addArgument(
       new Argument('[kind]').choices(['workloads', 'services', 'namespaces']).default('workloads'),
     )
-    .option(...NAMESPACES)
+    .addOption(NAMESPACES)
     .option('--window <span>', '30s, 5m, 1h (default: 60s)')
     .option('--sort <by>', 'rate, errors, latency, bytes or name', 'rate')
     .option('--once', 'print once, also on a terminal')
@@ -55,10 +55,10 @@ export function registerObserve(program: Command): void {
 
 function withRequestFlags(command: Command): Command {
   return command
-    .option(...NAMESPACES)
-    .option('--workload <name>', 'NAMESPACE/NAME at either end; may be given again', repeated, [])
-    .option('--service <host>', 'host name of the service; may be given again', repeated, [])
-    .option('--method <method>', 'GET, POST, …; may be given again', repeated, [])
+    .addOption(NAMESPACES)
+    .addOption(repeatable('--workload <name>', 'NAMESPACE/NAME at either end'))
+    .addOption(repeatable('--service <host>', 'host name of the service'))
+    .addOption(repeatable('--method <method>', 'GET, POST, …'))
     .option('--path <prefix>', 'paths that begin so')
     .option('--status <status>', '503, 400-499 or 5xx')
     .option('--failed', 'only those that failed')

@@ -5,7 +5,7 @@ import type { CertificateRow, ControlRow, ProxyRow } from '#console/api/mesh.ts'
 import type { Pod } from '#kube/client/kinds.ts';
 import { CERTIFICATE_EXPIRING_PART } from '../../limits.ts';
 import type { Ejection, ProxyStatus, StatusAnswer } from '../api.ts';
-import type { ProcessUse } from '../cpu-share.ts';
+import type { ProcessUse } from '../counter-rate.ts';
 import type { ReportState } from '../intake.ts';
 import type { PeerWord } from '../peers.ts';
 
@@ -104,6 +104,7 @@ export interface ControlFacts {
   /** Proxies that are connected to this replica. */
   readonly proxies: number;
   readonly use: ProcessUse;
+  readonly pushesPerSecond: number | undefined;
   readonly pods: Iterable<Pod>;
   readonly namespace: string;
   /** Replicas that did not answer. */
@@ -124,6 +125,7 @@ export function controlRows(facts: ControlFacts): ControlRow[] {
     memoryBytes: facts.use.memoryBytes,
     cpu: facts.use.cpu,
     proxies: facts.proxies,
+    ...(facts.pushesPerSecond !== undefined && { pushesPerSecond: facts.pushesPerSecond }),
   };
   const others = [...facts.pods].flatMap(({ metadata, status, spec }): ControlRow[] => {
     const { name, namespace, labels } = metadata;
