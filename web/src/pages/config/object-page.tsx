@@ -88,7 +88,7 @@ function Opened({ object, kind }: { object: ConfigAnswer; kind: string }) {
             [
               'Enforced',
               object.enforced === undefined
-                ? 'no proxy reports it'
+                ? 'not counted for this kind'
                 : `by ${object.enforced.by} of ${object.enforced.of} proxies`,
             ],
           ]}

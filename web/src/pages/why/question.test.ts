@@ -29,7 +29,7 @@ describe('requestOf', () => {
   });
 
   test('requestOf says what is missing or wrong', () => {
-    expect(requestOf({ ...question, host: ' ' }).problem).toContain('Where does the request go?');
+    expect(requestOf({ ...question, host: ' ' }).problem).toContain('Say where the request goes');
     expect(requestOf({ ...question, port: '99999' }).problem).toBe(
       '99999 is not a port: 1 to 65535',
     );
