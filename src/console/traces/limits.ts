@@ -13,7 +13,7 @@ export const ATTRIBUTES_MAX = 128;
 export const TRACES_BYTES_MAX = 64 * 1024 * 1024;
 export const TRACES_KEPT_MS = 24 * 3600 * 1000;
 
-/** Records that ended well, kept a second: a sample that is always there to look at. Failed ones have the rest. */
+/** Records that ended well, kept a second: what somebody watched. Failed ones have the rest. */
 export const GOOD_RECORDS_PER_SECOND_MAX = 20;
 export const RECORDS_PER_SECOND_MAX = 500;
 /** Characters of a text of a record: long paths are for the access log. */

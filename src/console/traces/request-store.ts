@@ -1,4 +1,4 @@
-/** Requests that failed and a sample of the others, for a while. Bounded by age, bytes and a second; the oldest go. Runs in the console's thread. */
+/** Requests that failed and a bounded number of the others that proxies were asked for, for a while. Bounded by age, bytes and a second; the oldest go. Runs in the console's thread. */
 
 import { rfc3339At } from '#base/clock.ts';
 import type { RequestRecord } from '#telemetry/requests/request-record.ts';

@@ -210,7 +210,7 @@ function Recent({ tab, filter }: { tab: TrafficTab; filter: TrafficFilter }) {
             empty={
               <Empty title={NOTHING[tab]}>
                 <p>
-                  Failed requests are all kept, of the others a sample.{' '}
+                  Failed requests are all kept; others while somebody watches, by Live or tulle tap.{' '}
                   {isFiltered(filter) && 'The filter above leaves out the rest.'}
                 </p>
               </Empty>

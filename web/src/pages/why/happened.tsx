@@ -34,7 +34,9 @@ export function Happened() {
             onOpen={(row) => navigate(hrefOf('/why', whyQuery(row)))}
             empty={
               <Empty title="No request was kept">
-                <p>Failed requests are all kept, of the others a sample.</p>
+                <p>
+                  Failed requests are all kept; others while somebody watches, by Live or tulle tap.
+                </p>
               </Empty>
             }
           />
