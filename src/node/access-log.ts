@@ -55,23 +55,30 @@ interface Field<T> {
 const quoted = <T>(key: string, of: Field<T>['of']): Field<T> => ({ key, quoted: true, of });
 const bare = <T>(key: string, of: Field<T>['of']): Field<T> => ({ key, quoted: false, of });
 
-const CONNECTION: readonly Field<ConnectionLog>[] = [
+const SOURCE_ADDRESS: readonly Field<ConnectionLog>[] = [
   bare('src.addr', ({ source }) => nameOf(source)),
+];
+const SOURCE: readonly Field<ConnectionLog>[] = [
   quoted('src.workload', ({ sourceWorkload }) => sourceWorkload?.name),
   quoted('src.namespace', ({ sourceWorkload }) => sourceWorkload?.namespace),
   quoted('src.identity', ({ sourceIdentity }) => sourceIdentity),
   quoted('src.cluster', ({ sourceWorkload }) => sourceWorkload?.clusterId),
+];
+const DESTINATION_ADDRESS: readonly Field<ConnectionLog>[] = [
   bare('dst.addr', ({ destination }) => nameOf(destination)),
   bare('dst.hbone_addr', ({ hboneAuthority }) => hboneAuthority),
+];
+const DESTINATION: readonly Field<ConnectionLog>[] = [
   quoted('dst.service', ({ service }) => service),
   quoted('dst.workload', ({ destinationWorkload }) => destinationWorkload?.name),
   quoted('dst.namespace', ({ destinationWorkload }) => destinationWorkload?.namespace),
   quoted('dst.identity', ({ destinationIdentity }) => destinationIdentity),
   quoted('dst.cluster', ({ destinationWorkload }) => destinationWorkload?.clusterId),
   quoted('direction', ({ direction }) => direction),
-  // Of connections that are traced: what is under it can be looked up.
-  bare('trace_id', ({ trace }) => trace?.exemplar),
 ];
+/** Of connections that are traced: what is under it can be looked up. */
+const TRACE: readonly Field<ConnectionLog>[] = [bare('trace_id', ({ trace }) => trace?.exemplar)];
+const CONNECTION = [...SOURCE_ADDRESS, ...SOURCE, ...DESTINATION_ADDRESS, ...DESTINATION, ...TRACE];
 const END: readonly Field<ConnectionEnd>[] = [
   bare('bytes_sent', ({ bytesSent }) => bytesSent),
   bare('bytes_recv', ({ bytesReceived }) => bytesReceived),
@@ -98,14 +105,14 @@ export function formatConnection(
   const level = end.error === undefined ? 'info' : 'error';
   const head = { time, level, message: 'connection complete' };
   if (format === 'json') return jsonLine(head, { ...known(CONNECTION, log), ...known(END, end) });
-  return `${textHead(head)}${textFields(CONNECTION, log)} ${textFields(END, end)}\n`;
+  return `${textHead(head)}${connectionText(log)} ${textFields(END, end)}\n`;
 }
 
 /** Debug only: a connection whose destination is decided. */
 export function formatOpened(time: string, log: ConnectionLog, format: AccessLogFormat): string {
   const head = { time, level: 'debug', message: 'connection opened' };
   if (format === 'json') return jsonLine(head, known(CONNECTION, log));
-  return `${textHead(head)}${textFields(CONNECTION, log)}\n`;
+  return `${textHead(head)}${connectionText(log)}\n`;
 }
 
 /** A connection that failed before anything was known about its destination. */
@@ -139,6 +146,59 @@ function jsonLine({ time, level, message }: LineHead, fields: Record<string, unk
 
 function known<T>(fields: readonly Field<T>[], from: T): Record<string, unknown> {
   return Object.fromEntries(fields.map(({ key, of }) => [key, of(from)]));
+}
+
+/** The fields of CONNECTION. Who talks to whom is two thirds of a line, and mostly that of a line before. */
+function connectionText(log: ConnectionLog): string {
+  const { source, destination } = partiesOf(log);
+  const from = textFields(SOURCE_ADDRESS, log) + source;
+  const to = textFields(DESTINATION_ADDRESS, log) + destination;
+  const { trace } = log;
+  return trace?.exemplar === undefined
+    ? `${from} ${to}`
+    : `${from} ${to} ${textFields(TRACE, log)}`;
+}
+
+/** What the lines of one pair of parties have in common, each with a space before it. */
+interface Parties {
+  readonly of: ConnectionLog;
+  readonly source: string;
+  readonly destination: string;
+}
+
+/** Few pairs are busy at a time; the text of others is made each time. */
+const PARTIES = 64;
+const parties: (Parties | undefined)[] = new Array(PARTIES).fill(undefined);
+
+function partiesOf(log: ConnectionLog): Parties {
+  const { source, destination } = log;
+  // Neighbours differ in the last digits of their addresses.
+  const slot =
+    (lastOf(source.address) * 5 + lastOf(destination.address) + destination.port) & (PARTIES - 1);
+  const known = parties[slot];
+  if (known !== undefined && areSame(known.of, log)) return known;
+  const made = { of: log, source: spaced(SOURCE, log), destination: spaced(DESTINATION, log) };
+  parties[slot] = made;
+  return made;
+}
+
+const lastOf = (text: string) => text.charCodeAt(text.length - 1) | 0;
+
+/** Workloads are immutable: another state of one is another object. */
+function areSame(a: ConnectionLog, b: ConnectionLog): boolean {
+  return (
+    a.sourceWorkload === b.sourceWorkload &&
+    a.destinationWorkload === b.destinationWorkload &&
+    a.sourceIdentity === b.sourceIdentity &&
+    a.destinationIdentity === b.destinationIdentity &&
+    a.service === b.service &&
+    a.direction === b.direction
+  );
+}
+
+function spaced(fields: readonly Field<ConnectionLog>[], log: ConnectionLog): string {
+  const text = textFields(fields, log);
+  return text === '' ? '' : ` ${text}`;
 }
 
 /** `key=value`, space-joined. */
