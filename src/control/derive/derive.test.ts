@@ -451,6 +451,28 @@ describe('ServiceEntry and WorkloadEntry', () => {
     expect(inline(entry({ hosts: ['a.example'], ports }))).toEqual([]);
   });
 
+  test('of a DNS entry with several hosts each leads to itself', () => {
+    const object = entry({ hosts: ['a.example', 'b.example'], ports, resolution: 'DNS' });
+    const bound = services(object).map(([, each]) => each);
+    const found = deriveInlineEndpoints(object, { mesh: DEFAULT_MESH, services: bound });
+    expect(
+      found.map(([, { workload }]) => [workload.hostname, [...workload.services.keys()]]),
+    ).toEqual([
+      ['a.example', ['shop/a.example']],
+      ['b.example', ['shop/b.example']],
+    ]);
+  });
+
+  test.each([
+    ['an empty list is none', { endpoints: [] }, ['a.example']],
+    ['a selector says where they are', { workloadSelector: { labels: { app: 'db' } } }, []],
+  ])('endpoints of a DNS entry: %s', (_title, more, want) => {
+    const object = entry({ hosts: ['a.example'], ports, resolution: 'DNS', ...more });
+    const bound = services(object).map(([, each]) => each);
+    const found = deriveInlineEndpoints(object, { mesh: DEFAULT_MESH, services: bound });
+    expect(found.map(([, { workload }]) => workload.hostname)).toEqual(want);
+  });
+
   test('a WorkloadEntry joins by its labels', () => {
     const object = {
       apiVersion: 'networking.istio.io/v1',

@@ -194,33 +194,37 @@ function isHealthyEntry({ metadata, status }: WorkloadEntryObject): boolean {
   return metadata.annotations?.[ANNOTATION.healthChecks] !== 'true';
 }
 
-/** The endpoints that a ServiceEntry lists itself; for a DNS entry without any, its host. */
+/** The endpoints that a ServiceEntry lists itself; for a DNS entry without any, each of its hosts, as its own endpoint only. */
 export function deriveInlineEndpoints(
   object: ServiceEntryObject,
   context: { mesh: MeshSettings; services: readonly BoundService[] },
 ): [string, LabeledWorkload][] {
-  const { mesh } = context;
+  const { mesh, services } = context;
   const spec = object.spec ?? {};
   const namespace = namespaceOf(object);
   const { name } = object.metadata;
-  const byName = (spec.resolution ?? '').startsWith('DNS');
-  const hosts = (spec.hosts ?? []).filter((host) => !host.includes('*'));
-  const endpoints =
-    spec.endpoints ?? (byName ? hosts.map((address): WorkloadEntrySpec => ({ address })) : []);
-  return endpoints.flatMap((endpoint): [string, LabeledWorkload][] => {
-    if (endpoint.address === undefined) return [];
-    const uid = `${mesh.clusterId}/networking.istio.io/ServiceEntry/${namespace}/${name}/${endpoint.address}`;
-    const labels = endpoint.labels ?? {};
-    const services = new Map(
-      context.services.map(({ service, membership }) => [
-        serviceKey(service),
-        mappings(membership.ports, (target, port) => entryPort(endpoint, target, port.name)),
-      ]),
-    );
-    const identity = { uid, name, namespace, labels, services };
-    const inherited = { mesh, services: [], waypoint: undefined, policies: [] };
-    return [[uid, { workload: entryWorkload(endpoint, identity, inherited), labels }]];
-  });
+  const listed = (spec.endpoints ?? []).map((endpoint) => ({ endpoint, of: services }));
+  // A selector says that the endpoints are elsewhere.
+  const byName = (spec.resolution ?? '').startsWith('DNS') && spec.workloadSelector === undefined;
+  const named = services
+    .filter(({ service }) => byName && !service.hostname.includes('*'))
+    .map((of) => ({ endpoint: { address: of.service.hostname } as WorkloadEntrySpec, of: [of] }));
+  return (listed.length > 0 ? listed : named).flatMap(
+    ({ endpoint, of }): [string, LabeledWorkload][] => {
+      if (endpoint.address === undefined) return [];
+      const uid = `${mesh.clusterId}/networking.istio.io/ServiceEntry/${namespace}/${name}/${endpoint.address}`;
+      const labels = endpoint.labels ?? {};
+      const memberOf = new Map(
+        of.map(({ service, membership }) => [
+          serviceKey(service),
+          mappings(membership.ports, (target, port) => entryPort(endpoint, target, port.name)),
+        ]),
+      );
+      const identity = { uid, name, namespace, labels, services: memberOf };
+      const inherited = { mesh, services: [], waypoint: undefined, policies: [] };
+      return [[uid, { workload: entryWorkload(endpoint, identity, inherited), labels }]];
+    },
+  );
 }
 
 function entryPort(
