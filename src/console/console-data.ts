@@ -11,6 +11,7 @@ import type { NodeTraffic } from './api/lists.ts';
 import type { MtlsCell, PolicyHits, StoreState } from './api/mesh.ts';
 import type { Change, ChangeAnswer, SeriesAnswer, TimelineAnswer } from './api/series.ts';
 import type { RequestRow, TraceAnswer, TraceRow } from './api/traffic.ts';
+import type { Waypoints } from './graph/nodes.ts';
 import type { MeshView } from './mesh-view.ts';
 import type { PrometheusOptions } from './prometheus/client.ts';
 import type { TelemetrySink } from './telemetry-sink.ts';
@@ -28,7 +29,7 @@ export interface GraphRequest {
   readonly atMs: number | undefined;
   readonly focus: string | undefined;
   readonly idle: boolean;
-  readonly waypoints: boolean;
+  readonly waypoints: Waypoints;
   readonly visible: Visible;
   /** Of its text. */
   readonly form: GraphForm;

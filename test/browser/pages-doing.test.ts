@@ -33,12 +33,23 @@ describeInBrowser("the console's tables", () => {
     const page = await rig.open('/workloads');
     const filter = page.getByRole('searchbox', { name: 'Filter' });
     await filter.fill('namespace:payments fraud rate>1');
-    await page.getByText('1 of 18').waitFor();
+    await page.getByText('1 of 19').waitFor();
     expect(await page.locator('tbody tr').textContent()).toContain('fraud-v1');
     await filter.fill('colour:red');
     await page.getByText('No column colour').waitFor();
     await page.getByRole('button', { name: 'Failing 2' }).click();
     await page.waitForURL(/health/);
+  });
+
+  test('a waypoint stands with what passes it, and leads to where the graph shows it', async () => {
+    const page = await rig.open('/workloads?filter=name:waypoint');
+    const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: /waypoint/ }) });
+    expect(await row.textContent()).toMatch(/requests reached it.*req\/s.*%/);
+    await row.getByRole('link').click();
+    const callers = page.getByRole('region', { name: 'Who calls it' });
+    await callers.getByText('frontend-v3').waitFor();
+    await callers.getByRole('link', { name: 'In the graph' }).click();
+    await page.waitForURL(/waypoints=1/);
   });
 
   test('the rail lights the entry of a page, also of one that it does not name', async () => {

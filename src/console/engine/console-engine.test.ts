@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { UNKNOWN } from '#test/support/flows.ts';
-import { EPOCH, http, LIVE, tcp, World } from '#test/support/graph-world.ts';
+import { peer, UNKNOWN } from '#test/support/flows.ts';
+import { EPOCH, http, LIVE, MESH, tcp, World } from '#test/support/graph-world.ts';
 
 describe('ConsoleEngine', () => {
   test('a window that reaches back before the first report is as long as what was seen of it', () => {
@@ -167,5 +167,72 @@ describe('ConsoleEngine', () => {
     expect(
       world.engine.mtlsCells({ windowSeconds: 60, by: 'namespace', visible: undefined })[0],
     ).toMatchObject({ source: 'shop', target: 'shop', mtls: 540 });
+  });
+
+  test('a waypoint stands with what passes it, of which its services are judged; namespaces do not count it again', () => {
+    const world = new World()
+      .run(60, http('cart-v1', 9, { codes: [[500, 3]] }), http('cart-v2', 1), [
+        'shop/node-a',
+        { ...tcp, reporter: 'source', destination: peer('waypoint', { kind: 'waypoint' }) },
+        { opened: 5 },
+      ])
+      .settle();
+    const traffic = new Map(world.engine.traffic(60));
+    expect(traffic.get('waypoint/shop/waypoint')).toMatchObject({
+      health: {
+        status: 'healthy',
+        reason: '600 requests reached it; how they ended is judged at their services.',
+      },
+      inbound: { requestsPerSecond: 10, errorRate: 0.3, connectionsPerSecond: 0 },
+      outbound: { requestsPerSecond: 10 },
+      p95Ms: expect.any(Number),
+      mtls: 1,
+    });
+    expect(traffic.get('namespace/shop')?.inbound.requestsPerSecond).toBe(10);
+    const graph = { waypoints: 'passed', focus: 'waypoint/shop/waypoint', idle: true } as const;
+    expect(world.edges(graph)).toEqual([
+      'waypoint/shop/waypoint workload/shop/cart-v1 http 9',
+      'waypoint/shop/waypoint workload/shop/cart-v2 http 1',
+      'workload/shop/web waypoint/shop/waypoint http 10',
+    ]);
+    const series = world.engine.series({
+      fromMs: EPOCH,
+      toMs: EPOCH + 60_000,
+      visible: undefined,
+      type: 'workload',
+      of: { node: 'waypoint/shop/waypoint', direction: 'inbound' },
+    });
+    expect(series.requestsPerSecond[10]).toBe(10);
+    expect(series.responseCodes).toEqual({ '200': 420, '500': 180 });
+  });
+
+  test('what stopped at a waypoint reached it and went nowhere', () => {
+    const world = new World()
+      .run(60, [
+        'shop/waypoint-abc-12345',
+        { destination: peer('cart.shop.svc.cluster.local', { kind: 'external', namespace: '' }) },
+        { requests: 2, codes: [[503, 2]] },
+      ])
+      .settle();
+    const traffic = new Map(world.engine.traffic(60));
+    expect(traffic.get('waypoint/shop/waypoint')).toMatchObject({
+      inbound: { requestsPerSecond: 2, errorRate: 1 },
+      outbound: { requestsPerSecond: 0 },
+    });
+  });
+
+  test('a waypoint that nothing reached is idle, and one without a replica fails', () => {
+    const world = new World({
+      ...MESH,
+      workloads: MESH.workloads.map((each) =>
+        each.role === 'waypoint' ? { ...each, replicas: { ready: 0, desired: 1 } } : each,
+      ),
+    });
+    expect(new Map(world.engine.traffic(60)).has('waypoint/shop/waypoint')).toBe(false);
+    world.run(60, http('cart-v1', 9)).settle();
+    expect(new Map(world.engine.traffic(60)).get('waypoint/shop/waypoint')?.health).toMatchObject({
+      status: 'failing',
+      reason: '0 of 1 replicas ready.',
+    });
   });
 });

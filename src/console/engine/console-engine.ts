@@ -23,6 +23,7 @@ import { deltaText, graphText } from '../graph/graph-text.ts';
 import { LiveGraph } from '../graph/live-graph.ts';
 import { MadeTexts } from '../graph/made-texts.ts';
 import { MeshPicture, type MeshUpdate } from '../graph/mesh-picture.ts';
+import type { Viewpoint } from '../graph/nodes.ts';
 import {
   type EarlierSteps,
   type Steps,
@@ -33,7 +34,7 @@ import {
 } from '../graph/over-time.ts';
 import { GraphShape } from '../graph/shape.ts';
 import { SPARK_STEP_SECONDS, Sparks } from '../graph/sparks.ts';
-import { mtlsCellsOf, nodeTrafficOf } from '../graph/summaries.ts';
+import { mtlsCellsOf, nodeTrafficOf, passedTrafficOf } from '../graph/summaries.ts';
 import type { Counts } from '../store/counts.ts';
 import type { OutcomeTable, SeriesTable } from '../store/series-table.ts';
 import { type StoreLimits, TelemetryStore } from '../store/telemetry-store.ts';
@@ -163,7 +164,7 @@ export class ConsoleEngine {
   }
 
   pastSeries(request: SeriesRequest, steps: Steps, earlier: EarlierSteps): SeriesAnswer {
-    const view = { type: request.type, waypoints: true, visible: request.visible };
+    const view = seriesView(request);
     const shapes = {
       own: this.#views.shape(view, false),
       earlier: new GraphShape(view, earlier.series, this.mesh),
@@ -206,8 +207,7 @@ export class ConsoleEngine {
   }
 
   series(request: SeriesRequest): SeriesAnswer {
-    const view = { type: request.type, waypoints: true, visible: request.visible };
-    return seriesOf(this.store, this.#views.shape(view, false), request);
+    return seriesOf(this.store, this.#views.shape(seriesView(request), false), request);
   }
 
   /** By node id; workloads, services, apps and namespaces. */
@@ -216,7 +216,11 @@ export class ConsoleEngine {
     const view = { type: 'workload', waypoints: false, visible: undefined } as const;
     const of = { liveSeconds: windowSeconds, nodeLatency: true };
     const sums = this.#views.sums(view, true, summed, of);
-    return nodeTrafficOf(sums, this.mesh, summed.to - summed.from, (id) => this.#sparks.of(id));
+    const seconds = summed.to - summed.from;
+    const rows = nodeTrafficOf(sums, this.mesh, seconds, (id) => this.#sparks.of(id));
+    if (!this.mesh.workloads.values().some(({ role }) => role === 'waypoint')) return rows;
+    const passed = this.#views.sums({ ...view, waypoints: 'passed' }, false, summed, of);
+    return [...rows, ...passedTrafficOf(passed, this.mesh, seconds)];
   }
 
   mtlsCells(request: MtlsRequest): MtlsCell[] {
@@ -317,4 +321,10 @@ export class ConsoleEngine {
     const sums = this.#views.sums(view, true, summed, { liveSeconds: 0 });
     this.#sparks.add(sums, this.store.recorder.newest >= to - SPARK_STEP_SECONDS);
   }
+}
+
+/** A waypoint's charts are of what passes it, all else has its hops as well. */
+function seriesView({ type, visible, of }: SeriesRequest): Viewpoint {
+  const isOfWaypoint = 'node' in of && of.node.startsWith('waypoint/');
+  return { type, waypoints: isOfWaypoint ? 'passed' : true, visible };
 }

@@ -5,6 +5,7 @@ import {
   judgeCertificate,
   judgeEjections,
   judgeOutcomes,
+  judgePassage,
   judgeReplicas,
   worst,
 } from '../health/judge.ts';
@@ -99,7 +100,12 @@ export function nodeHealth(node: NodeSlot, sums: GraphSums, mesh: MeshPicture): 
     isKnown ? inbound.failed[index] : 0,
   );
   const tolerances = tolerancesOf(about?.healthRate ?? '', 'inbound');
-  const parts = [judgeOutcomes(outcomes, tolerances, { isEarly: sums.isEarlyIn(node) })];
+  const isPassage = kind === 'waypoint' && sums.shape.view.waypoints === 'passed';
+  const parts = [
+    isPassage
+      ? judgePassage(outcomes)
+      : judgeOutcomes(outcomes, tolerances, { isEarly: sums.isEarlyIn(node) }),
+  ];
   const [{ samples }] = parts;
   if (workload !== undefined) {
     const replicas = judgeReplicas(workload.replicas);

@@ -33,9 +33,15 @@ export type Kind = Pick<
   'reporter' | 'protocol' | 'source' | 'destination' | 'service' | 'via' | 'isHop'
 >;
 
+/**
+ * Waypoints are not shown; as nodes, with what node proxies tell of the connections into and out of them; or, `passed`, with what each of them tells of
+ * requests and connections that reached it, and nothing else.
+ */
+export type Waypoints = boolean | 'passed';
+
 export interface Viewpoint {
   readonly type: GraphType;
-  readonly waypoints: boolean;
+  readonly waypoints: Waypoints;
   readonly visible: Visible;
 }
 
@@ -61,6 +67,7 @@ export class NodeNames {
   readonly #mesh: MeshPicture;
   readonly #peers = new Map<FlowPeer, NodeName>();
   readonly #services = new Map<Series['service'], NodeName | undefined>();
+  readonly #waypoints = new Map<string, NodeName>();
 
   constructor(type: GraphType, mesh: MeshPicture) {
     this.#type = type;
@@ -81,27 +88,54 @@ export class NodeNames {
     this.#services.set(service, name);
     return name;
   }
+
+  /** By `namespace/name`. */
+  waypoint(key: string): NodeName {
+    const known = this.#waypoints.get(key);
+    if (known !== undefined) return known;
+    const [namespace, workload = ''] = key.split('/');
+    const [app, version, principal, cluster] = ['', '', '', ''];
+    const peer = {
+      kind: 'waypoint',
+      namespace,
+      workload,
+      app,
+      version,
+      principal,
+      cluster,
+    } as const;
+    const name = peerNode(peer, this.#type, this.#mesh);
+    this.#waypoints.set(key, name);
+    return name;
+  }
 }
 
 export function edgesOf(series: Kind, view: Viewpoint, names: NodeNames): EdgeName[] {
   if (series.isHop && !view.waypoints) return [];
   const { protocol } = series;
-  const via = series.reporter === 'waypoint' && series.via !== '' ? `waypoint/${series.via}` : '';
+  const isThrough = series.reporter === 'waypoint' && series.via !== '';
+  const via = isThrough ? `waypoint/${series.via}` : '';
+  if (view.waypoints === 'passed' && !isThrough) return [];
   const source = names.peer(series.source);
   const target = names.peer(series.destination);
   const service = series.isHop ? undefined : names.service(series.service);
   const edges: EdgeName[] = [];
-  const add = (from: NodeName, to: NodeName) => {
-    const edge = seen({ source: from, target: to, protocol, via }, view.visible);
+  const add = (from: NodeName, to: NodeName, through = via) => {
+    const edge = seen({ source: from, target: to, protocol, via: through }, view.visible);
     if (edge !== undefined && edge.source.id !== edge.target.id) edges.push(edge);
   };
-  if (service === undefined) add(source, target);
+  // What never reached a workload is told of by the service's name: that is the service again.
+  const isService = target.kind === 'external' && target.name === series.service.host;
+  const isThere = target !== UNKNOWN && !isService;
+  if (view.waypoints === 'passed') {
+    const waypoint = names.waypoint(series.via);
+    add(source, waypoint, '');
+    if (isThere) add(waypoint, target, '');
+  } else if (service === undefined) add(source, target);
   else if (view.type === 'service') add(source, service);
   else {
     add(source, service);
-    // What never reached a workload is told of by the service's name: that is the service again.
-    const isService = target.kind === 'external' && target.name === series.service.host;
-    if (target !== UNKNOWN && !isService) add(service, target);
+    if (isThere) add(service, target);
   }
   return edges;
 }

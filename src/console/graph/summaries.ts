@@ -34,6 +34,20 @@ export function nodeTrafficOf(
   ]);
 }
 
+/** Of each waypoint, out of a graph of what passed them. Nothing of it counts for apps or namespaces, where it is counted already. */
+export function passedTrafficOf(
+  sums: GraphSums,
+  mesh: MeshPicture,
+  windowSeconds: number,
+): [string, NodeTraffic][] {
+  return sums.shape.nodes
+    .filter(({ name }) => name.kind === 'waypoint')
+    .map((node) => {
+      const { id } = node.name;
+      return [id, summed(id, [node], sums, mesh, windowSeconds, () => [])];
+    });
+}
+
 function summed(
   id: string,
   nodes: readonly NodeSlot[],

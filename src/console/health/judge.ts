@@ -24,6 +24,12 @@ export function worst(parts: readonly Health[]): Health {
   return parts.reduce((left, right) => (HARM[right.status] > HARM[left.status] ? right : left));
 }
 
+export const QUIET: Health = {
+  status: 'idle',
+  reason: 'No traffic in the window.',
+  samples: 0,
+};
+
 export interface Circumstances {
   /** All that failed did so before the destination had answered for the first time: it was not there yet. */
   readonly isEarly: boolean;
@@ -43,6 +49,18 @@ export function judgeOutcomes(
     : { status, reason: `${reason} ${note}.`, samples: samples + early };
 }
 
+/** Of a waypoint: what it hands on is answered, and judged, elsewhere. */
+export function judgePassage(outcomes: Outcomes): Health {
+  const samples = samplesOf(outcomes);
+  if (samples === 0) return QUIET;
+  const reason = `${seen(outcomes)} reached it; how they ended is judged at their services.`;
+  return { status: 'healthy', reason, samples };
+}
+
+function samplesOf({ http, grpc, connections }: Outcomes): number {
+  return http + grpc + connections;
+}
+
 function failedOf({ http5xx, httpNone, grpcFailed, failures }: Outcomes): number {
   return http5xx + httpNone + grpcFailed + failures;
 }
@@ -60,8 +78,8 @@ function withoutFailed(outcomes: Outcomes): Outcomes {
 const TOLERATED = DEFAULT_TOLERANCES.map(({ count }) => count);
 
 function judgeAll(outcomes: Outcomes, tolerances: readonly Tolerance[]): Health {
-  const samples = outcomes.http + outcomes.grpc + outcomes.connections;
-  if (samples === 0) return { status: 'idle', reason: 'No traffic in the window.', samples };
+  const samples = samplesOf(outcomes);
+  if (samples === 0) return QUIET;
   let found: Health | undefined;
   let few: Health | undefined;
   let failedFew: Health | undefined;

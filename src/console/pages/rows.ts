@@ -3,6 +3,7 @@ import type { Finding } from '../api/config.ts';
 import type { Traffic } from '../api/graph.ts';
 import type { Health } from '../api/health.ts';
 import type { AppRow, NamespaceRow, NodeTraffic, ServiceRow, WorkloadRow } from '../api/lists.ts';
+import { QUIET } from '../health/judge.ts';
 import type { NamespaceView, ServiceView, WorkloadView } from '../mesh-view.ts';
 import {
   appId,
@@ -23,7 +24,6 @@ export const NO_TRAFFIC: Traffic = {
   classes: { '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, none: 0 },
 };
 
-const QUIET: Health = { status: 'idle', reason: 'No traffic in the window.', samples: 0 };
 const SILENT: NodeTraffic = { health: QUIET, inbound: NO_TRAFFIC, outbound: NO_TRAFFIC, spark: [] };
 
 export function trafficOf(traffic: TrafficOf, id: string): NodeTraffic {

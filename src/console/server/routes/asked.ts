@@ -1,5 +1,4 @@
 /** What of the query several addresses read in the same way. */
-import type { GraphType } from '../../api/graph.ts';
 import type { NodeTraffic } from '../../api/lists.ts';
 import type { ConsoleData, RequestsRequest, Visible } from '../../console-data.ts';
 import type { TrafficOf } from '../../pages/rows.ts';
@@ -13,7 +12,12 @@ export function visibleTo(reader: Reader, asked: readonly string[] = []): Visibl
   return namespaces === undefined ? undefined : [...namespaces];
 }
 
-const TYPES: readonly GraphType[] = ['workload', 'app', 'service'];
+const VIEWS = [
+  { type: 'workload', waypoints: false },
+  { type: 'app', waypoints: false },
+  { type: 'service', waypoints: false },
+  { type: 'workload', waypoints: 'passed' },
+] as const;
 
 /** Of now, or of a window in the past: then it is read off the graphs of that time. */
 export async function trafficOf(data: ConsoleData, query: Parameters): Promise<TrafficOf> {
@@ -21,20 +25,24 @@ export async function trafficOf(data: ConsoleData, query: Parameters): Promise<T
   const atMs = query.timeMs('at');
   if (atMs === undefined) return data.traffic(windowSeconds);
   const graphs = await Promise.all(
-    TYPES.map((type) =>
+    VIEWS.map((view) =>
       data.graph({
         windowSeconds,
         atMs,
-        type,
+        ...view,
         namespaces: [],
         focus: undefined,
         idle: false,
-        waypoints: true,
         visible: undefined,
       }),
     ),
   );
-  const nodes = graphs.flatMap((graph) => graph.nodes);
+  const nodes = graphs.flatMap((graph, at) =>
+    // Of what passed waypoints the others tell as well.
+    VIEWS[at].waypoints === 'passed'
+      ? graph.nodes.filter(({ kind }) => kind === 'waypoint')
+      : graph.nodes,
+  );
   return new Map(
     nodes.map(({ id, health, inbound, outbound }): [string, NodeTraffic] => [
       id,

@@ -8,6 +8,7 @@ import type {
   ServicesAnswer,
   WorkloadsAnswer,
 } from '../../api/lists.ts';
+import type { Waypoints } from '../../graph/nodes.ts';
 import type { ServiceView } from '../../mesh-view.ts';
 import { attention, meshHealth } from '../../pages/attention.ts';
 import { appAnswer, type DetailInput, serviceAnswer, workloadAnswer } from '../../pages/details.ts';
@@ -33,7 +34,7 @@ export function listRoutes(
   const generatedAt = () => rfc3339(clock);
   const detail = async (
     call: Call,
-    focus: { type: GraphType; id: string },
+    focus: { type: GraphType; id: string; waypoints?: Waypoints },
   ): Promise<DetailInput> => {
     const windowSeconds = call.query.windowSeconds();
     const [traffic, graph] = await Promise.all([
@@ -45,7 +46,7 @@ export function listRoutes(
         atMs: call.query.timeMs('at'),
         focus: focus.id,
         idle: true,
-        waypoints: false,
+        waypoints: focus.waypoints ?? false,
         visible: visibleTo(call.reader),
       }),
     ]);
@@ -83,7 +84,9 @@ export function listRoutes(
       const view = mesh.workload(key);
       if (view === undefined)
         throw notFound(`there is no workload ${key}`, 'GET /api/v1/workloads lists them');
-      return workloadAnswer(view, await detail(call, { type: 'workload', id: workloadId(view) }));
+      const waypoints = view.role === 'waypoint' ? 'passed' : false;
+      const focus = { type: 'workload', id: workloadId(view), waypoints } as const;
+      return workloadAnswer(view, await detail(call, focus));
     }),
     get('/api/v1/services/{namespace}/{name}', ['window', 'at'], async (call) => {
       const key = seenKey(call);

@@ -28,10 +28,11 @@ export function WorkloadPage({ namespace, name }: { namespace: string; name: str
     address(`workloads/${namespace}/${name}`, { window: query.window, at: query.at }),
     { refreshMs: isLive ? REFRESH_MS : 0 },
   );
+  const id = answer.data?.id ?? `workload/${namespace}/${name}`;
   usePage({
     title: name,
     commands: [
-      `tulle graph -n ${namespace} --focus workload/${namespace}/${name}`,
+      `tulle graph -n ${namespace} --focus ${id}${isWaypoint(id) ? ' --waypoints' : ''}`,
       `tulle tap --workload ${namespace}/${name}`,
       `tulle logs -n ${namespace} deploy/${name}`,
     ],
@@ -121,7 +122,17 @@ function TrafficTab({ workload }: { workload: WorkloadAnswer }) {
       <Stack>
         <Panel
           title="Who calls it"
-          actions={<Link href={hrefOf('/graph', { focus: id, node: id })}>In the graph</Link>}
+          actions={
+            <Link
+              href={hrefOf('/graph', {
+                focus: id,
+                node: id,
+                waypoints: isWaypoint(id) ? '1' : undefined,
+              })}
+            >
+              In the graph
+            </Link>
+          }
         >
           <Peers
             edges={graph.edges.filter((edge) => edge.target === id)}
@@ -145,6 +156,9 @@ function TrafficTab({ workload }: { workload: WorkloadAnswer }) {
     </WideAndNarrow>
   );
 }
+
+/** The graph shows waypoints only where they are asked for. */
+const isWaypoint = (id: string) => id.startsWith('waypoint/');
 
 function WorkloadFacts({ workload }: { workload: WorkloadAnswer }) {
   const {
