@@ -124,6 +124,16 @@ describe('parseControlOptions', () => {
     expect(() => parseControlOptions(argv, {})).toThrow(message);
   });
 
+  test('listens for both families of addresses where nobody says otherwise', () => {
+    const parsed = parseControlOptions([], {});
+    expect(parsed).toMatchObject({
+      discovery: { hostname: '::', port: 15012 },
+      monitoring: { hostname: '::', port: 15014 },
+      webhook: { hostname: '::', port: 15017 },
+      console: { hostname: '::', port: 20001 },
+    });
+  });
+
   test('reads addresses, IPv6 as well, and turns the console off', () => {
     const parsed = options('--discovery-listen=[::1]:15012', '--console-listen=off');
     expect(parsed.discovery).toEqual({ hostname: '::1', port: 15012 });

@@ -2,9 +2,11 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { MeshError, messageOf } from '#base/errors.ts';
+import { formatHostPort } from '#base/ip.ts';
 import type { LogLevel } from '#base/log.ts';
 import type { PrometheusOptions } from '#console/prometheus/client.ts';
 import type { AccessOptions } from '#console/server/access/access.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import type { MeshSettings } from './derive/mesh.ts';
 import { DEFAULT_MESH } from './derive/mesh.ts';
 import { CONTROL_ERRORS } from './errors.ts';
@@ -39,10 +41,10 @@ export interface ControlOptions {
 
 export const HELP = `tulle role control: configuration, certificates and telemetry of the mesh
   --kubeconfig FILE         API server to use (default: the pod's service account)
-  --discovery-listen H:P    xDS and CA (default 0.0.0.0:15012)
-  --monitoring-listen H:P   /metrics /ready /version (default 0.0.0.0:15014)
-  --webhook-listen H:P|off  the API server asks before it stores an object (default 0.0.0.0:15017)
-  --console-listen H:P|off  console and its API (default 0.0.0.0:20001)
+  --discovery-listen H:P    xDS and CA (default port 15012 of every address)
+  --monitoring-listen H:P   /metrics /ready /version (default port 15014)
+  --webhook-listen H:P|off  the API server asks before it stores an object (default port 15017)
+  --console-listen H:P|off  console and its API (default port 20001)
   --console-unix PATH       the same on a unix socket
   --console-store DIR       where what flowed and changed is kept (default: in memory, gone with the process)
   --prometheus-url URL      a Prometheus that scrapes the mesh: graphs and charts of the past come from there
@@ -68,12 +70,14 @@ export const HELP = `tulle role control: configuration, certificates and telemet
   --log-level LEVEL         debug, info, warn or error (default info)
 `;
 
+const everywhere = (port: number) => formatHostPort(wildcardAddress(), port);
+
 const FLAGS = {
   kubeconfig: { type: 'string' },
-  'discovery-listen': { type: 'string', default: '0.0.0.0:15012' },
-  'monitoring-listen': { type: 'string', default: '0.0.0.0:15014' },
-  'webhook-listen': { type: 'string', default: '0.0.0.0:15017' },
-  'console-listen': { type: 'string', default: '0.0.0.0:20001' },
+  'discovery-listen': { type: 'string', default: everywhere(15_012) },
+  'monitoring-listen': { type: 'string', default: everywhere(15_014) },
+  'webhook-listen': { type: 'string', default: everywhere(15_017) },
+  'console-listen': { type: 'string', default: everywhere(20_001) },
   'console-unix': { type: 'string' },
   'console-store': { type: 'string' },
   'prometheus-url': { type: 'string', default: '' },

@@ -13,6 +13,7 @@ import { followCrlFile } from '#identity/trust/crl-file.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { SocketAddress, TlsIdentity } from '#net/connection.ts';
 import { startTrim } from '#net/trim.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import { peerLabels } from '#telemetry/metrics/peer-labels.ts';
 import { startReporter } from '#telemetry/report/reporter.ts';
 import { REPORT_METHOD } from '#wire/protobuf/telemetry.ts';
@@ -161,6 +162,7 @@ type DoorOptions = WaypointRoleOptions & { identity: TlsIdentity };
 function waypointDoor(runtime: Runtime, control: Control, options: DoorOptions): MeshDoor {
   const { discovery, svids, tunnels } = control;
   const { hbonePort: port, identity, trustDomain, crlFile } = options;
+  const address = wildcardAddress();
   const revocations = crlFile === undefined ? undefined : followCrlFile(crlFile, runtime);
   const listener = new HboneListener(
     {
@@ -172,7 +174,7 @@ function waypointDoor(runtime: Runtime, control: Control, options: DoorOptions):
       },
       revocations,
     },
-    { address: '0.0.0.0', port, identity, trustDomain },
+    { address, port, identity, trustDomain },
   );
   // Whoever is connected proved who it is under the old lists.
   revocations?.onChange(() => listener.judgeAgain());
@@ -184,7 +186,7 @@ function waypointDoor(runtime: Runtime, control: Control, options: DoorOptions):
     get connections() {
       return listener.connections;
     },
-    listeners: [{ address: '0.0.0.0', port: listener.port }],
+    listeners: [{ address, port: listener.port }],
     problems: [],
     apply: () => undefined,
     drain: () => listener.drain(),
@@ -202,7 +204,7 @@ function gatewayDoor(runtime: Runtime, control: Control, options: DoorOptions): 
       identity: () => svids.get(principal),
       self: () => ({ workload: discovery.workloadAt(options.podIp), principal }),
     },
-    { address: '0.0.0.0', trustDomain: options.trustDomain },
+    { address: wildcardAddress(), trustDomain: options.trustDomain },
   );
   return {
     get connections() {

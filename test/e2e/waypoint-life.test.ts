@@ -78,6 +78,20 @@ describe.skipIf(skip)('waypoints in the lab', () => {
     expect(stdout).toBe('1');
   }, 90_000);
 
+  test('serves whoever comes to an address of either family', async () => {
+    const inWaypoint = (script: string) =>
+      lab.tulle('exec', '-n', 'shop', 'deploy/waypoint', '--', 'sh', '-c', script);
+    for (const host of ['127.0.0.1', '[::1]']) {
+      const ready = await inWaypoint(`curl -s -m 5 http://${host}:15021/healthz/ready`);
+      expect(ready.stdout).toBe('ready\n');
+      // Nobody without a certificate gets further, but somebody listens.
+      const { stdout } = await inWaypoint(
+        `curl -sk -m 5 -o /dev/null -w '%{errormsg}' https://${host}:15008/`,
+      );
+      expect(stdout).not.toContain('connect to');
+    }
+  }, 30_000);
+
   test('a waypoint for workloads serves a pod by its address, as HTTP', async () => {
     await lab.apply(WORKLOAD_WAYPOINT);
     await lab.kubectl(

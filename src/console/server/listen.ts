@@ -1,6 +1,7 @@
 /** The console's sockets: a TCP port, or a unix socket that its owner alone may use. */
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'bun';
+import { canonicalIp } from '#base/ip.ts';
 import { CONFIG_BODY_BYTES_MAX } from './limits.ts';
 import type { ConsoleServer } from './server.ts';
 
@@ -24,7 +25,7 @@ export function serveConsole(console: ConsoleServer, address: ListenAddress): Co
     maxRequestBodySize: CONFIG_BODY_BYTES_MAX,
     fetch: (request: Request, own: Server<undefined>) =>
       console.handle(request, {
-        address: own.requestIP(request)?.address,
+        address: canonicalIp(own.requestIP(request)?.address ?? '') || undefined,
         setIdleSeconds: (seconds) => own.timeout(request, seconds),
       }),
   };

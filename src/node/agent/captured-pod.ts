@@ -18,6 +18,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import { setQueueMigration } from '#net/netns/listeners.ts';
 import { isOwnNamespace, openNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import { DNS_PORT } from '#redirect/ports.ts';
 import type { ProbeExemptions } from '#redirect/probes.ts';
 import type { Watched } from '#redirect/reconcile.ts';
@@ -348,8 +349,7 @@ function refusal(message: string): MeshError {
 
 function optionsFor({ options }: CaptureRequest): ProxyOptions {
   return {
-    // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
-    listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
+    listenAddress: wildcardAddress(),
     dnsPort: options.dns ? DNS_PORT : undefined,
   };
 }

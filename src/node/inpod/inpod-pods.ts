@@ -2,12 +2,12 @@
  * The pods that an outside CNI agent handed over: their rules are its business, the listeners in their namespaces ours. One
  * whose listeners cannot be opened stays pending and is tried again.
  */
-import { existsSync } from 'node:fs';
 import type { Timer } from '#base/clock.ts';
 import type { Disposer } from '#base/disposer.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import { isOwnNamespace } from '#net/netns/namespace.ts';
 import type { NetworkNamespace } from '#net/network.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import { DNS_PORT } from '#redirect/ports.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { INPOD_RETRY_MS } from '../limits.ts';
@@ -90,7 +90,7 @@ export class InpodPods {
       { ...pod, netns, trustDomain },
       {
         // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
-        listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
+        listenAddress: wildcardAddress(),
         dnsPort: DNS_PORT,
       },
     );

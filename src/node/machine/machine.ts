@@ -4,12 +4,12 @@
  *
  *   waiting ── discovery knows us, certificate, listeners ──▶ joined ── leave ──▶ leaving ── nothing runs ──▶ over
  */
-import { existsSync } from 'node:fs';
 import type { Timer } from '#base/clock.ts';
 import { Scope } from '#base/disposer.ts';
 import { messageOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Workload } from '#model/workload/workload.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import { MachineRedirection } from '#redirect/machine/machine-redirection.ts';
 import { DNS_PORT } from '#redirect/ports.ts';
 import { startReconciler } from '#redirect/reconcile.ts';
@@ -69,7 +69,7 @@ export class Machine {
       },
       {
         // `::` takes IPv4 as well; without IPv6 in the kernel there is only IPv4.
-        listenAddress: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0',
+        listenAddress: wildcardAddress(),
         dnsPort: options.dns ? DNS_PORT : undefined,
       },
     );

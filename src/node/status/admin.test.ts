@@ -210,6 +210,15 @@ describe('admin port', () => {
     expect(limits).toMatchObject({ pods: [{ namespace: 'shop', pod: 'web', bufferedBytes: 0 }] });
   });
 
+  test.each(['127.0.0.1', '[::1]'])(
+    'metrics and readiness are there for who comes to %s',
+    async (host) => {
+      const { metrics, readiness } = servers.ports;
+      expect((await fetch(`http://${host}:${metrics}/metrics`)).status).toBe(200);
+      expect((await fetch(`http://${host}:${readiness}/healthz/ready`)).status).toBe(200);
+    },
+  );
+
   test('/ lists every path and each of them answers', async () => {
     const index = await (await ask('/')).text();
     const paths = index.match(/^\/\S+/gm) ?? [];

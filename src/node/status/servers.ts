@@ -2,6 +2,7 @@
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevels } from '#base/log.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import { type JsonMembers, jsonAnswer } from '#telemetry/admin/json-stream.ts';
 import { answerLogging } from '#telemetry/admin/logging.ts';
 import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
@@ -110,10 +111,10 @@ export function startStatusServers(source: StatusSource, ports: StatusPorts): St
   };
   try {
     servers.push(serve('127.0.0.1', ports.admin, ADMIN, source));
-    servers.push(serve('0.0.0.0', ports.metrics, PUBLIC, source));
+    servers.push(serve(wildcardAddress(), ports.metrics, PUBLIC, source));
     servers.push(
       serve(
-        '0.0.0.0',
+        wildcardAddress(),
         ports.readiness,
         { '/healthz/ready': READY, [STARTED_PATH]: STARTED },
         source,

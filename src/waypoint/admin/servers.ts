@@ -2,6 +2,7 @@
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevels } from '#base/log.ts';
+import { wildcardAddress } from '#net/wildcard.ts';
 import { type JsonMembers, jsonAnswer } from '#telemetry/admin/json-stream.ts';
 import { answerLogging } from '#telemetry/admin/logging.ts';
 import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
@@ -49,7 +50,7 @@ export function startAdmin(
   };
   answers['/stats/prometheus'] = answers['/metrics'];
   const wanted = [ports.metrics, ports.readiness].filter((port) => port !== undefined);
-  const servers = wanted.map((port) => serve('0.0.0.0', port, answers));
+  const servers = wanted.map((port) => serve(wildcardAddress(), port, answers));
   const { admin } = source;
   if (ports.admin !== undefined && admin !== undefined) {
     servers.push(serve('127.0.0.1', ports.admin, { ...answers, ...adminAnswers(admin) }));
