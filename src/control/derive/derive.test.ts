@@ -473,6 +473,24 @@ describe('ServiceEntry and WorkloadEntry', () => {
     expect(found.map(([, { workload }]) => workload.hostname)).toEqual(want);
   });
 
+  test('a pod that a ServiceEntry selects serves its ports, by name where a container has the name', () => {
+    const selecting = entry({
+      hosts: ['a.example'],
+      resolution: 'STATIC',
+      workloadSelector: { labels: { app: 'web' } },
+      ports: [
+        { number: 80, name: 'rpc', protocol: 'TCP' },
+        { number: 81, name: 'other', protocol: 'TCP', targetPort: 9081 },
+      ],
+    });
+    const of = services(selecting).map(([, each]) => each);
+    const found = derivePod(pod(), { ...CONTEXT, services: of })?.workload;
+    expect(found?.services.get('shop/a.example')).toEqual([
+      { servicePort: 80, targetPort: 9000 },
+      { servicePort: 81, targetPort: 9081 },
+    ]);
+  });
+
   test('a WorkloadEntry joins by its labels', () => {
     const object = {
       apiVersion: 'networking.istio.io/v1',
@@ -494,6 +512,15 @@ describe('ServiceEntry and WorkloadEntry', () => {
     expect(derived?.workload.services.get('shop/web.shop.svc.cluster.local')).toEqual([
       { servicePort: 80, targetPort: 8080 },
       { servicePort: 81, targetPort: 9100 },
+    ]);
+    const named = bound({
+      selector: { app: 'web' },
+      ports: [{ name: 'http', port: 80, targetPort: 'web' }],
+    });
+    const spec = { ...object.spec, ports: { http: 1, web: 9080 } };
+    const both = deriveWorkloadEntry({ ...object, spec }, { ...CONTEXT, services: [named] });
+    expect([...(both?.workload.services.values() ?? [])]).toEqual([
+      [{ servicePort: 80, targetPort: 9080 }],
     ]);
     const status = { conditions: [{ type: 'Healthy', status: 'False' as const }] };
     const sick = deriveWorkloadEntry({ ...object, status }, CONTEXT);

@@ -72,7 +72,7 @@ export function derivePod(pod: Kinds.Pod, context: WorkloadContext): LabeledWork
     capacity: 1,
     waypoint: context.waypoint,
     services: new Map([
-      ...memberships(context.services, labels, (target) => containerPort(pod, target)),
+      ...memberships(context.services, labels, (target, port) => podPort(pod, target, port)),
       ...(context.named?.(addresses) ?? []),
     ]),
     authorizationPolicies: context.policies,
@@ -80,38 +80,48 @@ export function derivePod(pod: Kinds.Pod, context: WorkloadContext): LabeledWork
   return { workload, labels };
 }
 
+/** What a port of a service is called there, and what the service is. */
+interface NamedPort {
+  readonly name: string | undefined;
+  readonly kind: BoundService['kind'];
+}
+type ResolvePort = (target: number | string, port: NamedPort) => number | undefined;
+
 function memberships(
   services: readonly BoundService[],
   labels: Readonly<Record<string, string>>,
-  resolve: (target: number | string, port: { name: string | undefined }) => number | undefined,
+  resolve: ResolvePort,
 ): ReadonlyMap<string, readonly PortMapping[]> {
   const result = new Map<string, readonly PortMapping[]>();
-  for (const { service, membership } of services) {
-    if (!selectsAll(membership.selector, labels)) continue;
-    result.set(serviceKey(service), mappings(membership.ports, resolve));
+  for (const bound of services) {
+    if (!selectsAll(bound.membership.selector, labels)) continue;
+    result.set(serviceKey(bound.service), mappings(bound, resolve));
   }
   return result;
 }
 
-function mappings(
-  ports: BoundService['membership']['ports'],
-  resolve: (target: number | string, port: { name: string | undefined }) => number | undefined,
-): PortMapping[] {
+function mappings({ kind, membership }: BoundService, resolve: ResolvePort): PortMapping[] {
   // A port whose name this workload lacks is left out for it alone.
-  return ports.flatMap((port) => {
-    const targetPort = resolve(port.target, port);
+  return membership.ports.flatMap((port) => {
+    const targetPort = resolve(port.target, { name: port.name, kind });
     return targetPort === undefined ? [] : [{ servicePort: port.servicePort, targetPort }];
   });
 }
 
-function containerPort(pod: Kinds.Pod, target: number | string): number | undefined {
-  if (typeof target === 'number') return target;
+/** Target ports of ServiceEntries are numbers only: it is the port's own name that may be a container's as well. */
+function podPort(pod: Kinds.Pod, target: number | string, port: NamedPort): number | undefined {
+  if (typeof target === 'string') return containerPort(pod, target);
+  const own = port.kind === 'ServiceEntry' && port.name;
+  return (own ? containerPort(pod, own) : undefined) ?? target;
+}
+
+function containerPort(pod: Kinds.Pod, name: string): number | undefined {
   const restartable = (pod.spec.initContainers ?? []).filter(
     (container) => container.restartPolicy === 'Always',
   );
   for (const container of [...pod.spec.containers, ...restartable])
     for (const port of container.ports ?? [])
-      if (port.name === target && (port.protocol ?? 'TCP') === 'TCP') return port.containerPort;
+      if (port.name === name && (port.protocol ?? 'TCP') === 'TCP') return port.containerPort;
   return undefined;
 }
 
@@ -175,7 +185,7 @@ export function deriveWorkloadEntry(
   const labels = { ...object.metadata.labels, ...spec.labels };
   const uid = `${context.mesh.clusterId}/networking.istio.io/WorkloadEntry/${namespace}/${name}`;
   const services = memberships(context.services, labels, (target, port) =>
-    entryPort(spec, target, port.name),
+    entryPort(spec, target, port),
   );
   const { annotations = {} } = object.metadata;
   const captured = annotations[ANNOTATION.redirection] === 'enabled';
@@ -215,9 +225,9 @@ export function deriveInlineEndpoints(
       const uid = `${mesh.clusterId}/networking.istio.io/ServiceEntry/${namespace}/${name}/${endpoint.address}`;
       const labels = endpoint.labels ?? {};
       const memberOf = new Map(
-        of.map(({ service, membership }) => [
-          serviceKey(service),
-          mappings(membership.ports, (target, port) => entryPort(endpoint, target, port.name)),
+        of.map((bound) => [
+          serviceKey(bound.service),
+          mappings(bound, (target, port) => entryPort(endpoint, target, port)),
         ]),
       );
       const identity = { uid, name, namespace, labels, services: memberOf };
@@ -227,13 +237,14 @@ export function deriveInlineEndpoints(
   );
 }
 
+/** By the name of the target port where it has one, else by that of the service's port. */
 function entryPort(
-  spec: WorkloadEntrySpec,
+  { ports = {} }: WorkloadEntrySpec,
   target: number | string,
-  name: string | undefined,
+  { name = '' }: NamedPort,
 ): number | undefined {
-  const named = spec.ports?.[name ?? ''] ?? spec.ports?.[String(target)];
-  return named ?? (typeof target === 'number' ? target : undefined);
+  if (typeof target === 'number') return ports[name] ?? target;
+  return ports[target] ?? ports[name];
 }
 
 function entryWorkload(
