@@ -527,6 +527,37 @@ describe('ServiceEntry and WorkloadEntry', () => {
     expect(sick?.workload.healthy).toBe(false);
   });
 
+  test.each<[string, object | undefined]>([
+    ['198.18.7.2', { addresses: ['198.18.7.2'], hostname: '' }],
+    ['FD00:0::2', { addresses: ['fd00::2'], hostname: '' }],
+    ['::ffff:198.18.7.2', { addresses: ['198.18.7.2'], hostname: '' }],
+    ['db.test', { addresses: [], hostname: 'db.test' }],
+    ['unix:///run/db.sock', undefined],
+  ])('the address %s of an endpoint, by itself or in a ServiceEntry', (address, want) => {
+    const context = { mesh: { ...DEFAULT_MESH, network: 'here' }, services: [] };
+    const object = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'WorkloadEntry',
+      metadata: { name: 'vm', namespace: 'shop' },
+      spec: { address, network: '' },
+    };
+    const own = deriveWorkloadEntry(object, { ...context, waypoint: undefined, policies: [] });
+    const listed = entry({ hosts: ['a.example'], endpoints: [{ address, network: '' }] });
+    const [inline] = deriveInlineEndpoints(listed, context);
+    for (const found of [own?.workload, inline?.[1].workload]) {
+      if (want === undefined) expect(found).toBeUndefined();
+      else expect(found).toMatchObject({ ...want, network: 'here' });
+    }
+  });
+
+  test('virtual addresses are spelled in one way, however an entry spells them', () => {
+    const object = entry({ hosts: ['a.example'], addresses: ['2001:DB8:0::1', '2001:DB8::/64'] });
+    expect(services(object)[0][1].service.addresses).toMatchObject([
+      { address: '2001:db8::1' },
+      { address: '2001:db8::', length: 64 },
+    ]);
+  });
+
   const CHECKED = { 'proxy.istio.io/health-checks-enabled': 'true' };
   const CAPTURED = { 'ambient.istio.io/redirection': 'enabled' };
   test.each<[string, Record<string, string>, 'True' | 'False' | undefined, object]>([

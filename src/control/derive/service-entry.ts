@@ -1,5 +1,6 @@
 /** Istio ServiceEntries as the model's `Service`: one for each host (Istio: ambient/services.go). */
 
+import { canonicalIp } from '#base/ip.ts';
 import { SERVICE_ENTRY } from '#config/compile/destination-rule-shape.ts';
 import type { Compiled } from '#config/compile/finding.ts';
 import { Findings } from '#config/compile/finding.ts';
@@ -134,7 +135,8 @@ function entryAddresses(
         .flatMap((each) => each.value ?? [])
     : [];
   return (given.length > 0 ? given : allocated).map((text) => {
-    const [address, length] = text.split('/');
+    const [base, length] = text.split('/');
+    const address = canonicalIp(base);
     return length === undefined ? { address } : { address, length: Number(length) };
   });
 }

@@ -1,4 +1,5 @@
 /** Pods, WorkloadEntries and a ServiceEntry's inline endpoints as the model's `Workload` (Istio: ambient/workloads.go). */
+import { canonicalIp, parseIp } from '#base/ip.ts';
 import type { Compiled } from '#config/compile/finding.ts';
 import { Findings } from '#config/compile/finding.ts';
 import type { ConfigObject } from '#config/compile/istio-kinds.ts';
@@ -179,7 +180,7 @@ export function deriveWorkloadEntry(
   context: WorkloadContext,
 ): LabeledWorkload | undefined {
   const spec = object.spec ?? {};
-  if (spec.address === undefined) return undefined;
+  if (!isOnNetwork(spec)) return undefined;
   const { name } = object.metadata;
   const namespace = namespaceOf(object);
   const labels = { ...object.metadata.labels, ...spec.labels };
@@ -221,7 +222,7 @@ export function deriveInlineEndpoints(
     .map((of) => ({ endpoint: { address: of.service.hostname } as WorkloadEntrySpec, of: [of] }));
   return (listed.length > 0 ? listed : named).flatMap(
     ({ endpoint, of }): [string, LabeledWorkload][] => {
-      if (endpoint.address === undefined) return [];
+      if (!isOnNetwork(endpoint)) return [];
       const uid = `${mesh.clusterId}/networking.istio.io/ServiceEntry/${namespace}/${name}/${endpoint.address}`;
       const labels = endpoint.labels ?? {};
       const memberOf = new Map(
@@ -247,6 +248,11 @@ function entryPort(
   return ports[target] ?? ports[name];
 }
 
+/** A Unix socket is of the machine that it is on: no other can be told of it. */
+function isOnNetwork({ address }: WorkloadEntrySpec): boolean {
+  return address !== undefined && !address.startsWith('unix://');
+}
+
 function entryWorkload(
   spec: WorkloadEntrySpec,
   identity: {
@@ -261,8 +267,8 @@ function entryWorkload(
 ): Workload {
   const { mesh } = context;
   const { labels, captured = false, ...named } = identity;
-  const address = spec.address ?? '';
-  const isAddress = /^[\d.]+$/.test(address) || address.includes(':');
+  const address = canonicalIp(spec.address ?? '');
+  const isAddress = parseIp(address) !== undefined;
   const [region = '', zone = '', subzone = ''] = (spec.locality ?? '').split('/');
   const nativeTunnel = (labels[LABEL.tunnel] ?? '').split(',').includes('http');
   return {
@@ -270,7 +276,7 @@ function entryWorkload(
     trustDomain: mesh.trustDomain,
     serviceAccount: spec.serviceAccount || 'default',
     addresses: isAddress ? [address] : [],
-    network: spec.network ?? mesh.network,
+    network: spec.network || mesh.network,
     protocol: captured || nativeTunnel ? 'hbone' : 'none',
     node: '',
     workloadName: named.name,
