@@ -87,7 +87,8 @@ export function deriveEndpointSlice(
       locality: { region: '', zone: endpoint.zone ?? '', subzone: '' },
       // Unknown counts as ready (EndpointConditions).
       healthy: endpoint.conditions?.ready !== false,
-      hostNetwork: false,
+      // Whoever may write such a slice may write any address: it names nobody.
+      hostNetwork: true,
       nativeTunnel: false,
       hostname: '',
       capacity: 1,

@@ -104,7 +104,12 @@ describe('endpoints that are written by hand', () => {
   test('are workloads outside the mesh, with the ports of the slice', () => {
     const [[uid, { workload }]] = workloads({ endpoints: [{ addresses: ['198.18.7.9'] }] });
     expect(uid).toBe('Kubernetes/discovery.k8s.io/EndpointSlice/shop/db-1/198.18.7.9');
-    expect(workload).toMatchObject({ protocol: 'none', healthy: true, addresses: ['198.18.7.9'] });
+    expect(workload).toMatchObject({
+      protocol: 'none',
+      healthy: true,
+      addresses: ['198.18.7.9'],
+      hostNetwork: true,
+    });
     expect(workload.services.get('shop/db.shop.svc.cluster.local')).toEqual([
       { servicePort: 5432, targetPort: 15432 },
     ]);

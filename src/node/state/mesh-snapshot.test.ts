@@ -135,18 +135,28 @@ describe('MeshSnapshot.serviceAt', () => {
   });
 });
 
-test('MeshSnapshot.workloadAt: a pod is not hidden by an entry that lists its address', () => {
-  const pod = completeWorkload(
-    { name: 'p', namespace: 'a', addresses: ['198.18.1.1'] },
-    'cluster.local',
-  );
-  const entry = { ...pod, uid: 'Kubernetes/networking.istio.io/ServiceEntry/a/e/198.18.1.1' };
-  for (const order of [
-    [pod, entry],
-    [entry, pod],
-  ]) {
-    const addresses = order.map((workload) => ({ kind: 'workload' as const, workload }));
-    const mesh = new MeshSnapshot({ version: 1, addresses, authorizations: [] });
-    expect(mesh.workloadAt('', '198.18.1.1')).toBe(pod);
-  }
+describe('MeshSnapshot.workloadAt', () => {
+  const claim = (uid: string, protocol: 'hbone' | 'none', address = '198.18.1.1') => ({
+    ...completeWorkload(
+      { name: 'p', namespace: 'a', protocol, addresses: [address] },
+      'cluster.local',
+    ),
+    uid,
+  });
+  const listed = claim('Kubernetes/networking.istio.io/ServiceEntry/a/e/198.18.1.1', 'none');
+  const machine = claim('Kubernetes/networking.istio.io/WorkloadEntry/a/vm', 'hbone');
+  test.each([
+    ['a pod is not hidden by an entry that lists its address', claim('K//Pod/a/p', 'none'), listed],
+    ['nor by an entry that speaks HBONE', claim('K//Pod/a/p', 'none'), machine],
+    ['a machine with a tunnel is not hidden by an entry without', machine, listed],
+  ])('%s', (_title, want, other) => {
+    for (const order of [
+      [want, other],
+      [other, want],
+    ]) {
+      const addresses = order.map((workload) => ({ kind: 'workload' as const, workload }));
+      const mesh = new MeshSnapshot({ version: 1, addresses, authorizations: [] });
+      expect(mesh.workloadAt('', '198.18.1.1')).toBe(want);
+    }
+  });
 });

@@ -137,17 +137,16 @@ export class MeshSnapshot {
   }
 
   #indexWorkload(workload: Workload): void {
-    const isPod = workload.uid.includes('//Pod/');
     // Pods on the host network share the node's address: it names none of them.
     if (!workload.hostNetwork) {
       for (const address of workload.addresses) {
         const key = `${workload.network}/${address}`;
-        // A ServiceEntry or EndpointSlice may list a pod's address: the pod is what answers there.
-        if (isPod || !this.#workloadsByAddress.has(key))
+        const other = this.#workloadsByAddress.get(key);
+        if (other === undefined || claimOf(workload) > claimOf(other))
           this.#workloadsByAddress.set(key, workload);
       }
     }
-    if (isPod) {
+    if (isPod(workload)) {
       this.#podsByName.set(`${workload.namespace}/${workload.name}`, workload);
     }
     for (const key of workload.services.keys()) append(this.#endpoints, key, workload);
@@ -161,6 +160,18 @@ export class MeshSnapshot {
         append(this.#servicesByAddress, `${network}/${address}`, service);
     }
   }
+}
+
+function isPod({ uid }: Workload): boolean {
+  return uid.includes('//Pod/');
+}
+
+/**
+ * Who answers at an address that several workloads claim: a pod, as nobody writes those by hand, then what is reached by
+ * tunnel: an entry that lists a captured machine must not make its traffic plaintext (ztunnel src/state/workload.rs).
+ */
+function claimOf(workload: Workload): number {
+  return (isPod(workload) ? 2 : 0) + (workload.protocol === 'hbone' ? 1 : 0);
 }
 
 function best(
