@@ -263,6 +263,31 @@ describeInBrowser('the console’s pages when there is little, much, or no answe
     await rig.stop();
   });
 
+  test('what is not there is said in the words of the page, with where to look', async () => {
+    const rig = await startConsole();
+    for (const [path, says, leads] of [
+      ['/workloads/shop/nope', 'There is no workload nope in shop', '/workloads?ns=shop'],
+      ['/services/shop/nope', 'There is no service nope in shop', '/services?ns=shop'],
+      ['/apps/shop/nope', 'There is no app nope in shop', '/apps?ns=shop'],
+      ['/config/Sidecar/shop/nope', 'There is no Sidecar nope in shop', '/config?kind=Sidecar'],
+      [
+        `/traffic/traces/${'0'.repeat(32)}`,
+        `The trace ${'0'.repeat(32)} is not kept`,
+        'tab=traces',
+      ],
+    ]) {
+      const page = await rig.open(path);
+      const said = page.getByRole('alert');
+      await said.waitFor();
+      expect(await said.textContent()).toStartWith(says);
+      expect(await said.textContent()).not.toContain('/api/');
+      expect(await said.textContent()).toContain('tulle ');
+      expect(await said.getByRole('link').first().getAttribute('href')).toEndWith(leads);
+      await page.close();
+    }
+    await rig.stop();
+  });
+
   test('a control plane that stops answering leaves the last answer in sight and says how old it is', async () => {
     const rig = await startConsole();
     const page = await rig.open('/workloads');

@@ -11,10 +11,18 @@ import styles from './states.module.css';
 
 /** Past this age what is shown live is called stale. */
 const STALE_SECONDS = 10;
+const NOT_FOUND = 404;
 
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+interface EmptyProps {
+  readonly title: string;
+  /** Not what the reader came for: said at once where a screen is read aloud. */
+  readonly isAlert?: boolean;
+  readonly children?: ReactNode;
+}
+
+export function Empty({ title, isAlert, children }: EmptyProps) {
   return (
-    <div className={styles.empty}>
+    <div className={styles.empty} role={isAlert ? 'alert' : undefined}>
       <p className={styles.title}>{title}</p>
       {children}
     </div>
@@ -71,10 +79,13 @@ export function StaleNote({
 export function Answered<T>(props: {
   query: Query<T>;
   what: string;
+  /** In place of the API's words, where what the page is about is not there. */
+  missing?: ReactNode;
   children: (data: T) => ReactNode;
 }) {
-  const { query, what, children } = props;
+  const { query, what, missing, children } = props;
   if (query.data === undefined) {
+    if (query.error?.status === NOT_FOUND && missing !== undefined) return missing;
     if (query.error !== undefined) return <Failure error={query.error} onRetry={query.reload} />;
     return <Loading what={what} />;
   }

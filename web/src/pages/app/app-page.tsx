@@ -14,6 +14,7 @@ import { type Column, DataTable } from '../../ui/table.tsx';
 import { trafficColumns, versionColumn } from '../lists/columns.tsx';
 import { Dim, Named, Ready } from '../parts/cells.tsx';
 import { Stack } from '../parts/layout.tsx';
+import { Missing } from '../parts/missing.tsx';
 import { SeriesCharts, useChanges } from '../parts/series-charts.tsx';
 
 const COLUMNS: readonly Column<WorkloadRow>[] = [
@@ -68,7 +69,20 @@ export function AppPage({ namespace, name }: { namespace: string; name: string }
         </Link>
       }
     >
-      <Answered query={answer} what={name}>
+      <Answered
+        query={answer}
+        what={name}
+        missing={
+          <Missing
+            title={`There is no app ${name} in ${namespace}`}
+            lists={[
+              [`Apps of ${namespace}`, hrefOf('/apps', { ns: namespace })],
+              ['Apps of all namespaces', hrefOf('/apps', { ns: undefined })],
+            ]}
+            command={`tulle graph --type app -n ${namespace} --idle`}
+          />
+        }
+      >
         {(app) => (
           <Stack>
             <Panel title="Workloads side by side">

@@ -14,6 +14,7 @@ import { Facts, Page, Panel } from '../../ui/panel.tsx';
 import { Answered, Loading } from '../../ui/states.tsx';
 import { FindingList, Resource } from '../parts/applied.tsx';
 import { Age } from '../parts/cells.tsx';
+import { Missing } from '../parts/missing.tsx';
 import css from './config.module.css';
 import { isChanged, placed } from './editor-state.ts';
 import { type ObjectAddress, pathOf } from './object-address.ts';
@@ -26,6 +27,7 @@ const REFRESH_MS = 5000;
 
 export function ObjectPage({ address }: { address: ObjectAddress }) {
   const { kind, namespace, name } = address;
+  const [bareKind] = kind.split('.');
   const answer = useQuery<ConfigAnswer>(api(`config/${pathOf(address)}`), {
     refreshMs: REFRESH_MS,
   });
@@ -40,14 +42,27 @@ export function ObjectPage({ address }: { address: ObjectAddress }) {
       isFilled
       above={
         <>
-          <Link href={hrefOf('/config', { kind: kind.split('.')[0] })}>{kind.split('.')[0]}</Link>{' '}
+          <Link href={hrefOf('/config', { kind: bareKind })}>{bareKind}</Link>{' '}
           {namespace !== '-' && namespace}
         </>
       }
       note={answer.data && <ReadOnly answer={answer.data} />}
       lead={answer.data?.summary}
     >
-      <Answered query={answer} what={name}>
+      <Answered
+        query={answer}
+        what={name}
+        missing={
+          <Missing
+            title={`There is no ${bareKind} ${name}${namespace === '-' ? '' : ` in ${namespace}`}`}
+            lists={[
+              [`Every ${bareKind}`, hrefOf('/config', { kind: bareKind, ns: undefined })],
+              ['All configuration', hrefOf('/config', { ns: undefined })],
+            ]}
+            command={`tulle get ${kind.toLowerCase()} -A`}
+          />
+        }
+      >
         {(object) => <Opened object={object} kind={kind} />}
       </Answered>
     </Page>

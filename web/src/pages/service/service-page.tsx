@@ -14,6 +14,7 @@ import { type Column, DataTable } from '../../ui/table.tsx';
 import { AppliedList, FindingList } from '../parts/applied.tsx';
 import { Dim } from '../parts/cells.tsx';
 import { Columns, Stack, Tabs, useTab, WideAndNarrow } from '../parts/layout.tsx';
+import { Missing } from '../parts/missing.tsx';
 import { Peers } from '../parts/peers.tsx';
 import { SeriesCharts, useChanges } from '../parts/series-charts.tsx';
 
@@ -42,7 +43,20 @@ export function ServicePage({ namespace, name }: { namespace: string; name: stri
       note={service !== undefined && <HealthMark health={service.health} />}
       lead={service?.health.reason}
     >
-      <Answered query={answer} what={name}>
+      <Answered
+        query={answer}
+        what={name}
+        missing={
+          <Missing
+            title={`There is no service ${name} in ${namespace}`}
+            lists={[
+              [`Services of ${namespace}`, hrefOf('/services', { ns: namespace })],
+              ['Services of all namespaces', hrefOf('/services', { ns: undefined })],
+            ]}
+            command={`tulle get services -n ${namespace}`}
+          />
+        }
+      >
         {(data) => <Service service={data} />}
       </Answered>
     </Page>

@@ -12,6 +12,7 @@ import { HealthGlyph } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
 import { Facts, Page } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
+import { Missing } from '../parts/missing.tsx';
 import css from './trace.module.css';
 import { Waterfall } from './waterfall-view.tsx';
 
@@ -41,7 +42,18 @@ export function TracePage({ traceId }: { traceId: string }) {
         )
       }
     >
-      <Answered query={answer} what="trace">
+      <Answered
+        query={answer}
+        what="trace"
+        missing={
+          <Missing
+            title={`The trace ${traceId} is not kept`}
+            why="The oldest traces make room for new ones; of requests that went well only some are kept."
+            lists={[['Traces that are kept', hrefOf('/traffic', { tab: 'traces' })]]}
+            command="tulle traces"
+          />
+        }
+      >
         {(data) => <Trace trace={data} />}
       </Answered>
     </Page>

@@ -15,6 +15,7 @@ import { LogsTab } from '../logs/logs-tab.tsx';
 import { AppliedList, FindingList } from '../parts/applied.tsx';
 import { Ready } from '../parts/cells.tsx';
 import { Columns, Stack, Tabs, useTab, WideAndNarrow } from '../parts/layout.tsx';
+import { Missing } from '../parts/missing.tsx';
 import { Peers } from '../parts/peers.tsx';
 import { SeriesCharts, useChanges } from '../parts/series-charts.tsx';
 import { CertificateTable } from '../security/certificates.tsx';
@@ -45,7 +46,20 @@ export function WorkloadPage({ namespace, name }: { namespace: string; name: str
       note={workload !== undefined && <HealthMark health={workload.health} />}
       lead={workload?.health.reason}
     >
-      <Answered query={answer} what={name}>
+      <Answered
+        query={answer}
+        what={name}
+        missing={
+          <Missing
+            title={`There is no workload ${name} in ${namespace}`}
+            lists={[
+              [`Workloads of ${namespace}`, hrefOf('/workloads', { ns: namespace })],
+              ['Workloads of all namespaces', hrefOf('/workloads', { ns: undefined })],
+            ]}
+            command={`tulle get deployments -n ${namespace}`}
+          />
+        }
+      >
         {(data) => <Workload workload={data} />}
       </Answered>
     </Page>
