@@ -152,7 +152,7 @@ export class NodeTelemetry {
     const cause = closeCauseOf(facts.error, undefined);
     const reporter = facts.direction === 'outbound' ? 'source' : 'destination';
     const { flag } = responseOf(facts.error);
-    if (this.report.wantsRecord(true)) {
+    if (this.report.wantsRecord(true, 0)) {
       const nothing = { durationMs: 0, receivedBytes: 0, sentBytes: 0, edge: undefined };
       this.#offer({ ...facts, ...nothing });
     }
@@ -190,10 +190,10 @@ export class NodeTelemetry {
   }
 
   #write(record: ConnectionRecord, error: MeshError | undefined, cause: CloseCause): void {
-    if (this.report.wantsRecord(error !== undefined)) {
-      const { facts, receivedBytes, sentBytes, startedAt } = record;
+    const durationMs = this.#deps.clock.now() - record.startedAt;
+    if (this.report.wantsRecord(error !== undefined, durationMs)) {
+      const { facts, receivedBytes, sentBytes } = record;
       const { direction, source, destination, trace } = facts;
-      const durationMs = this.#deps.clock.now() - startedAt;
       const edge = record.edge.flow.facts;
       const counted = { durationMs, receivedBytes, sentBytes, edge };
       this.#offer({ direction, source, destination, error, trace, ...counted });
@@ -207,7 +207,7 @@ export class NodeTelemetry {
     const end = {
       bytesSent: outbound ? record.receivedBytes : record.sentBytes,
       bytesReceived: outbound ? record.sentBytes : record.receivedBytes,
-      durationMs: clock.now() - record.startedAt,
+      durationMs,
       error,
       cause,
     };

@@ -1,6 +1,6 @@
 /**
  * Requests one by one: GET /api/v1/tap (server-sent events `request`: RequestRow; `dropped`: { count }), GET /api/v1/requests (the failed ones and
- * others that somebody watched live, kept for a while), GET /api/v1/traces, GET /api/v1/traces/{traceId}. Query members of the first three are those of
+ * some of the others, kept for a while), GET /api/v1/traces, GET /api/v1/traces/{traceId}. Query members of the first three are those of
  * TapFilter: namespaces, workloads, services, methods, pathPrefix, status (`500`, `400-499`, `5xx`), failed=true, and `edge=ID` or `node=ID`.
  */
 import type { RequestRecord } from '#telemetry/requests/request-record.ts';

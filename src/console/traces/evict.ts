@@ -9,23 +9,25 @@ export interface Evicted {
   readonly rows: number;
   /** What began before it goes. */
   readonly beforeMs: number;
+  /** Condition in SQL: only these rows go. */
+  readonly only?: string;
 }
 
 /** Bytes of `held` that are left. */
 export function evict(
   open: Database,
-  { table, key, rows, beforeMs }: Evicted,
+  { table, key, rows, beforeMs, only = 'true' }: Evicted,
   held: number,
   bytesMax: number,
 ): number {
   type Gone = { bytes: number }[];
   let left = held;
   for (const { bytes } of open
-    .query(`DELETE FROM ${table} WHERE at<? RETURNING bytes`)
+    .query(`DELETE FROM ${table} WHERE at<? AND ${only} RETURNING bytes`)
     .all(beforeMs) as Gone)
     left -= bytes;
   const oldest = open.query(
-    `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} ORDER BY at LIMIT ?) RETURNING bytes`,
+    `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${only} ORDER BY at LIMIT ?) RETURNING bytes`,
   );
   while (left > bytesMax) {
     const gone = oldest.all(rows) as Gone;

@@ -13,12 +13,13 @@ export const ATTRIBUTES_MAX = 128;
 export const TRACES_BYTES_MAX = 64 * 1024 * 1024;
 export const TRACES_KEPT_MS = 24 * 3600 * 1000;
 
-/** Records that ended well, kept a second: what somebody watched. Failed ones have the rest. */
+/** Records that ended well, kept a second: samples of all proxies, and what somebody watches. Failed ones have the rest. */
 export const GOOD_RECORDS_PER_SECOND_MAX = 20;
 export const RECORDS_PER_SECOND_MAX = 500;
 /** Characters of a text of a record: long paths are for the access log. */
 export const RECORD_TEXT_MAX = 1024;
-export const RECORDS_BYTES_MAX = 32 * 1024 * 1024;
+/** On disk, each with a bound of its own: samples never end, and a failure of yesterday is still to be found. */
+export const RECORDS_BYTES_MAX = { good: 12 * 1024 * 1024, failed: 20 * 1024 * 1024 } as const;
 export const RECORDS_KEPT_MS = 24 * 3600 * 1000;
 
 /** Rows that one question looks at, youngest first, before it answers with what it found. */

@@ -1,4 +1,4 @@
-/** Requests that failed and a bounded number of the others that proxies were asked for, for a while. Bounded by age, bytes and a second; the oldest go. Runs in the console's thread. */
+/** Requests that failed and a bounded number of the others, for a while. Bounded by age, bytes and a second; the oldest go. Runs in the console's thread. */
 
 import { rfc3339At } from '#base/clock.ts';
 import type { RequestRecord } from '#telemetry/requests/request-record.ts';
@@ -26,16 +26,26 @@ const EVICT_ROWS = 500;
 const FAILED = 1;
 const DENIED = 2;
 
+type Outcome = keyof typeof RECORDS_BYTES_MAX;
+/** Which rows they are. */
+const OUTCOMES = { good: 'failed=0', failed: 'failed>0' } as const satisfies Record<
+  Outcome,
+  string
+>;
+
 export class RequestStore {
   readonly #database: StoreDatabase;
   readonly #mesh: MeshPicture;
-  readonly #bytesMax: number;
+  readonly #bytesMax: Readonly<Record<Outcome, number>>;
   #pending: RequestRecord[] = [];
   #goodOfSecond = 0;
-  #bytes: number;
+  #bytes: Record<Outcome, number>;
   dropped = 0;
 
-  constructor(deps: { database: StoreDatabase; mesh: MeshPicture }, bytesMax = RECORDS_BYTES_MAX) {
+  constructor(
+    deps: { database: StoreDatabase; mesh: MeshPicture },
+    bytesMax: Readonly<Record<Outcome, number>> = RECORDS_BYTES_MAX,
+  ) {
     this.#database = deps.database;
     this.#mesh = deps.mesh;
     this.#bytesMax = bytesMax;
@@ -71,7 +81,7 @@ export class RequestStore {
           ({ namespace, workload }) => `${namespace}/${workload}`,
         );
         const failed = isDenied(record) ? DENIED : isFailed(record) ? FAILED : 0;
-        this.#bytes += body.length;
+        this.#bytes[failed > 0 ? 'failed' : 'good'] += body.length;
         insert.run(
           record.startMs,
           failed,
@@ -89,13 +99,12 @@ export class RequestStore {
 
   evict(nowMs: number): void {
     this.#database.write((open) => {
-      const what = {
-        table: 'records',
-        key: 'id',
-        rows: EVICT_ROWS,
-        beforeMs: nowMs - RECORDS_KEPT_MS,
-      } as const;
-      this.#bytes = evict(open, what, this.#bytes, this.#bytesMax);
+      const beforeMs = nowMs - RECORDS_KEPT_MS;
+      const what = { table: 'records', key: 'id', rows: EVICT_ROWS, beforeMs } as const;
+      for (const outcome of ['good', 'failed'] as const) {
+        const those = { ...what, only: OUTCOMES[outcome] };
+        this.#bytes[outcome] = evict(open, those, this.#bytes[outcome], this.#bytesMax[outcome]);
+      }
     });
   }
 
@@ -155,12 +164,15 @@ export class RequestStore {
     );
   }
 
-  #countBytes(): number {
-    const row = this.#database.run(
-      (open) =>
-        open.query('SELECT sum(bytes) AS bytes FROM records').get() as { bytes: number | null },
-    );
-    return row?.bytes ?? 0;
+  #countBytes(): Record<Outcome, number> {
+    const count = (outcome: Outcome) =>
+      this.#database.run(
+        (open) =>
+          open
+            .query(`SELECT sum(bytes) AS bytes FROM records WHERE ${OUTCOMES[outcome]}`)
+            .get() as { bytes: number | null },
+      )?.bytes ?? 0;
+    return { good: count('good'), failed: count('failed') };
   }
 }
 

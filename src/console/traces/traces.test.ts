@@ -280,4 +280,25 @@ describe('RequestStore', () => {
     expect(failed[0].path.length).toBe(1024);
     expect(store.dropped).toBe(120);
   });
+
+  test('a sample that never ends does not drive out what failed', () => {
+    const bytesMax = { good: 40_000, failed: 40_000 };
+    const deps = { database: database(), mesh: new MeshPicture() };
+    const store = new RequestStore(deps, bytesMax);
+    store.add([record({ status: 500 })]);
+    const add = (to: RequestStore, count: number) => {
+      for (let second = 1; second <= count; second++) {
+        to.add([record({ startMs: START + 1000 * second })]);
+        to.flush();
+      }
+      to.evict(START);
+    };
+    add(store, 700);
+    expect(store.find({ ...ALL, limit: 1000 }).length).toBeLessThan(100);
+    // Another process goes on counting where this one was.
+    const next = new RequestStore(deps, bytesMax);
+    add(next, 700);
+    expect(next.find({ ...ALL, limit: 1000 }).length).toBeLessThan(100);
+    expect(next.find({ ...ALL, onlyFailed: true })).toHaveLength(1);
+  });
 });

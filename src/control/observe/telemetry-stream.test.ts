@@ -25,6 +25,8 @@ import type { ResourceSources } from '../push/resource-source.ts';
 import { Intake } from './intake.ts';
 import { controlPrincipal, watchOthers } from './replicas.ts';
 
+/** No sample takes what lasted less than nothing: only somebody who asks does. */
+const isTapped = (report: Reporter['report']) => report.wantsRecord(false, -1);
 const SERVER_NAME = 'istiod.istio-system.svc';
 const PROXY = 'shop/wp-1';
 const deps = { clock: systemClock, random: systemRandom, log: silentLogger };
@@ -307,12 +309,12 @@ describe('the telemetry stream', () => {
     await until(() => control.intake.states().length === 1, 'connected');
     const got: RequestRecord[] = [];
     const stop = control.intake.tap(ANY_REQUEST, (record) => got.push(record));
-    await until(() => reporter.report.wantsRecord(false), 'asked');
+    await until(() => isTapped(reporter.report), 'asked');
     reporter.report.offerRecord(RECORD);
     await until(() => got.length === 1, 'record');
     expect(got[0]).toEqual(RECORD);
     stop();
-    await until(() => !reporter.report.wantsRecord(false), 'asked no more');
+    await until(() => !isTapped(reporter.report), 'asked no more');
   });
 
   test('another replica is told the same, from its own last second on, and its taps reach the proxy', async () => {
@@ -345,11 +347,11 @@ describe('the telemetry stream', () => {
     expect(other.intake.state(PROXY)?.replica).toBe('istiod-1');
     const got: RequestRecord[] = [];
     const stopTap = other.intake.tap(ANY_REQUEST, (record) => got.push(record));
-    await until(() => proxy.reporter.report.wantsRecord(false), 'asked from there');
+    await until(() => isTapped(proxy.reporter.report), 'asked from there');
     proxy.reporter.report.offerRecord(RECORD);
     await until(() => got.length === 1, 'record there');
     stopTap();
-    await until(() => !proxy.reporter.report.wantsRecord(false), 'asked no more');
+    await until(() => !isTapped(proxy.reporter.report), 'asked no more');
     // Away for a while, and back.
     stopWatch();
     proxy.count('v2', 5);

@@ -53,8 +53,8 @@ export type ToWorker =
   | { kind: 'identity'; identity: RelayedIdentity }
   | { kind: 'serve'; pod: ServedPod; options: ProxyOptions; identity: RelayedIdentity | undefined }
   | { kind: 'levels'; levels: string }
-  /** Connections that somebody wants to see, in the place of those before. */
-  | { kind: 'taps'; filters: readonly TapFilter[] }
+  /** Connections that somebody wants to see, in the place of those before; undefined: nobody is there. */
+  | { kind: 'taps'; filters: readonly TapFilter[] | undefined }
   /** Takes nothing new; then says how many run, until none do. */
   | { kind: 'leave'; uid: string }
   | { kind: 'resume'; uid: string }

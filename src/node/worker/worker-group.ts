@@ -110,7 +110,7 @@ export class WorkerGroup {
     return this.#workers.length;
   }
 
-  setTaps(filters: readonly TapFilter[]): void {
+  setTaps(filters: readonly TapFilter[] | undefined): void {
     this.#tell({ kind: 'taps', filters });
   }
 

@@ -7,6 +7,7 @@ import type { RequestRecord, TapFilter } from '../requests/request-record.ts';
 import {
   FAILED_RECORDS_PER_SECOND_MAX,
   RECORDS_WAITING_MAX,
+  SAMPLED_RECORDS_PER_SECOND_MAX,
   SPANS_WAITING_MAX,
   TAPPED_RECORDS_PER_SECOND_MAX,
   TAPS_MAX,
@@ -106,7 +107,7 @@ describe('Outbox', () => {
   }
   const offer = (outbox: Outbox, record: RequestRecord, times: number) => {
     for (let index = 0; index < times; index++)
-      if (outbox.wantsRecord(hasFailed(record))) outbox.offerRecord(record);
+      if (outbox.wantsRecord(hasFailed(record), record.durationMs)) outbox.offerRecord(record);
   };
 
   test('takes failed requests always, others while somebody asks', () => {
@@ -115,13 +116,32 @@ describe('Outbox', () => {
     expect(told()).toBe(0);
     offer(outbox, FAILED, 1);
     outbox.tap([{ ...ANY_REQUEST, methods: ['GET'] }]);
-    offer(outbox, RECORD, 1);
+    offer(outbox, RECORD, 2);
     offer(outbox, { ...RECORD, method: 'POST' }, 1);
-    outbox.tap([]);
-    offer(outbox, RECORD, 1);
-    expect(outbox.records.take(10)).toEqual([FAILED, RECORD]);
+    outbox.tap(undefined);
+    offer(outbox, { ...RECORD, durationMs: 5 }, 1);
+    expect(outbox.records.take(10)).toEqual([FAILED, RECORD, RECORD]);
     expect(outbox.records.takeDropped()).toBe(0);
-    expect(told()).toBe(2);
+    expect(told()).toBe(3);
+  });
+
+  test('takes a sample of the others: the first of a second, and those that took longer than all before', () => {
+    const { outbox, clock } = make();
+    outbox.tap([]);
+    const lasting = (...durations: number[]) => {
+      for (const durationMs of durations) offer(outbox, { ...RECORD, durationMs }, 1);
+      return outbox.records.take(100).map(({ durationMs }) => durationMs);
+    };
+    expect(lasting(0, 3, 2, 3, 1, 4)).toEqual([0, 3, 4]);
+    // One that failed is no measure for the others.
+    offer(outbox, { ...FAILED, durationMs: 1000 }, 1);
+    expect(lasting(5).at(-1)).toBe(5);
+    clock.advance(1000);
+    expect(lasting(2, 1)).toEqual([2]);
+    clock.advance(1000);
+    const rising = Array.from({ length: 20 }, (_, index) => index);
+    expect(lasting(...rising)).toHaveLength(SAMPLED_RECORDS_PER_SECOND_MAX);
+    expect(outbox.records.takeDropped()).toBe(0);
   });
 
   test('takes so many failed ones a second, and counts the others', () => {
@@ -151,7 +171,7 @@ describe('Outbox', () => {
     const { outbox } = make();
     const filter = (path: number) => ({ ...ANY_REQUEST, pathPrefix: `/${path}/` });
     outbox.tap(Array.from({ length: TAPS_MAX + 1 }, (_, index) => filter(index)));
-    offer(outbox, { ...RECORD, path: `/${TAPS_MAX}/` }, 1);
+    offer(outbox, { ...RECORD, path: `/${TAPS_MAX}/`, durationMs: -1 }, 1);
     offer(outbox, { ...RECORD, path: `/${TAPS_MAX - 1}/` }, 1);
     expect(outbox.records.take(10)).toHaveLength(1);
   });

@@ -1,6 +1,7 @@
 /**
- * Spans and records on their way to the control plane: what is wanted, how much of it a second, and what waits. No sockets and no timers:
- * reporter.ts takes from it.
+ * Spans and records on their way to the control plane: what is wanted, how much of it a second, and what waits. Of requests and
+ * connections that is: what failed, what somebody watches, and a sample of the rest, those that took longer than all before them in
+ * their second: the first, which may be any, and the slowest. No sockets and no timers: reporter.ts takes from it.
  */
 import type { Clock } from '#base/clock.ts';
 import { hasFailed, matchTap } from '../requests/match-tap.ts';
@@ -9,6 +10,7 @@ import type { Span } from '../tracing/span.ts';
 import {
   FAILED_RECORDS_PER_SECOND_MAX,
   RECORDS_WAITING_MAX,
+  SAMPLED_RECORDS_PER_SECOND_MAX,
   SPANS_WAITING_MAX,
   TAPPED_RECORDS_PER_SECOND_MAX,
   TAPS_MAX,
@@ -35,10 +37,14 @@ export class Outbox implements TelemetryReport {
   readonly records = new WaitingList<RequestRecord>(RECORDS_WAITING_MAX);
   readonly #clock: Clock;
   readonly #onSomething: () => void;
-  #taps: Tap[] = [];
+  /** Undefined while no control plane is there to take records. */
+  #taps: Tap[] | undefined;
   #second = 0;
   #failedLeft = FAILED_RECORDS_PER_SECOND_MAX;
   #tappedLeft = TAPPED_RECORDS_PER_SECOND_MAX;
+  #sampledLeft = SAMPLED_RECORDS_PER_SECOND_MAX;
+  /** Of this second's sample. */
+  #slowestMs = -1;
 
   /** `onSomething`: something waits. */
   constructor(clock: Clock, options: { proxy: string; onSomething: () => void }) {
@@ -64,10 +70,10 @@ export class Outbox implements TelemetryReport {
     return isEmpty ? undefined : { spans, records, dropped };
   }
 
-  /** In the place of those before. */
-  tap(filters: readonly TapFilter[]): void {
+  /** In the place of those before. Undefined: nobody is there, and only what failed is worth keeping for later. */
+  tap(filters: readonly TapFilter[] | undefined): void {
     this.#taps = filters
-      .slice(0, TAPS_MAX)
+      ?.slice(0, TAPS_MAX)
       .map((filter) => ({ filter, left: filter.perSecondMax }));
   }
 
@@ -76,12 +82,14 @@ export class Outbox implements TelemetryReport {
     this.#onSomething();
   }
 
-  wantsRecord(failed: boolean): boolean {
-    if (!failed && this.#taps.length === 0) return false;
+  wantsRecord(failed: boolean, durationMs: number): boolean {
+    if (!failed && this.#taps === undefined) return false;
     this.#renew();
+    const isTapped = this.#taps !== undefined && this.#taps.length > 0;
     if (failed && this.#failedLeft > 0) return true;
-    if (this.#taps.length > 0 && this.#tappedLeft > 0) return true;
-    this.records.refuse();
+    if (isTapped && this.#tappedLeft > 0) return true;
+    if (this.#samples(durationMs)) return true;
+    if (failed || isTapped) this.records.refuse();
     return false;
   }
 
@@ -90,7 +98,7 @@ export class Outbox implements TelemetryReport {
     const failed = hasFailed(record);
     let isWanted = false;
     let isRefused = false;
-    for (const tap of this.#taps) {
+    for (const tap of this.#taps ?? []) {
       if (!matchTap(tap.filter, record)) continue;
       if (tap.left > 0 && this.#tappedLeft > 0) {
         tap.left -= 1;
@@ -101,10 +109,18 @@ export class Outbox implements TelemetryReport {
     else if (failed && this.#failedLeft > 0) {
       this.#failedLeft -= 1;
       isWanted = true;
+    } else if (this.#samples(record.durationMs)) {
+      this.#sampledLeft -= 1;
+      isWanted = true;
     } else if (isRefused || failed) this.records.refuse();
     if (!isWanted) return;
+    if (!failed) this.#slowestMs = Math.max(this.#slowestMs, record.durationMs);
     this.records.add(record);
     this.#onSomething();
+  }
+
+  #samples(durationMs: number): boolean {
+    return this.#taps !== undefined && durationMs > this.#slowestMs && this.#sampledLeft > 0;
   }
 
   #renew(): void {
@@ -113,6 +129,8 @@ export class Outbox implements TelemetryReport {
     this.#second = second;
     this.#failedLeft = FAILED_RECORDS_PER_SECOND_MAX;
     this.#tappedLeft = TAPPED_RECORDS_PER_SECOND_MAX;
-    for (const tap of this.#taps) tap.left = tap.filter.perSecondMax;
+    this.#sampledLeft = SAMPLED_RECORDS_PER_SECOND_MAX;
+    this.#slowestMs = -1;
+    for (const tap of this.#taps ?? []) tap.left = tap.filter.perSecondMax;
   }
 }

@@ -210,15 +210,21 @@ describe('a reporter', () => {
     reporter.connected(true);
     const stream = welcome();
     const { report } = reporter;
-    expect([report.wantsRecord(true), report.wantsRecord(false)]).toEqual([true, false]);
+    /** One that failed, one of the sample, one that only somebody who watches would want. */
+    const wanted = () => [
+      report.wantsRecord(true, 0),
+      report.wantsRecord(false, 0),
+      report.wantsRecord(false, -1),
+    ];
+    expect(wanted()).toEqual([true, true, false]);
     stream.order({ taps: { taps: [tapMessage(ANY_REQUEST)] } });
-    expect(report.wantsRecord(false)).toBe(true);
+    expect(wanted()).toEqual([true, true, true]);
     report.offerSpan(SPAN);
     clock.advance(FLUSH_MS);
     expect(stream.reports.at(-1)?.spans).toMatchObject([{ name: 'GET /', start_nanos: 5n }]);
     reporter.connected(false);
     // Nobody asks while nobody is there.
-    expect(report.wantsRecord(false)).toBe(false);
+    expect(wanted()).toEqual([true, false, false]);
   });
 
   test('keeps spans for a control plane that is away, and says how many it had to drop', () => {

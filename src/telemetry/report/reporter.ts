@@ -50,7 +50,7 @@ export interface ReporterOptions {
   /** Seconds end so much later: for frames of data workers that come first. */
   readonly lateMs?: number;
   /** What is asked for changed: for other threads. */
-  readonly onTaps?: (filters: readonly TapFilter[]) => void;
+  readonly onTaps?: (filters: readonly TapFilter[] | undefined) => void;
 }
 
 export interface Reporter {
@@ -182,7 +182,9 @@ class StreamReporter implements Reporter {
       this.#untakenBytes -= this.#untaken.shift() ?? 0;
       this.#taken += 1;
     }
-    if (taps !== undefined) this.#tap(taps.taps.map(tapOf));
+    // The first order of a stream may name no filter: somebody is there all the same.
+    if (taps !== undefined || this.#sentSecond === undefined)
+      this.#tap((taps?.taps ?? []).map(tapOf));
     if (resend !== undefined) {
       this.#backoff.reset();
       this.#sentSecond = resend.since;
@@ -192,7 +194,7 @@ class StreamReporter implements Reporter {
     this.#sendOffered();
   }
 
-  #tap(filters: readonly TapFilter[]): void {
+  #tap(filters: readonly TapFilter[] | undefined): void {
     this.#outbox.tap(filters);
     this.#options.onTaps?.(filters);
   }
@@ -273,7 +275,7 @@ class StreamReporter implements Reporter {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#sentSecond = undefined;
-    this.#tap([]);
+    this.#tap(undefined);
     this.#flush?.cancel();
     this.#flush = undefined;
     stream?.cancel();

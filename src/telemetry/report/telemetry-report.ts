@@ -12,8 +12,8 @@ export interface SpanSink {
 }
 
 export interface RecordSink {
-  /** Whether a record is worth making. Asked for every request and connection, before anything is built. */
-  wantsRecord(hasFailed: boolean): boolean;
+  /** Whether a record is worth making. Asked for every request and connection, before anything is built. Milliseconds from its begin. */
+  wantsRecord(hasFailed: boolean, durationMs: number): boolean;
   /** After `wantsRecord` said yes: which of the filters it fits is looked up here. */
   offerRecord(record: RequestRecord): void;
 }

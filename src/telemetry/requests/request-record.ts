@@ -1,6 +1,6 @@
 /**
  * One request or connection that is over, as it is shown to people: `tulle tap`, the console's live requests, the recent requests of an
- * edge, logs joined with traces. Made only while somebody asks for it, or when it failed.
+ * edge, logs joined with traces. Made when it failed, while somebody asks for it, and of a few others each second (report/outbox.ts).
  */
 import type { FlowPeer } from '../flow/flow-frame.ts';
 

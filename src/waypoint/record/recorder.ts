@@ -140,7 +140,7 @@ export class Recorder {
     handles.requestMessages?.add(run.requestMessages?.count ?? 0);
     handles.responseMessages?.add(run.responseMessages?.count ?? 0);
     for (const observe of this.#observers) observe(run);
-    if (this.#report.wantsRecord(hasRequestFailed(run))) {
+    if (this.#report.wantsRecord(hasRequestFailed(run), durationMs)) {
       const facts = edge.flows.tally(run.isGrpc ? 'grpc' : 'http').facts;
       this.#report.offerRecord(reportedRequest(run, this.#reportedBy(facts, durationMs)));
     }
@@ -169,7 +169,7 @@ export class Recorder {
     const handles = this.#httpHandles(edge, outcome, { security, asked });
     handles.requests.add(1);
     handles.flow.add(0, 0, 0);
-    if (this.#report.wantsRecord(true)) {
+    if (this.#report.wantsRecord(true, 0)) {
       const by = this.#reportedBy(edge.flows.tally('http').facts, 0);
       this.#report.offerRecord(reportedRefusal(tunnel, refusal, by));
     }
@@ -211,7 +211,7 @@ export class Recorder {
   connectionClosed(run: TcpRun): void {
     const { clock } = this.#deps;
     const durationMs = clock.now() - run.startedAt;
-    if (this.#report.wantsRecord(hasConnectionFailed(run))) {
+    if (this.#report.wantsRecord(hasConnectionFailed(run), durationMs)) {
       const { flow } = this.connection(run, run.flags);
       this.#report.offerRecord(reportedConnection(run, this.#reportedBy(flow.facts, durationMs)));
     }

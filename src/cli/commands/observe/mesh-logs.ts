@@ -24,7 +24,7 @@ export async function meshLogs(
   if (answer.notice !== undefined) process.stderr.write(`${answer.notice}\n`);
   if (answer.lines.length === 0)
     process.stderr.write(
-      `${namespace}/${pod.metadata.name} wrote nothing, and of what the mesh saw of it nothing is kept: failed requests are, others while somebody taps\n`,
+      `${namespace}/${pod.metadata.name} wrote nothing, and of what the mesh saw of it nothing is kept: requests that failed are, a few others of each second, and more while somebody taps\n`,
     );
   const paint = paletteFor(process.stdout, process.env);
   for (const line of answer.lines) process.stdout.write(`${formatLine(line, paint)}\n`);

@@ -139,8 +139,8 @@ const PATHS_SHOWN = 8;
 const PATHS_ROWS = 500;
 
 /**
- * What is asked for most. Counters know no paths, so it is read off requests one by one: proxies tell of those that failed, and of all while somebody
- * watches, which costs them something and is therefore asked for by a button.
+ * What is asked for most. Counters know no paths, so it is read off requests one by one: proxies tell of those that failed, of a few
+ * others each second, and of all while somebody watches, which costs them something and is therefore asked for by a button.
  */
 export function TopPaths({ subject }: { subject: Readonly<Record<string, string>> }) {
   const scope = useScope();
@@ -168,7 +168,7 @@ export function TopPaths({ subject }: { subject: Readonly<Record<string, string>
       <p className={styles.reason}>
         {isWatching
           ? `Of ${counted(requests, 'request')} that came by since.`
-          : `Of ${counted(requests, 'request')} that are kept: those that failed, and others while somebody watched.`}
+          : `Of ${counted(requests, 'request')} that are kept: those that failed, a few others of each second, and more while somebody watched.`}
       </p>
       <ul>
         {paths.slice(0, PATHS_SHOWN).map((each) => (

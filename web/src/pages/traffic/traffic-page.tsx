@@ -210,7 +210,8 @@ function Recent({ tab, filter }: { tab: TrafficTab; filter: TrafficFilter }) {
             empty={
               <Empty title={NOTHING[tab]}>
                 <p>
-                  Failed requests are all kept; others while somebody watches, by Live or tulle tap.{' '}
+                  Failed requests are kept, of the others a few of each second, the slowest among
+                  them, and more while somebody watches, by Live or tulle tap.{' '}
                   {isFiltered(filter) && 'The filter above leaves out the rest.'}
                 </p>
               </Empty>

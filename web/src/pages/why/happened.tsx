@@ -35,7 +35,8 @@ export function Happened() {
             empty={
               <Empty title="No request was kept">
                 <p>
-                  Failed requests are all kept; others while somebody watches, by Live or tulle tap.
+                  Failed requests are kept, of the others a few of each second, the slowest among
+                  them, and more while somebody watches, by Live or tulle tap.
                 </p>
               </Empty>
             }
