@@ -50,7 +50,7 @@ const ANSWERS: Readonly<Record<string, readonly [type: string, summary: string]>
   ],
   'GET /api/v1/requests': [
     'RequestsAnswer',
-    'Recent requests: the failed ones, and others that somebody watched live',
+    'Recent requests: the failed ones, and some of the others',
   ],
   'GET /api/v1/traces': ['TracesAnswer', 'Traces that are kept'],
   'GET /api/v1/traces/{traceId}': ['TraceAnswer', 'One trace with its spans'],
