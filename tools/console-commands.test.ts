@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { buildProgram } from '../src/cli/program.ts';
 
 const WEB = join(import.meta.dir, '../web/src');
-/** In quotes, to their end. What is put in stands for a word; right behind one it may be empty. */
+/** In quotes, to their end, without what the shell reads. What is put in stands for a word; right behind one it may be empty. */
 const QUOTED = /(['"`])(tulle [a-z](?:(?!\1)[^\n])*)\1/g;
 
 interface Named {
@@ -20,7 +20,10 @@ function named(): Named[] {
     .flatMap((file) =>
       [...readFileSync(join(WEB, file), 'utf8').matchAll(QUOTED)].map((match) => ({
         file,
-        line: match[2].replace(/\s\$\{[^}]*\}/g, ' x').replace(/\$\{[^}]*\}/g, ''),
+        line: match[2]
+          .replace(/ <<.*$/, '')
+          .replace(/\s\$\{[^}]*\}/g, ' x')
+          .replace(/\$\{[^}]*\}/g, ''),
       })),
     );
 }
@@ -35,7 +38,7 @@ function problemOf(line: string): string | undefined {
     command = next;
   }
   const known = new Set(command.options.flatMap(({ short, long }) => [short, long]));
-  const unknown = words.find((word) => word.startsWith('-') && !known.has(word));
+  const unknown = words.find((word) => /^-./.test(word) && !known.has(word));
   if (unknown !== undefined) return `${command.name()} has no ${unknown}`;
   const takesWords = command.registeredArguments.length > 0;
   const values = command.options.filter(({ required }) => required);

@@ -210,6 +210,28 @@ describeInBrowser('the console’s pages at work', () => {
     await page.waitForURL(/\/traffic\?tab=recent&workloads=legacy\/warehouse/);
   });
 
+  test('without a policy the next step is STRICT, with whom it would refuse, then a policy', async () => {
+    const page = await rig.open('/security');
+    const strict = page.getByRole('region', { name: 'Make shop STRICT' });
+    expect(await strict.textContent()).toMatch(
+      /All [\d,]+ requests.*STRICT would have refused none/,
+    );
+    expect(await strict.locator('code').textContent()).toMatch(
+      /^tulle apply -f - <<'EOF'\n.*kind: PeerAuthentication\n.*namespace: shop\n.*mode: STRICT\nEOF$/s,
+    );
+    await page.route('**/api/v1/mtls*', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), policies: [] } });
+    });
+    await page.getByRole('link', { name: 'Policies' }).click();
+    await page.reload();
+    await page.getByText('No policy says who may call whom').waitFor();
+    expect(await page.locator('main code').textContent()).toContain('mode: STRICT');
+    await page.getByRole('link', { name: /write an AuthorizationPolicy/ }).click();
+    await page.waitForURL(/\/config\/new\?.*kind=AuthorizationPolicy/);
+    await page.close();
+  });
+
   test('dragging over a chart chooses its span for the page', async () => {
     const page = await rig.open('/workloads/shop/product-service-v1');
     const chart = page.getByRole('img', { name: /^Requests:/ });

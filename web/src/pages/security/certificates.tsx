@@ -1,4 +1,5 @@
 /** Certificates by when they end: how much of each one's life is over, and what comes next. */
+import type { ReactNode } from 'react';
 import type { CertificateRow } from '#console/api/mesh.ts';
 import { now } from '../../store/clock.ts';
 import { absolute, relative } from '../../ui/format.ts';
@@ -58,11 +59,11 @@ const SOONEST = { key: 'ends', isDescending: false } as const;
 
 export function CertificateTable({
   rows,
-  nothing,
+  empty,
   isFilled,
 }: {
   rows: readonly CertificateRow[];
-  nothing: string;
+  empty: ReactNode;
   isFilled?: boolean;
 }) {
   return (
@@ -72,7 +73,7 @@ export function CertificateTable({
       columns={COLUMNS}
       keyOf={({ row }) => `${row.principal} ${row.proxy} ${row.serial ?? row.notAfter}`}
       sort={SOONEST}
-      empty={<Dim>{nothing}</Dim>}
+      empty={empty}
       isFilled={isFilled}
     />
   );

@@ -11,6 +11,7 @@ import { CommandLine } from '../../ui/code.tsx';
 import { Segments } from '../../ui/controls.tsx';
 import { ExportMenu, toCsv } from '../../ui/export.tsx';
 import { absolute, relative } from '../../ui/format.ts';
+import { Link } from '../../ui/link.tsx';
 import { Page, Panel } from '../../ui/panel.tsx';
 import { Answered, Empty } from '../../ui/states.tsx';
 import { type Column, DataTable } from '../../ui/table.tsx';
@@ -20,6 +21,7 @@ import { resourceHref } from '../parts/ids.ts';
 import { Stack, Tabs, useTab } from '../parts/layout.tsx';
 import { CertificateTable } from './certificates.tsx';
 import { CellGlyph, MatrixTable, STATE_WORDS } from './matrix-table.tsx';
+import { type ModeRow, modeRows, nextStrict, strictCommand } from './readiness.ts';
 import css from './security.module.css';
 
 const REFRESH_MS = 5000;
@@ -60,7 +62,7 @@ export default function SecurityPage() {
       )}
       {tab === 'policies' && (
         <Answered query={mtls} what="policies">
-          {(data) => <Policies rows={data.policies} />}
+          {(data) => <Policies answer={data} />}
         </Answered>
       )}
       {tab === 'certificates' && <Certificates />}
@@ -81,6 +83,7 @@ function sentenceOf({ cells }: MtlsAnswer): string {
 
 function Talk({ answer }: { answer: MtlsAnswer }) {
   const chosen = useUrl().query.get('by');
+  const rows = modeRows(answer);
   const workloads = matrix(answer.cells, 'workload');
   const isTooMany = Math.max(workloads.sources.length, workloads.targets.length) > AXIS_MAX;
   const by = chosen === 'namespace' || isTooMany ? 'namespace' : 'workload';
@@ -122,28 +125,59 @@ function Talk({ answer }: { answer: MtlsAnswer }) {
       </div>
       {shown.cells.size === 0 ? (
         <Empty title="Nobody talked in this window">
-          <p>Widen the window, or see whether proxies report at all.</p>
+          <p>
+            Widen the window, or see in{' '}
+            <Link href={hrefOf('/graph')}>the graph what keeps it empty</Link>: whether namespaces
+            are enrolled, pods captured, proxies reporting.
+          </p>
           <CommandLine text="tulle status" />
         </Empty>
       ) : (
         <MatrixTable matrix={shown} />
       )}
-      <Panel title="Modes" note="what a server accepts">
+      <Panel title="Modes" note="what a server accepts, and what reached it in the window">
         <DataTable
           label="Modes"
-          rows={answer.modes}
+          rows={rows}
           columns={MODES}
           keyOf={(row) => row.namespace}
           sort={{ key: 'namespace', isDescending: false }}
           sortName="modes"
-          empty={<Dim>No namespace is in sight.</Dim>}
+          empty={<Dim>No namespace is in sight: choose others above.</Dim>}
         />
       </Panel>
+      <Strict rows={rows} />
     </Stack>
   );
 }
 
-const MODES: readonly Column<MtlsAnswer['modes'][number]>[] = [
+/** The next step towards STRICT, with what it would refuse of what was seen. */
+function Strict({ rows }: { rows: readonly ModeRow[] }) {
+  const next = nextStrict(rows);
+  if (next === undefined) return null;
+  const { namespace, mtls, plaintext } = next;
+  const all = (mtls + plaintext).toLocaleString('en-US');
+  return (
+    <Panel
+      title={`Make ${namespace} STRICT`}
+      note={`it is ${next.mode}: plaintext is let in${next.mode === 'MIXED' ? ' by a part of it' : ''}`}
+    >
+      <div className={css.advice}>
+        <p>
+          {plaintext === 0
+            ? `All ${all} requests and connections that reached it in this window were under mutual TLS: STRICT would have refused none of them. A longer window says more.`
+            : `Of ${all} requests and connections that reached it in this window ${plaintext.toLocaleString('en-US')} were in plaintext: STRICT would have refused them. Whose they are stands in the matrix; enrol those first.`}
+        </p>
+        <CommandLine text={strictCommand(namespace)} />
+        <Link href={hrefOf('/config/new', { kind: 'PeerAuthentication', ns: namespace })}>
+          Write it in the editor
+        </Link>
+      </div>
+    </Panel>
+  );
+}
+
+const MODES: readonly Column<ModeRow>[] = [
   { key: 'namespace', title: 'Namespace', value: (row) => row.namespace },
   { key: 'mode', title: 'Mode', value: (row) => row.mode },
   {
@@ -157,6 +191,20 @@ const MODES: readonly Column<MtlsAnswer['modes'][number]>[] = [
         <Resource resource={row.from} />
       ),
     isWide: true,
+    weight: 'least',
+  },
+  {
+    key: 'plaintext',
+    title: 'In plaintext',
+    value: (row) => (row.mtls + row.plaintext === 0 ? undefined : row.plaintext),
+    cell: ({ mtls, plaintext }) =>
+      mtls + plaintext === 0 ? (
+        <Dim>nothing reached it</Dim>
+      ) : (
+        `${plaintext === 0 ? 'none' : plaintext.toLocaleString('en-US')} of ${(mtls + plaintext).toLocaleString('en-US')}`
+      ),
+    isDescending: true,
+    isRight: true,
   },
 ];
 
@@ -204,7 +252,8 @@ function SaveRows({ name, rows }: { name: string; rows: readonly object[] }) {
   );
 }
 
-function Policies({ rows }: { rows: readonly PolicyHits[] }) {
+function Policies({ answer }: { answer: MtlsAnswer }) {
+  const rows = answer.policies;
   return (
     <Panel
       title="Policies"
@@ -218,17 +267,34 @@ function Policies({ rows }: { rows: readonly PolicyHits[] }) {
         keyOf={(row) => row.resource}
         hrefOf={(row) => resourceHref(row.resource) ?? hrefOf('/config')}
         sort={{ key: 'denied', isDescending: true }}
-        empty={
-          <Empty title="No policy says who may call whom">
-            <p>
-              Every workload lets in whoever reaches it. A policy that allows only who talks now is
-              a first step:
-            </p>
-            <CommandLine text="tulle graph" />
-          </Empty>
-        }
+        empty={<NoPolicy answer={answer} />}
       />
     </Panel>
+  );
+}
+
+function NoPolicy({ answer }: { answer: MtlsAnswer }) {
+  const next = nextStrict(modeRows(answer));
+  return (
+    <Empty title="No policy says who may call whom">
+      <p>Every workload lets in whoever reaches it.</p>
+      {next !== undefined && (
+        <>
+          <p>
+            First let callers prove who they are: with this, {next.namespace} refuses plaintext.{' '}
+            <Link href={hrefOf('/security')}>Who that would refuse</Link>
+          </p>
+          <CommandLine text={strictCommand(next.namespace)} />
+        </>
+      )}
+      <p>
+        Then say who may call what:{' '}
+        <Link href={hrefOf('/config/new', { kind: 'AuthorizationPolicy', ns: next?.namespace })}>
+          write an AuthorizationPolicy in the editor
+        </Link>
+        .
+      </p>
+    </Empty>
   );
 }
 
@@ -244,7 +310,12 @@ function Certificates() {
           >
             <CertificateTable
               rows={certificates}
-              nothing="No proxy holds one: nothing is captured yet."
+              empty={
+                <Empty title="No proxy holds a certificate">
+                  <p>No pod in sight is captured yet. This captures those of a namespace:</p>
+                  <CommandLine text="tulle enroll NAMESPACE" />
+                </Empty>
+              }
             />
           </Panel>
           <Panel title="Roots" note="what proxies trust">
@@ -255,7 +326,7 @@ function Certificates() {
               keyOf={(row) => row.fingerprint}
               sort={{ key: 'ends', isDescending: false }}
               sortName="roots"
-              empty={<Dim>No root is known.</Dim>}
+              empty={<Dim>No root is known: no proxy has told which one it trusts.</Dim>}
             />
           </Panel>
         </Stack>

@@ -13,7 +13,7 @@ import { Facts, Page, Panel } from '../../ui/panel.tsx';
 import { Answered } from '../../ui/states.tsx';
 import { LogsTab } from '../logs/logs-tab.tsx';
 import { AppliedList, FindingList } from '../parts/applied.tsx';
-import { Ready } from '../parts/cells.tsx';
+import { Dim, Ready } from '../parts/cells.tsx';
 import { Columns, Stack, Tabs, useTab, WideAndNarrow } from '../parts/layout.tsx';
 import { Missing } from '../parts/missing.tsx';
 import { Peers } from '../parts/peers.tsx';
@@ -106,7 +106,9 @@ function Workload({ workload }: { workload: WorkloadAnswer }) {
           <Panel title="Certificates" note="renewed at half of their life">
             <CertificateTable
               rows={certificates}
-              nothing={workload.isCaptured ? 'None was issued yet.' : workload.notCaptured}
+              empty={
+                <Dim>{workload.isCaptured ? 'None was issued yet.' : workload.notCaptured}</Dim>
+              }
             />
           </Panel>
         </Stack>
