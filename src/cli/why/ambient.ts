@@ -12,7 +12,7 @@ import type { OutboundVerdict } from '#node/outbound/decide.ts';
 import { decideOutbound } from '#node/outbound/decide.ts';
 import { isAssumedAddress } from './assumed-objects.ts';
 import type { WhyAnswer, WhyRequest } from './contract.ts';
-import { placeOf, upstreamOf } from './destinations.ts';
+import { placeOf } from './destinations.ts';
 import type { Draft } from './draft.ts';
 import { type Caller, forwardRequest, forwardTo, type Leg, nodeAdmission } from './forward.ts';
 import { BAD_PATH, headOf, nameOf, normalizedHead, provenanceOf, routeRequest } from './http.ts';
@@ -114,17 +114,14 @@ function refused(
 
 /** Straight to endpoints: what a node proxy does with bytes. */
 function toService(asked: Asked, service: Service, caller: Caller): WhyAnswer {
-  const { world, request, draft } = asked;
+  const { request, draft } = asked;
   const { port } = request.destination;
   const destination = { upstream: serviceKey(service), host: service.hostname, port, weight: 100 };
   const leg = legOf(asked, caller, false);
   if (service.loadBalancing?.mode === 'passthrough') {
-    const upstream = upstreamOf(world, serviceKey(service));
-    if (upstream?.endpoints.length === 0) {
-      draft.step(`${service.hostname} is passed through to the address that the client found`);
-      const destinations = [{ host: service.hostname, port, weight: 100, endpoints: [] }];
-      return draft.end('forward', `${service.hostname} port ${port}`, { destinations });
-    }
+    draft.step(`${service.hostname} is passed through to the address that the client found`);
+    const destinations = [{ host: service.hostname, port, weight: 100, endpoints: [] }];
+    return draft.end('forward', `${service.hostname} port ${port}`, { destinations });
   }
   return forwardTo(
     leg,

@@ -78,6 +78,10 @@ const snapshot = new MeshSnapshot({
         ['dual', 'dual-six'].map((name) => [key(name), [{ servicePort: 80, targetPort: 80 }]]),
       ),
     } as Partial<Extra>),
+    workload('in-range', {
+      addresses: ['203.0.113.8'],
+      services: { [key('range')]: [{ servicePort: 80, targetPort: 9090 }] },
+    } as Partial<Extra>),
     workload('rpc-a', {
       addresses: ['198.18.2.10'],
       services: { [key('rpc')]: [{ servicePort: 80, targetPort: 7001 }] },
@@ -251,6 +255,21 @@ describe('decideOutbound', () => {
       want: {
         kind: 'tcp',
         destination: { address: '203.0.113.9', port: 443 },
+        service: { name: 'range' },
+      },
+    },
+    {
+      title: 'nor does an endpoint that it lists change the address or the port',
+      to: ['203.0.113.7', 80],
+      want: { kind: 'tcp', destination: { address: '203.0.113.7', port: 80 } },
+    },
+    {
+      title: 'a pod of the mesh within the range is reached by tunnel',
+      to: ['203.0.113.8', 80],
+      want: {
+        kind: 'hbone',
+        authority: '203.0.113.8:80',
+        expected: [id('in-range')],
         service: { name: 'range' },
       },
     },

@@ -93,6 +93,9 @@ function toService(
   if (gateway !== undefined && !isPartOf(source, gateway)) {
     return toWaypoint(snapshot, { ...request, gateway, service }, random);
   }
+  if (service.loadBalancing?.mode === 'passthrough') {
+    return passThrough(snapshot, request, service, random);
+  }
   const endpoints = snapshot.endpointsOf(serviceKey(service));
   const picked = pickEndpoint({ service, endpoints, servicePort: original.port, source }, random);
   if (picked !== undefined && isElsewhere(picked.workload, source)) {
@@ -104,12 +107,27 @@ function toService(
     );
   }
   if (picked !== undefined) return toEndpoint(snapshot, request, service, picked);
-  if (service.loadBalancing?.mode === 'passthrough') {
-    const reason = `${service.hostname} is passthrough`;
-    return { kind: 'tcp', destination: original, workload: undefined, service, reason };
-  }
   const reason = `no healthy upstream: ${service.hostname}:${original.port} has ${endpoints.length} endpoints, none usable`;
   return { kind: 'refuse', code: 'NODE_NO_UPSTREAM', service, reason };
+}
+
+/**
+ * The client has the address that it wants, whatever endpoints the service lists: nobody picks another. A workload of the
+ * mesh that happens to have it is reached as it always is.
+ */
+function passThrough(
+  snapshot: MeshSnapshot,
+  request: OutboundRequest,
+  service: Service,
+  random: Random,
+): OutboundVerdict {
+  const { source, original } = request;
+  const workload = snapshot.workloadAt(source.network, original.address);
+  if (workload !== undefined) {
+    return { ...toWorkload(snapshot, request, workload, random), service };
+  }
+  const reason = `${service.hostname} is passthrough`;
+  return { kind: 'tcp', destination: original, workload, service, reason };
 }
 
 /** Of several by weight, one for each connection. */
