@@ -481,6 +481,36 @@ describe('pickEndpoint', () => {
     expect(pick('failover', [at('a', 'z2', 'n9')])).toBe('a');
   });
 
+  describe('with the network first', () => {
+    const elsewhere = (name: string, zone: string): Workload => ({
+      ...at(name, zone, 'n9'),
+      network: 'far',
+      networkGateway: { address: { network: 'far', address: '198.18.9.1' }, hbonePort: 15008 },
+    });
+    const picked = (mode: 'failover' | 'strict', endpoints: Workload[]) => {
+      const scopes = ['network', 'region', 'zone'] as const;
+      const loadBalancing = { mode, scopes, includeUnhealthy: false };
+      const near = service('near', { ports: http, loadBalancing });
+      const request = { service: near, endpoints, servicePort: 80, source };
+      return pickEndpoint(request, seededRandom(3))?.workload.name;
+    };
+
+    test('the own network wins over the nearest place of another', () => {
+      const far = { ...at('b', 'z9', 'n2'), locality: { region: 'q', zone: 'z9', subzone: '' } };
+      expect(picked('failover', [elsewhere('a', 'z1'), far])).toBe('b');
+    });
+
+    test('of other networks the nearest place wins', () => {
+      const endpoints = ['c', 'd', 'e'].map((name) => elsewhere(name, 'z2'));
+      expect(picked('failover', [...endpoints, elsewhere('a', 'z1')])).toBe('a');
+    });
+
+    test('strict takes no other', () => {
+      expect(picked('strict', [elsewhere('a', 'z1')])).toBeUndefined();
+      expect(picked('strict', [elsewhere('a', 'z1'), at('b', 'z1', 'n2')])).toBe('b');
+    });
+  });
+
   test('strict wants every scope', () => {
     expect(pick('strict', [at('a', 'z1', 'n2')])).toBeUndefined();
     expect(pick('strict', [at('a', 'z1', 'n2'), at('b', 'z1', 'n1')])).toBe('b');

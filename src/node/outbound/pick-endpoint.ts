@@ -34,7 +34,7 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
     const targetPort = targetPortOf(service, workload, request.servicePort);
     if (targetPort === 0) continue;
     const rank = balancing === undefined ? 0 : localityRank(balancing.scopes, source, workload);
-    if (balancing?.mode === 'strict' && rank < balancing.scopes.length) continue;
+    if (balancing?.mode === 'strict' && rank < fullRank(balancing.scopes)) continue;
     if (balancing?.mode === 'failover' && rank > bestRank) {
       bestRank = rank;
       candidates = [];
@@ -99,7 +99,10 @@ export function targetPortOf(service: Service, workload: Workload, servicePort: 
 
 type Scope = NonNullable<Service['loadBalancing']>['scopes'][number];
 
-/** How many leading scopes the two share. */
+/**
+ * How many leading scopes the two share. With the network first, the own one outranks whatever the others share, and of
+ * others' endpoints the nearest still come first (ztunnel src/state.rs load_balance).
+ */
 function localityRank(
   scopes: readonly Scope[],
   source: Workload | undefined,
@@ -107,11 +110,18 @@ function localityRank(
 ): number {
   if (source === undefined) return 0;
   let rank = 0;
-  for (const scope of scopes) {
-    if (scopeOf(scope, source) !== scopeOf(scope, workload)) return rank;
-    rank++;
+  for (const [index, scope] of scopes.entries()) {
+    const isNetworkFirst = scope === 'network' && index === 0;
+    if (scopeOf(scope, source) === scopeOf(scope, workload)) {
+      rank += isNetworkFirst ? scopes.length : 1;
+    } else if (!isNetworkFirst) return rank;
   }
   return rank;
+}
+
+/** Of an endpoint that shares every scope. */
+function fullRank(scopes: readonly Scope[]): number {
+  return scopes[0] === 'network' ? 2 * scopes.length - 1 : scopes.length;
 }
 
 function scopeOf(scope: Scope, workload: Workload): string {
