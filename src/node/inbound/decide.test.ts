@@ -13,7 +13,10 @@ const local = completeWorkload(
     name: 'product',
     namespace: 'shop',
     addresses: ['198.18.2.2'],
-    services: { 'shop/product.shop.svc.cluster.local': [{ servicePort: 80, targetPort: 8080 }] },
+    services: {
+      'shop/product.shop.svc.cluster.local': [{ servicePort: 80, targetPort: 8080 }],
+      'shop/front.shop.svc.cluster.local': [],
+    },
     authorizationPolicies: ['istio-system/istio_converted_static_strict'],
   },
   'cluster.local',
@@ -50,6 +53,14 @@ const snapshot = new MeshSnapshot({
     {
       kind: 'service',
       service: completeService({
+        name: 'front',
+        namespace: 'shop',
+        addresses: [{ network: '', address: '198.19.0.5' }],
+      }),
+    },
+    {
+      kind: 'service',
+      service: completeService({
         name: 'dual',
         namespace: 'shop',
         addresses: [
@@ -67,6 +78,15 @@ const snapshot = new MeshSnapshot({
         namespace: 'shop',
         addresses: [{ network: '', address: '198.19.0.4' }],
         waypoint: gateway,
+      }),
+    },
+    {
+      kind: 'service',
+      service: completeService({
+        name: 'behind-address',
+        namespace: 'shop',
+        addresses: [{ network: '', address: '198.19.0.6' }],
+        waypoint: { address: { network: '', address: '198.19.0.5' }, hbonePort: 15008 },
       }),
     },
   ],
@@ -94,6 +114,11 @@ describe('decideTunnel', () => {
     {
       title: 'a service it is the waypoint of',
       authority: '198.19.0.4:80',
+      want: { kind: 'connect', upstream: { address: '198.18.2.2', port: 80 } },
+    },
+    {
+      title: 'a service that names it by the virtual address of its own service',
+      authority: '198.19.0.6:80',
       want: { kind: 'connect', upstream: { address: '198.18.2.2', port: 80 } },
     },
     {

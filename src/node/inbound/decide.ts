@@ -5,7 +5,7 @@
 import { formatHostPort, isIpv6 } from '#base/ip.ts';
 import { parseAuthority } from '#hbone/authority.ts';
 import { type Principal, parseIdentity } from '#model/identity/spiffe.ts';
-import { type GatewayAddress, type Service, serviceKey } from '#model/service/service.ts';
+import type { Service } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import { evaluateL4, type L4Verdict } from '#policy/l4/evaluate-l4.ts';
@@ -118,12 +118,7 @@ function servesAsWaypoint(snapshot: MeshSnapshot, local: Workload, address: stri
   const target =
     snapshot.serviceAt(local.network, address, local.namespace) ??
     snapshot.workloadAt(local.network, address);
-  return target?.waypoint !== undefined && names(target.waypoint, local);
-}
-
-function names(gateway: GatewayAddress, local: Workload): boolean {
-  if (gateway.service !== undefined) return local.services.has(serviceKey(gateway.service));
-  return gateway.address !== undefined && local.addresses.includes(gateway.address.address);
+  return target?.waypoint !== undefined && snapshot.isPartOf(local, target.waypoint);
 }
 
 /** The original destination of a plaintext connection, as captured. */

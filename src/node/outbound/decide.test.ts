@@ -24,6 +24,8 @@ const waypointOf = (name: string): GatewayAddress => ({
   service: { namespace: 'shop', hostname: `${name}.shop.svc.cluster.local` },
   hbonePort: 15008,
 });
+/** The virtual address of the waypoint's service. */
+const wayByAddress = { address: { network: '', address: '198.19.0.9' }, hbonePort: 15008 };
 const web = workload('web', { addresses: ['198.18.1.2', 'fd00::2'] });
 const waypointPod = workload('way-1', {
   addresses: ['198.18.1.9'],
@@ -50,6 +52,7 @@ const snapshot = new MeshSnapshot({
       services: { [key('sick')]: [], [key('headless')]: [] },
     } as Partial<Extra>),
     workload('guarded', { addresses: ['198.18.2.5'], waypoint: waypointOf('way') }),
+    workload('guarded-by-address', { addresses: ['198.18.2.6'], waypoint: wayByAddress }),
     workload('host', { addresses: ['198.18.0.1'], hostNetwork: true }),
     workload('on-node', {
       addresses: ['198.18.0.1'],
@@ -231,6 +234,11 @@ describe('decideOutbound', () => {
       want: { kind: 'hbone', via: 'waypoint', authority: '198.18.2.5:80', expected: [id('way-1')] },
     },
     {
+      title: 'a waypoint that is named by the address of its service is the same waypoint',
+      to: ['198.18.2.6', 80],
+      want: { via: 'waypoint', destination: { address: '198.18.1.9' }, expected: [id('way-1')] },
+    },
+    {
       title: 'an uncaptured pod address is plain TCP',
       to: ['198.18.2.3', 80],
       want: { kind: 'tcp', destination: { address: '198.18.2.3', port: 80 } },
@@ -334,6 +342,7 @@ describe('decideOutbound', () => {
 
   test('the waypoint itself goes straight to the endpoints of what it serves', () => {
     expect(decide('198.18.2.5', 80, waypointPod)).toMatchObject({ via: 'endpoint' });
+    expect(decide('198.18.2.6', 80, waypointPod)).toMatchObject({ via: 'endpoint' });
   });
 
   test('weighted waypoints share the connections', () => {

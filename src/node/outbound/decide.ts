@@ -90,7 +90,8 @@ function toService(
 ): OutboundVerdict {
   const { source, original } = request;
   const gateway = waypointOf(service, random);
-  if (gateway !== undefined && !isPartOf(source, gateway)) {
+  // One of the waypoint's own workloads: the hop through it is done.
+  if (gateway !== undefined && !snapshot.isPartOf(source, gateway)) {
     return toWaypoint(snapshot, { ...request, gateway, service }, random);
   }
   if (service.loadBalancing?.mode === 'passthrough') {
@@ -198,7 +199,7 @@ function toWorkload(
   random: Random,
 ): OutboundVerdict {
   const { source, original } = request;
-  if (workload.waypoint !== undefined && !isPartOf(source, workload.waypoint)) {
+  if (workload.waypoint !== undefined && !snapshot.isPartOf(source, workload.waypoint)) {
     const gateway = workload.waypoint;
     return toWaypoint(snapshot, { ...request, gateway, service: undefined }, random);
   }
@@ -322,10 +323,7 @@ function gatewayEndpoint(
   { gateway, source, direct }: { gateway: GatewayAddress; source: Workload; direct?: boolean },
   random: Random,
 ): (PickedEndpoint & { gatewayService: Service | undefined }) | undefined {
-  const gatewayService = gateway.service
-    ? snapshot.services.get(serviceKey(gateway.service))
-    : gateway.address &&
-      snapshot.serviceAt(gateway.address.network, gateway.address.address, source.namespace);
+  const gatewayService = snapshot.serviceOfGateway(gateway, source.namespace);
   if (gatewayService !== undefined) {
     const endpoints = snapshot.endpointsOf(serviceKey(gatewayService));
     const servicePort = gateway.hbonePort;
@@ -337,13 +335,6 @@ function gatewayEndpoint(
   const workload = address && snapshot.workloadAt(address.network, address.address);
   if (workload === undefined || !workload.healthy) return undefined;
   return { workload, targetPort: gateway.hbonePort, gatewayService: undefined };
-}
-
-/** Whether the source is one of the waypoint's own workloads: then the hop through it is done. */
-function isPartOf(source: Workload, gateway: GatewayAddress): boolean {
-  if (gateway.service !== undefined && source.services.has(serviceKey(gateway.service)))
-    return true;
-  return gateway.address !== undefined && source.addresses.includes(gateway.address.address);
 }
 
 /** The workload's identity and the service's extra names (ztunnel src/state.rs workload_and_services_san). */

@@ -4,6 +4,7 @@
  */
 import type { Authorization } from '#model/authorization/authorization.ts';
 import {
+  type GatewayAddress,
   isVisibleTo,
   policyInNeed,
   type Service,
@@ -109,6 +110,19 @@ export class MeshSnapshot {
       .get(hostname.toLowerCase())
       ?.filter((service) => isVisibleTo(service, clientNamespace) && usable(service));
     return candidates && best(candidates, clientNamespace, preferredNamespace);
+  }
+
+  /** The service that a gateway is, whether it is named by hostname or by a virtual address. */
+  serviceOfGateway({ service, address }: GatewayAddress, clientNamespace: string) {
+    if (service !== undefined) return this.services.get(serviceKey(service));
+    return address && this.serviceAt(address.network, address.address, clientNamespace);
+  }
+
+  /** Whether the workload is one of those behind a gateway. */
+  isPartOf(workload: Workload, gateway: GatewayAddress): boolean {
+    const service = this.serviceOfGateway(gateway, workload.namespace);
+    if (service !== undefined) return workload.services.has(serviceKey(service));
+    return gateway.address !== undefined && workload.addresses.includes(gateway.address.address);
   }
 
   endpointsOf(key: ServiceKey): readonly Workload[] {
