@@ -88,12 +88,14 @@ describe.skipIf(skip)('endpoints that are known by name only', () => {
     writeFileSync(resolvConf, `nameserver ${NAME_SERVER}\n`);
     const authority = await createTestCa();
     const identity = { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'web' };
+    const machine = { ...identity, serviceAccount: 'machine' };
     const workload = (more: Parameters<typeof completeWorkload>[0]) => ({
       kind: 'workload' as const,
       workload: completeWorkload(more, 'cluster.local'),
     });
-    const endpoint = (hostname: string, servicePort: number) =>
+    const endpoint = (hostname: string, servicePort: number, more = {}) =>
       workload({
+        ...more,
         uid: `Kubernetes/networking.istio.io/ServiceEntry/shop/far/${hostname}`,
         name: hostname,
         namespace: 'shop',
@@ -107,6 +109,8 @@ describe.skipIf(skip)('endpoints that are known by name only', () => {
           workload({ name: 'web', namespace: 'shop', serviceAccount: 'web', addresses: [POD] }),
           endpoint('far.example.net', 80),
           endpoint('nowhere.example.net', 81),
+          workload({ ...machine, name: 'machine', addresses: [APP] }),
+          endpoint('Far.example.net', 82, { serviceAccount: 'machine', protocol: 'hbone' }),
           {
             kind: 'service',
             service: completeService({
@@ -128,6 +132,16 @@ describe.skipIf(skip)('endpoints that are known by name only', () => {
             keyFile: '',
             rootFile: '',
             identity: await authority.issue(formatPrincipal(identity)),
+          },
+          {
+            ...machine,
+            name: 'machine',
+            netns: app.path,
+            listenAddress: '0.0.0.0',
+            certificateFile: '',
+            keyFile: '',
+            rootFile: '',
+            identity: await authority.issue(formatPrincipal(machine)),
           },
         ],
       },
@@ -197,5 +211,12 @@ describe.skipIf(skip)('endpoints that are known by name only', () => {
     expect((await dial(81)).code).toBe('NET_RESET');
     const line = await logLine('nowhere.example.net');
     expect(line).toContain('cannot resolve nowhere.example.net: no such name');
+  });
+
+  test('that speak HBONE are reached by tunnel, which asks for the address that was found', async () => {
+    redirectOnce(app.path, DEFAULT_RULES);
+    expect(await dial(82)).toEqual({ text: `hello ${POD}`, code: undefined });
+    const line = await logLine(`dst.addr=${APP}:15008 dst.hbone_addr=${APP}:8080`);
+    expect(line).toContain('dst.identity="spiffe://cluster.local/ns/shop/sa/machine"');
   });
 });

@@ -4,7 +4,7 @@ import { type GatewayAddress, neededWaypoint, type Service } from '#model/servic
 import type { Workload } from '#model/workload/workload.ts';
 import { completeService, completeWorkload } from '../config/static-file.ts';
 import { type MeshAddress, MeshSnapshot } from '../state/mesh-snapshot.ts';
-import { decideOutbound } from './decide.ts';
+import { decideOutbound, withAddress } from './decide.ts';
 import { pickEndpoint } from './pick-endpoint.ts';
 
 type Extra = Parameters<typeof completeWorkload>[0];
@@ -292,9 +292,14 @@ describe('decideOutbound', () => {
       want: { kind: 'tcp', hostname: 'db.example', destination: { address: '', port: 5432 } },
     },
     {
-      title: 'a tunnel to a mere name is refused, not sent in plaintext',
+      title: 'so is one that is reached by tunnel: it stays a tunnel',
       to: ['240.240.0.2', 80],
-      want: { kind: 'refuse', code: 'NODE_NO_UPSTREAM' },
+      want: {
+        kind: 'hbone',
+        hostname: 'vm.example',
+        destination: { address: '', port: 15008 },
+        expected: [id('tunnel-by-name')],
+      },
     },
     {
       title: 'an entry that lists a captured pod leads to the pod, with its identity',
@@ -339,6 +344,25 @@ describe('decideOutbound', () => {
   for (const { title, to, want } of rows) {
     test(title, () => expect(decide(...to)).toMatchObject(want));
   }
+
+  test('withAddress puts what was found where the name stood, and into the authority of a tunnel', () => {
+    const found = (address: string, port: number) => {
+      const verdict = decide(address, port);
+      if (verdict.kind === 'refuse') throw new Error(verdict.reason);
+      return withAddress(verdict, 'fd00::7');
+    };
+    expect(found('240.240.0.1', 80)).toMatchObject({
+      kind: 'tcp',
+      hostname: undefined,
+      destination: { address: 'fd00::7', port: 5432 },
+    });
+    expect(found('240.240.0.2', 80)).toMatchObject({
+      kind: 'hbone',
+      hostname: undefined,
+      destination: { address: 'fd00::7', port: 15008 },
+      authority: '[fd00::7]:80',
+    });
+  });
 
   test('the waypoint itself goes straight to the endpoints of what it serves', () => {
     expect(decide('198.18.2.5', 80, waypointPod)).toMatchObject({ via: 'endpoint' });
@@ -444,6 +468,27 @@ describe('decideOutbound across networks', () => {
       via: 'gateway',
       authority: 'routed.shop.svc.cluster.local:80',
       inner: [id('way')],
+    });
+  });
+
+  test('a gateway that is known by name is looked up, and asked for the service all the same', () => {
+    const exported = service('exported', { addresses: vip('198.19.0.1'), ports: http, ...names });
+    const named = far('named', { hostname: 'lb.example' });
+    const networkGateway = {
+      service: { namespace: 'shop', hostname: 'lb.example' },
+      hbonePort: 15_443,
+    };
+    const split = far('split', { networkGateway, ...member('exported') });
+    const verdict = decideAcross([exported], [named, split], '198.19.0.1');
+    expect(verdict).toMatchObject({
+      via: 'gateway',
+      hostname: 'lb.example',
+      expected: [id('named')],
+    });
+    if (verdict.kind === 'refuse') throw new Error(verdict.reason);
+    expect(withAddress(verdict, '203.0.113.5')).toMatchObject({
+      destination: { address: '203.0.113.5', port: 15_443 },
+      authority: 'exported.shop.svc.cluster.local:80',
     });
   });
 

@@ -35,7 +35,10 @@ export type OutboundVerdict =
   | (Next & {
       readonly kind: 'hbone';
       readonly via: 'endpoint' | 'waypoint' | 'gateway';
+      /** '' while it is to name an endpoint that is known by name only. */
       readonly authority: string;
+      /** The endpoint's port, for that authority. */
+      readonly targetPort?: number;
       /** Identities the peer may prove. */
       readonly expected: readonly string[];
       /** The peer is a gateway: those that who ends the tunnel within the tunnel may prove. */
@@ -176,20 +179,40 @@ function toEndpoint(
   };
 }
 
-/** What is known by name alone lives outside the mesh: a tunnel's authority needs an address. */
-function toName(service: Service, { workload, targetPort }: PickedEndpoint): OutboundVerdict {
-  if (workload.protocol === 'hbone') {
-    const reason = `endpoint ${workload.name} of ${service.hostname} speaks HBONE, and is known by the name ${workload.hostname} only`;
-    return { kind: 'refuse', code: 'NODE_NO_UPSTREAM', service, reason };
-  }
-  return {
-    kind: 'tcp',
-    destination: { address: '', port: targetPort },
-    hostname: workload.hostname,
+/** Of an endpoint that has no address of its own: of a ServiceEntry with resolution DNS, or of a machine. */
+function toName(service: Service, picked: PickedEndpoint): OutboundVerdict {
+  const { workload, targetPort } = picked;
+  const { hostname } = workload;
+  const next = {
+    hostname,
     workload,
     service,
-    reason: `${workload.hostname} of ${service.hostname}, by name`,
+    reason: `${hostname} of ${service.hostname}, by name`,
   };
+  if (workload.protocol === 'none') {
+    return { ...next, kind: 'tcp', destination: { address: '', port: targetPort } };
+  }
+  return {
+    ...next,
+    kind: 'hbone',
+    via: 'endpoint',
+    destination: { address: '', port: HBONE_PORT },
+    authority: '',
+    targetPort,
+    expected: identitiesOf(workload, service),
+  };
+}
+
+/** The verdict once the name of the next hop has been looked up. */
+export function withAddress(
+  verdict: Exclude<OutboundVerdict, { kind: 'refuse' }>,
+  address: string,
+): OutboundVerdict {
+  const found = { hostname: undefined, destination: { address, port: verdict.destination.port } };
+  if (verdict.kind === 'tcp') return { ...verdict, ...found };
+  const { targetPort, authority } = verdict;
+  const named = targetPort === undefined ? authority : formatHostPort(address, targetPort);
+  return { ...verdict, ...found, authority: named };
 }
 
 function toWorkload(
@@ -255,15 +278,15 @@ function toWaypoint(
     };
     return throughGateway(snapshot, through, random);
   }
-  const address = addressOf(workload, original.address, waypointService?.ipFamilies);
-  if (address === undefined) {
+  const hop = hopTo(workload, targetPort, { original, families: waypointService?.ipFamilies });
+  if (hop === undefined) {
     const reason = `waypoint ${name} has no address`;
     return { kind: 'refuse', code: 'NODE_WAYPOINT_UNREADY', service, reason };
   }
   return {
     kind: 'hbone',
     via: 'waypoint',
-    destination: { address, port: targetPort },
+    ...hop,
     authority: formatHostPort(original.address, original.port),
     expected: identitiesOf(workload, waypointService),
     workload,
@@ -298,8 +321,8 @@ function throughGateway(
   const found = gateway && gatewayEndpoint(snapshot, { gateway, source, direct }, random);
   if (found === undefined) return refuse(`network ${network} has no gateway that is reachable`);
   const { workload, targetPort, gatewayService } = found;
-  const address = addressOf(workload, original.address);
-  if (address === undefined) return refuse(`the gateway of network ${network} has no address`);
+  const hop = hopTo(workload, targetPort, { original });
+  if (hop === undefined) return refuse(`the gateway of network ${network} has no address`);
   const inner = request.inner?.subjectAltNames.filter((name) => name.startsWith('spiffe://')) ?? [];
   if (inner.length === 0) {
     return refuse(`${service.hostname} names nobody in network ${network} whom we may trust`);
@@ -307,7 +330,7 @@ function throughGateway(
   return {
     kind: 'hbone',
     via: 'gateway',
-    destination: { address, port: targetPort },
+    ...hop,
     authority: `${service.hostname}:${original.port}`,
     expected: identitiesOf(workload, gatewayService),
     inner,
@@ -315,6 +338,18 @@ function throughGateway(
     service,
     reason: `the gateway of network ${network}`,
   };
+}
+
+/** By an address of the workload, else by its name. */
+function hopTo(
+  workload: Workload,
+  port: number,
+  { original, families }: { original: SocketAddress; families?: Service['ipFamilies'] },
+): { destination: SocketAddress; hostname?: string } | undefined {
+  const address = addressOf(workload, original.address, families);
+  if (address !== undefined) return { destination: { address, port } };
+  const { hostname } = workload;
+  return hostname === '' ? undefined : { destination: { address: '', port }, hostname };
 }
 
 /** One of the workloads behind the address or name of a waypoint, or of another network's gateway. */
@@ -331,8 +366,7 @@ function gatewayEndpoint(
     const picked = pickEndpoint(wanted, random);
     return picked && { ...picked, gatewayService };
   }
-  const { address } = gateway;
-  const workload = address && snapshot.workloadAt(address.network, address.address);
+  const workload = snapshot.workloadOfGateway(gateway);
   if (workload === undefined || !workload.healthy) return undefined;
   return { workload, targetPort: gateway.hbonePort, gatewayService: undefined };
 }

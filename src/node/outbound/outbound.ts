@@ -18,7 +18,7 @@ import type { PodUsage } from '../usage/pod-usage.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { LiveTraffic } from '../workload/live-traffic.ts';
 import { Session } from '../workload/session.ts';
-import { decideOutbound, type OutboundVerdict } from './decide.ts';
+import { decideOutbound, type OutboundVerdict, withAddress } from './decide.ts';
 
 export interface OutboundDeps {
   context: NodeContext;
@@ -73,21 +73,19 @@ function forward(outgoing: Outgoing): void {
   const { context, workload, original } = outgoing;
   const request = { source: workload, original };
   const verdict = decideOutbound(context.state.current, request, context.random);
-  if (verdict.kind !== 'tcp' || verdict.hostname === undefined) {
+  if (verdict.kind === 'refuse' || verdict.hostname === undefined) {
     carry(outgoing, verdict);
     return;
   }
-  const { hostname, service, destination } = verdict;
+  const { hostname, service } = verdict;
   context.dns.metrics.onDemand(workload, hostname);
   context.hosts.resolve(hostname, original.address, (found) => {
     if (outgoing.session.over) return;
-    const { port } = destination;
-    const failed = found instanceof MeshError;
     carry(
       outgoing,
-      failed
+      found instanceof MeshError
         ? { kind: 'refuse', code: 'NODE_UNRESOLVED', service, reason: found.message }
-        : { ...verdict, hostname: undefined, destination: { address: found, port } },
+        : withAddress(verdict, found),
     );
   });
 }

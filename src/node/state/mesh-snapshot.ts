@@ -54,6 +54,8 @@ export class MeshSnapshot {
   readonly #servicesByHostname = new Map<string, Service[]>();
   readonly #endpoints = new Map<ServiceKey, Workload[]>();
   readonly #podsByName = new Map<string, Workload>();
+  /** Those that are known by a name instead of an address. */
+  readonly #workloadsByName = new Map<ServiceKey, Workload>();
   readonly #authorizationsOf = new Map<string, readonly Authorization[]>();
 
   constructor(input: SnapshotInput) {
@@ -118,11 +120,19 @@ export class MeshSnapshot {
     return address && this.serviceAt(address.network, address.address, clientNamespace);
   }
 
+  /** The workload that a gateway is, where it is no service: of its address, or with its name instead of one. */
+  workloadOfGateway({ service, address }: GatewayAddress): Workload | undefined {
+    if (service !== undefined) return this.#workloadsByName.get(serviceKey(service));
+    return address && this.workloadAt(address.network, address.address);
+  }
+
   /** Whether the workload is one of those behind a gateway. */
   isPartOf(workload: Workload, gateway: GatewayAddress): boolean {
-    const service = this.serviceOfGateway(gateway, workload.namespace);
-    if (service !== undefined) return workload.services.has(serviceKey(service));
-    return gateway.address !== undefined && workload.addresses.includes(gateway.address.address);
+    const service = this.serviceOfGateway(gateway, workload.namespace) ?? gateway.service;
+    if (service !== undefined && workload.services.has(serviceKey(service))) return true;
+    const { address } = gateway.address ?? {};
+    if (address !== undefined) return workload.addresses.includes(address);
+    return this.workloadOfGateway(gateway)?.uid === workload.uid;
   }
 
   endpointsOf(key: ServiceKey): readonly Workload[] {
@@ -160,6 +170,8 @@ export class MeshSnapshot {
           this.#workloadsByAddress.set(key, workload);
       }
     }
+    const { namespace, hostname } = workload;
+    if (hostname !== '') this.#workloadsByName.set(serviceKey({ namespace, hostname }), workload);
     if (isPod(workload)) {
       this.#podsByName.set(`${workload.namespace}/${workload.name}`, workload);
     }
