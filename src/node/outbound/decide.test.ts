@@ -53,6 +53,11 @@ const snapshot = new MeshSnapshot({
     } as Partial<Extra>),
     workload('guarded', { addresses: ['198.18.2.5'], waypoint: waypointOf('way') }),
     workload('guarded-by-address', { addresses: ['198.18.2.6'], waypoint: wayByAddress }),
+    workload('sandwiched', {
+      addresses: ['198.18.1.10'],
+      applicationTunnel: { protocol: 'proxy', port: 15088 },
+      services: { [key('bread')]: [] },
+    } as Partial<Extra>),
     workload('host', { addresses: ['198.18.0.1'], hostNetwork: true }),
     workload('on-node', {
       addresses: ['198.18.0.1'],
@@ -108,6 +113,12 @@ const snapshot = new MeshSnapshot({
           addresses: vip('198.19.0.4'),
           ports: http,
           waypoint: waypointOf('way'),
+        }),
+        service('bread', { addresses: vip('198.19.0.16') }),
+        service('within', {
+          addresses: vip('198.19.0.17'),
+          ports: http,
+          waypoint: waypointOf('bread'),
         }),
         service('unready', {
           addresses: vip('198.19.0.5'),
@@ -198,6 +209,16 @@ describe('decideOutbound', () => {
         authority: '198.19.0.4:80',
         expected: [id('way-1')],
       },
+    },
+    {
+      title: 'a waypoint behind a proxy of its own needs no port for tunnels in its service',
+      to: ['198.19.0.17', 80],
+      want: { via: 'waypoint', destination: { address: '198.18.1.10', port: 15008 } },
+    },
+    {
+      title: 'which is no service for anybody else',
+      to: ['198.19.0.16', 15008],
+      want: { kind: 'refuse', code: 'NODE_NO_UPSTREAM' },
     },
     {
       title: 'a waypoint that is not there closes the path',

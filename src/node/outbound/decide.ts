@@ -362,7 +362,8 @@ function gatewayEndpoint(
   if (gatewayService !== undefined) {
     const endpoints = snapshot.endpointsOf(serviceKey(gatewayService));
     const servicePort = gateway.hbonePort;
-    const wanted = { service: gatewayService, endpoints, servicePort, source, direct };
+    const asWaypoint = direct !== true;
+    const wanted = { service: gatewayService, endpoints, servicePort, source, direct, asWaypoint };
     const picked = pickEndpoint(wanted, random);
     return picked && { ...picked, gatewayService };
   }

@@ -20,6 +20,8 @@ export interface PickRequest {
   readonly source: Workload | undefined;
   /** Endpoints of other networks are dialled all the same: they are the gateways of those. */
   readonly direct?: boolean;
+  /** Of a waypoint that has a port for tunnels of its own, its service needs not list the port that is dialled. */
+  readonly asWaypoint?: boolean;
 }
 
 export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoint | undefined {
@@ -31,7 +33,8 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
   for (const workload of endpoints) {
     if (!workload.healthy && balancing?.includeUnhealthy !== true) continue;
     if (workload.capacity <= 0 || !isReachable(request, workload)) continue;
-    const targetPort = targetPortOf(service, workload, request.servicePort);
+    const targetPort =
+      targetPortOf(service, workload, request.servicePort) || ownTunnelPort(request, workload);
     if (targetPort === 0) continue;
     const rank = balancing === undefined ? 0 : localityRank(balancing.scopes, source, workload);
     if (balancing?.mode === 'strict' && rank < fullRank(balancing.scopes)) continue;
@@ -51,6 +54,11 @@ export function pickEndpoint(request: PickRequest, random: Random): PickedEndpoi
     if (point < 0) return candidate;
   }
   return candidates[candidates.length - 1];
+}
+
+/** The proxy at the other end knows where its workload reads tunnels (ztunnel src/state.rs find_upstream_from_service). */
+function ownTunnelPort({ asWaypoint, servicePort }: PickRequest, workload: Workload): number {
+  return asWaypoint === true && workload.applicationTunnel?.port ? servicePort : 0;
 }
 
 /** By an address of the service's families, by a name to look up, or through the gateway of another network. */
