@@ -8,6 +8,7 @@ import { createEventRecorder } from '#kube/events/event-recorder.ts';
 import type { InformerDeps } from '#kube/informer/list-watch.ts';
 import { startRootKeeper } from './ca/root-keeper.ts';
 import type { LoadedRoot } from './ca/root-secret.ts';
+import { startCrlController } from './controllers/ca-crl.ts';
 import { startEntryAddressController } from './controllers/entry-addresses.ts';
 import { FIELD_MANAGER } from './controllers/field-manager.ts';
 import { startFindingEvents } from './controllers/finding-events.ts';
@@ -39,11 +40,10 @@ export function lead(informerDeps: InformerDeps, from: Leading): Disposer {
   const scope = new Scope();
   let isLeading = true;
   const { own } = from.root;
-  if (own !== undefined) {
-    const namespace = from.options.mesh.rootNamespace;
-    scope.add(startRootKeeper(informerDeps, { namespace, material: own }));
-  }
+  const namespace = from.options.mesh.rootNamespace;
+  if (own !== undefined) scope.add(startRootKeeper(informerDeps, { namespace, material: own }));
   scope.add(startRootCertController(informerDeps, () => from.root.authority.root));
+  if (own === undefined) scope.add(startCrlController(informerDeps, namespace));
   // Who owns what is known only then: a Gateway of another revision must not be made for a moment.
   void from.synced.then(() => {
     if (isLeading) scope.add(leadMesh(informerDeps, from));

@@ -1,10 +1,10 @@
 /** Puts the shared parts of a node proxy together, whatever feeds them. */
-import { type Clock, systemClock } from '#base/clock.ts';
+import { systemClock } from '#base/clock.ts';
 import { type Logger, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
-import { followCrlFile, type Revocations } from '#identity/trust/crl-file.ts';
+import { followCrlFile } from '#identity/trust/crl-file.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import { openFilesMax } from '#net/netns/open-files.ts';
 import type { JudgePeer } from '#net/network.ts';
@@ -100,7 +100,9 @@ export function assembleNode(options: AssemblyOptions): Assembly {
   const limits = shareOf(podLimitsFor(openFilesMax(), options.podLimits), 1 + workers);
   const usages = new Usages({ clock, registry, log }, limits);
   const revocations =
-    crlFile === undefined ? undefined : followRevocations(crlFile, { clock, log, registry });
+    crlFile === undefined
+      ? undefined
+      : followCrlFile(crlFile, { clock, log, onRevoked: crlRejections(registry) });
   const judgePeer: JudgePeer | undefined =
     revocations && ((chain) => revocations.judge(chain, 'upstream'));
   const pool = new TunnelPool({ network, clock, identities, judgePeer }, { mark: PROXY_MARK });
@@ -137,16 +139,4 @@ export function assembleNode(options: AssemblyOptions): Assembly {
     levels.onChange((text) => group.setLevels(text));
   }
   return { context, registry, accessLog, levels, spans, exporters };
-}
-
-function followRevocations(
-  path: string,
-  deps: { clock: Clock; log: Logger; registry: MetricRegistry },
-): Revocations {
-  const family = crlRejections(deps.registry);
-  const rejections = {
-    downstream: family.with(['destination']),
-    upstream: family.with(['source']),
-  };
-  return followCrlFile(path, { ...deps, onRevoked: (side) => rejections[side].add(1) });
 }

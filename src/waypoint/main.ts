@@ -9,11 +9,13 @@ import { encodeBaggage } from '#hbone/baggage.ts';
 import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import { createCaClient } from '#identity/svid/ca-client.ts';
 import { createSvidStore, type SvidStore } from '#identity/svid/svid-store.ts';
-import { followCrlFile } from '#identity/trust/crl-file.ts';
+import { followCrlFile, type Revocations } from '#identity/trust/crl-file.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { SocketAddress, TlsIdentity } from '#net/connection.ts';
+import type { JudgePeer } from '#net/network.ts';
 import { startTrim } from '#net/trim.ts';
 import { wildcardAddress } from '#net/wildcard.ts';
+import { crlRejections } from '#telemetry/metrics/istio.ts';
 import { peerLabels } from '#telemetry/metrics/peer-labels.ts';
 import { startReporter } from '#telemetry/report/reporter.ts';
 import { REPORT_METHOD } from '#wire/protobuf/telemetry.ts';
@@ -143,6 +145,7 @@ async function runInMesh(base: Base, kind: ProxyKind, options: WaypointRoleOptio
       xds.stop();
       svids.stop();
       tunnels.close();
+      control.revocations?.stop();
       stopAdmin();
     },
   });
@@ -160,10 +163,9 @@ interface MeshDoor extends Door {
 type DoorOptions = WaypointRoleOptions & { identity: TlsIdentity };
 
 function waypointDoor(runtime: Runtime, control: Control, options: DoorOptions): MeshDoor {
-  const { discovery, svids, tunnels } = control;
-  const { hbonePort: port, identity, trustDomain, crlFile } = options;
+  const { discovery, svids, tunnels, revocations } = control;
+  const { hbonePort: port, identity, trustDomain } = options;
   const address = wildcardAddress();
-  const revocations = crlFile === undefined ? undefined : followCrlFile(crlFile, runtime);
   const listener = new HboneListener(
     {
       ...runtime,
@@ -230,11 +232,12 @@ interface Control {
   readonly xds: XdsClient;
   readonly discovery: Discovery;
   readonly tunnels: TunnelPool;
+  readonly revocations: Revocations | undefined;
 }
 
 function startControl(base: Base, kind: ProxyKind, options: WaypointRoleOptions): Control {
-  const { clock, log, network } = base;
-  const { trustDomain, podNamespace: namespace, serviceAccount } = options;
+  const { clock, log, network, registry } = base;
+  const { trustDomain, podNamespace: namespace, serviceAccount, crlFile } = options;
   const principal = formatPrincipal({ trustDomain, namespace, serviceAccount });
   const { rootFile, tokenFile, clusterId } = options;
   const files = { rootFile, tokenFile, clusterId };
@@ -256,8 +259,15 @@ function startControl(base: Base, kind: ProxyKind, options: WaypointRoleOptions)
     kind,
     [options.gatewayName || serviceAccount, options.podName].map((each) => `${namespace}/${each}`),
   );
-  const tunnels = new TunnelPool({ network, clock, identities: svids });
-  return { principal, svids, transport, xds, discovery, tunnels };
+  const revocations =
+    crlFile === undefined
+      ? undefined
+      : followCrlFile(crlFile, { clock, log, onRevoked: crlRejections(registry) });
+  const judgePeer: JudgePeer | undefined =
+    revocations && ((chain) => revocations.judge(chain, 'upstream'));
+  const tunnels = new TunnelPool({ network, clock, identities: svids, judgePeer });
+  revocations?.onChange(() => tunnels.judgeAgain());
+  return { principal, svids, transport, xds, discovery, tunnels, revocations };
 }
 
 function startReporting(runtime: Runtime, { transport, xds }: Control, proxy: string) {

@@ -31,10 +31,10 @@ export interface Base {
   readonly clock: Clock;
   readonly log: Logger;
   readonly network: Network;
+  readonly registry: MetricRegistry;
 }
 
 export interface Runtime extends Base {
-  readonly registry: MetricRegistry;
   readonly sources: SourceRegistry;
   readonly engine: Engine;
   readonly server: ConnectionServer;
@@ -55,6 +55,7 @@ export function createBase(logLevel: LogLevel): Base {
     levels,
     log: createLogger('waypoint', { clock, level: levels }),
     network: new BunNetwork({ clock }),
+    registry: new MetricRegistry(),
   };
 }
 
@@ -72,15 +73,14 @@ export function createRuntime(
     streamLifeMs?: number;
   },
 ): Runtime {
-  const { clock, log } = base;
+  const { clock, log, registry } = base;
   const random = systemRandom;
   const { transport, cluster } = options;
-  const registry = new MetricRegistry();
   exposeProcess(registry, { component: 'proxy', tag: 'tulle' });
   const sources = new SourceRegistry(options.known);
   const accessLog = options.accessLog === 'off' ? undefined : new LogWriter(standardOutput);
   const format = options.accessLog === 'json' ? 'json' : 'text';
-  const exporters = new OtlpExporters({ ...base, registry, random, environment: process.env });
+  const exporters = new OtlpExporters({ ...base, random, environment: process.env });
   const logs = { clock, log, registry, exporters, self: options.self };
   const recorder = new Recorder({ clock, registry, sources, accessLog, format, cluster, logs });
   const spans = new SpanOutlet();
@@ -118,7 +118,6 @@ export function createRuntime(
   const server = new ConnectionServer({ engine, transport });
   return {
     ...base,
-    registry,
     sources,
     engine,
     server,

@@ -120,6 +120,6 @@ function pluggedMaterial({ data = {} }: RootSecret): RootMaterial {
   });
 }
 
-function textOf(base64: string | undefined): string | undefined {
+export function textOf(base64: string | undefined): string | undefined {
   return base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString();
 }

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { silentLogger } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
-import type { Deployment, Gateway, Service } from '#kube/client/kinds.ts';
+import type { ConfigMap, Deployment, Gateway, Service } from '#kube/client/kinds.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import type { EventRecorder } from '#kube/events/event-recorder.ts';
+import { createTestCa } from '#test/support/certificates.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
+import { startCrlController } from './ca-crl.ts';
 import { startGatewayController } from './gateway.ts';
 import { startLeaderElection } from './leader.ts';
 import { OWNS_EVERYTHING } from './ownership.ts';
@@ -149,6 +151,54 @@ describe('startRootCertController', () => {
     await client.delete(RESOURCES.configMaps, { namespace: 'late', name: ROOT_CERT_NAME });
     await settle();
     expect(await read('late')).toMatchObject(want);
+    stop();
+  });
+});
+
+describe('startCrlController', () => {
+  test('tells every namespace the lists of the CA that was plugged in, and nobody what cannot be read', async () => {
+    const { client, deps } = setup();
+    const ca = await createTestCa();
+    const web = await ca.issue('spiffe://cluster.local/ns/shop/sa/web');
+    const lists = await ca.revoke([web.certificateChain]);
+    for (const name of ['istio-system', 'shop'])
+      await client.create(RESOURCES.namespaces, {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name },
+      });
+    const key = { namespace: 'istio-system', name: 'cacerts' };
+    const plug = (text: string | undefined) => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...key },
+      data: text === undefined ? {} : { 'ca-crl.pem': Buffer.from(text).toString('base64') },
+    });
+    const told = async () =>
+      Promise.all(
+        ['istio-system', 'shop'].map((namespace) =>
+          client
+            .get<ConfigMap>(RESOURCES.configMaps, { namespace, name: 'istio-ca-crl' })
+            .then(({ data }) => data?.['ca-crl.pem'])
+            .catch(() => undefined),
+        ),
+      );
+    await client.create(RESOURCES.secrets, plug(undefined));
+    const stop = startCrlController(deps, 'istio-system');
+    await settle();
+    expect(await told()).toEqual([undefined, undefined]);
+    const put = async (text: string | undefined) => {
+      const { metadata } = await client.get(RESOURCES.secrets, key);
+      await client.update(RESOURCES.secrets, { ...plug(text), metadata });
+      await settle();
+    };
+    await put(lists);
+    expect(await told()).toEqual([lists, lists]);
+    await put(lists.slice(0, -40));
+    await put(undefined);
+    expect(await told()).toEqual([lists, lists]);
+    await put('');
+    expect(await told()).toEqual(['', '']);
     stop();
   });
 });

@@ -2,11 +2,18 @@
 
 const TOKEN_SECONDS = 43_200;
 
-/** The token that asks for certificates, and the root that the control plane is known by. */
+/** Revocation lists: ca-crl.ts writes it, or whoever runs the CA. */
+export const CRL_NAME = 'istio-ca-crl';
+export const CRL_KEY = 'ca-crl.pem';
+const CRL_DIR = '/var/run/secrets/istio-ca-crl';
+
+/** The token that asks for certificates, the root that the control plane is known by, and who is trusted no more. */
 export const MESH_IDENTITY = {
+  env: [{ name: 'CRL_PATH', value: `${CRL_DIR}/${CRL_KEY}` }],
   mounts: [
     { name: 'istio-token', mountPath: '/var/run/secrets/tokens', readOnly: true },
     { name: 'istiod-ca-cert', mountPath: '/var/run/secrets/istio', readOnly: true },
+    { name: CRL_NAME, mountPath: CRL_DIR, readOnly: true },
   ],
   volumes: [
     {
@@ -25,5 +32,7 @@ export const MESH_IDENTITY = {
     },
     // Made by the control plane's leader: the pod waits for it.
     { name: 'istiod-ca-cert', configMap: { name: 'istio-ca-root-cert' } },
+    // Most meshes have none; one that comes later shows through.
+    { name: CRL_NAME, configMap: { name: CRL_NAME, optional: true } },
   ],
 };

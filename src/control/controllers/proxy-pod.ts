@@ -151,6 +151,7 @@ function podSpec(proxy: ProxyDeployment, options: ProxyOptions): Kinds.PodSpec {
           field('INSTANCE_IP', 'status.podIP'),
           field('NODE_NAME', 'spec.nodeName'),
           field('SERVICE_ACCOUNT', 'spec.serviceAccountName'),
+          ...MESH_IDENTITY.env,
           { name: 'GATEWAY_NAME', value: proxy.gatewayName },
           { name: 'POD_LABELS_FILE', value: `${PODINFO_DIR}/labels` },
           { name: 'XDS_ADDRESS', value: control },

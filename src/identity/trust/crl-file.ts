@@ -1,6 +1,6 @@
 /**
  * Follows a file of revocation lists (`CRL_PATH`; in a cluster the mounted ConfigMap istio-ca-crl). A file that cannot be
- * used leaves the lists of the last good one in force.
+ * used leaves the lists of the last good one in force; one that was never there is no fault: most meshes revoke nothing.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock } from '#base/clock.ts';
@@ -47,6 +47,8 @@ class CrlFile implements Revocations {
   readonly #timer;
   readonly #callbacks = new Set<() => void>();
   #lists: readonly RevocationList[] = [];
+  /** There was a good file. */
+  #isRead = false;
   /** What the file looked like when it was last read. */
   #seen = '';
   #failure: string | undefined = undefined;
@@ -87,14 +89,20 @@ class CrlFile implements Revocations {
   /** A ConfigMap is replaced by swapping links, which `stat` follows. */
   #poll(): void {
     let seen: string;
+    let isAbsent = false;
     try {
       const { mtimeMs, size, ino } = statSync(this.#path);
       seen = `${mtimeMs} ${size} ${ino}`;
     } catch (error) {
       seen = messageOf(error);
+      isAbsent = (error as { code?: string }).code === 'ENOENT';
     }
     if (seen === this.#seen) return;
     this.#seen = seen;
+    if (isAbsent && !this.#isRead) {
+      this.#log.info('no revocation lists: the file is not there', { path: this.#path });
+      return;
+    }
     const lists = readLists(this.#path);
     if (lists instanceof MeshError) {
       this.#failure = lists.message;
@@ -108,6 +116,7 @@ class CrlFile implements Revocations {
       return;
     }
     this.#failure = undefined;
+    this.#isRead = true;
     this.#lists = lists;
     const { revoked } = this.status();
     this.#log.info('revocation lists read', { path: this.#path, lists: lists.length, revoked });

@@ -2,6 +2,7 @@
 import { isMeshError } from '#base/errors.ts';
 import { ROOT_SECRET } from '#control/ca/root-secret.ts';
 import { FIELD_MANAGER as CONTROL_MANAGER } from '#control/controllers/field-manager.ts';
+import { CRL_NAME } from '#control/controllers/mesh-identity.ts';
 import { ROOT_CERT_NAME } from '#control/controllers/root-cert.ts';
 import { LABEL as MESH_LABEL } from '#control/derive/mesh.ts';
 import type { CustomResourceDefinition } from '#crds/builtin-crds.ts';
@@ -87,16 +88,18 @@ const OTHERWISE_FOUND: readonly string[] = [
 ];
 
 async function madeByControl(client: KubeClient, namespace: string): Promise<KubeObject[]> {
-  const fieldSelector = `metadata.name=${ROOT_CERT_NAME}`;
-  const [classes, bundles, secrets, leases] = await Promise.all([
+  const named = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
+  const [classes, bundles, lists, secrets, leases] = await Promise.all([
     listed(client, REFS.GatewayClass, {}),
-    listed(client, REFS.ConfigMap, { fieldSelector }),
-    listed(client, REFS.Secret, { namespace, fieldSelector: `metadata.name=${ROOT_SECRET}` }),
+    listed(client, REFS.ConfigMap, named(ROOT_CERT_NAME)),
+    listed(client, REFS.ConfigMap, named(CRL_NAME)),
+    listed(client, REFS.Secret, { namespace, ...named(ROOT_SECRET) }),
     listed(client, REFS.Lease, { namespace }),
   ]);
   return [
     ...classes.filter(isControls),
     ...bundles.filter(isControls),
+    ...lists.filter(isControls),
     ...leases.filter(({ metadata }) => /^tulle-control(-|$)/.test(metadata.name)),
     ...secrets,
   ];

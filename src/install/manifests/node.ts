@@ -88,6 +88,7 @@ function container(p: Parameters) {
     args: ['role', 'node', '--cni=install', `--cni-socket=${CNI_SOCKET_DIR}/cni.sock`],
     env: [
       ...IDENTITY_ENV,
+      ...MESH_IDENTITY.env,
       field('NODE_IP', 'status.hostIP'),
       { name: 'XDS_ADDRESS', value: control },
       { name: 'CA_ADDRESS', value: control },

@@ -4,6 +4,7 @@
  */
 import { SESSION_SECRET } from '#console/server/access/session-key.ts';
 import { PLUGGED_SECRET, ROOT_SECRET } from '#control/ca/root-secret.ts';
+import { CRL_NAME } from '#control/controllers/mesh-identity.ts';
 import { ROOT_CERT_NAME } from '#control/controllers/root-cert.ts';
 
 export interface Grant {
@@ -90,16 +91,16 @@ export const GRANTS: readonly Grant[] = [
     groups: [''],
     resources: ['configmaps'],
     verbs: ['create'],
-    why: `ConfigMap ${ROOT_CERT_NAME} in every namespace: pods mount it to trust the control plane (creation cannot be limited to a name)`,
+    why: `ConfigMaps ${ROOT_CERT_NAME} and ${CRL_NAME} in every namespace: pods mount them to know whom to trust, and whom no more (creation cannot be limited to a name)`,
   },
   {
     part: 'control',
     where: 'cluster',
     groups: [''],
     resources: ['configmaps'],
-    names: [ROOT_CERT_NAME],
+    names: [ROOT_CERT_NAME, CRL_NAME],
     verbs: ['patch'],
-    why: 'the same ConfigMap when the trust bundle changes',
+    why: 'the same ConfigMaps when the trust bundle or the revocation lists change',
   },
   {
     part: 'control',
@@ -329,9 +330,9 @@ export const GRANTS: readonly Grant[] = [
     where: 'cluster',
     groups: [''],
     resources: ['configmaps'],
-    names: [ROOT_CERT_NAME],
+    names: [ROOT_CERT_NAME, CRL_NAME],
     verbs: ['get', 'list', 'delete'],
-    why: 'the root in every namespace',
+    why: 'the root and the revocation lists in every namespace',
   },
   {
     part: 'removal',

@@ -3,6 +3,7 @@ import { cpus, release, totalmem } from 'node:os';
 import { type Clock, rfc3339 } from '#base/clock.ts';
 import { isMeshError } from '#base/errors.ts';
 import { memoryEnvironment } from '#base/memory-environment.ts';
+import { MESH_IDENTITY } from '#control/controllers/mesh-identity.ts';
 import type { Node, Pod } from '#kube/client/kinds.ts';
 import type { KubeClient, KubeObject, ResourceRef } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
@@ -258,6 +259,7 @@ export function nodeProxyPod(node: NodePlan, name = nodeProxyName(node)): Pod {
           args: ['role', 'node'],
           env: [
             ...IDENTITY_ENV,
+            ...MESH_IDENTITY.env,
             fieldEnv('NODE_IP', 'status.hostIP'),
             { name: 'CA_ADDRESS', value: 'istiod.istio-system.svc:15012' },
             { name: 'XDS_ADDRESS', value: 'istiod.istio-system.svc:15012' },
@@ -268,29 +270,10 @@ export function nodeProxyPod(node: NodePlan, name = nodeProxyName(node)): Pod {
             },
           ],
           readinessProbe: { httpGet: { path: '/healthz/ready', port: 15021 }, periodSeconds: 2 },
-          volumeMounts: [
-            { name: 'istio-token', mountPath: '/var/run/secrets/tokens' },
-            { name: 'istiod-ca-cert', mountPath: '/var/run/secrets/istio' },
-          ],
+          volumeMounts: [...MESH_IDENTITY.mounts],
         },
       ],
-      volumes: [
-        {
-          name: 'istio-token',
-          projected: {
-            sources: [
-              {
-                serviceAccountToken: {
-                  path: 'istio-token',
-                  audience: 'istio-ca',
-                  expirationSeconds: 43200,
-                },
-              },
-            ],
-          },
-        },
-        { name: 'istiod-ca-cert', configMap: { name: 'istio-ca-root-cert' } },
-      ],
+      volumes: [...MESH_IDENTITY.volumes],
     },
   };
 }

@@ -213,13 +213,18 @@ export function httpMetrics(registry: MetricRegistry): HttpMetrics {
   };
 }
 
-/** Connections refused or closed because the peer's certificate is revoked, by who reports them. */
-export function crlRejections(registry: MetricRegistry): Family<Counter> {
-  return registry.counter({
+/** Counts connections refused or closed because the certificate of the peer at that side is revoked. */
+export function crlRejections(registry: MetricRegistry): (side: 'downstream' | 'upstream') => void {
+  const family = registry.counter({
     name: 'istio_crl_policy_rejections_total',
     help: 'Connections refused or closed because a revocation list names the certificate of the peer.',
     labels: ['reporter'],
   });
+  const counters = {
+    downstream: family.with(['destination']),
+    upstream: family.with(['source']),
+  };
+  return (side) => counters[side].add(1);
 }
 
 /** `istio_build`: which build of which component answers here; and its memory, as Prometheus' own clients name it. */

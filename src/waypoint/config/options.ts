@@ -28,7 +28,7 @@ export interface WaypointRoleOptions {
   readonly caAddress: string;
   readonly tokenFile: string;
   readonly rootFile: string;
-  /** Revocation lists that clients' certificates are judged by (as the node proxy's); undefined = none. */
+  /** Revocation lists that peers' certificates are judged by, as the node proxy's; undefined = none. */
   readonly crlFile: string | undefined;
   readonly hbonePort: number;
   /** On loopback. */
