@@ -90,6 +90,15 @@ function isOf(record: RequestRecord, { node, edge }: RequestsRequest, mesh: Mesh
   );
 }
 
+/** A connection between a node proxy and a waypoint. */
+export function isHop(
+  { reporter, source, destination }: RequestRecord,
+  mesh: MeshPicture,
+): boolean {
+  if (reporter !== 'source' && reporter !== 'destination') return false;
+  return [source, destination].some((peer) => peerNode(peer, 'workload', mesh).kind === 'waypoint');
+}
+
 function isEndVisible({ namespace }: FlowPeer, visible: Visible): boolean {
   return visible === undefined || (namespace !== '' && visible.includes(namespace));
 }

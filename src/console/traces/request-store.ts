@@ -18,7 +18,7 @@ import {
   ROWS_MAX,
   SCAN_MAX,
 } from './limits.ts';
-import { isDenied, isFailed, isWantedRecord, requestRow } from './request-match.ts';
+import { isDenied, isFailed, isHop, isWantedRecord, requestRow } from './request-match.ts';
 
 /** Rows that go at a time when there are too many bytes. */
 const EVICT_ROWS = 500;
@@ -58,10 +58,18 @@ export class RequestStore {
   add(records: readonly RequestRecord[]): void {
     for (const record of records) {
       const isBad = isFailed(record) || isDenied(record);
-      if (!isBad && ++this.#goodOfSecond > GOOD_RECORDS_PER_SECOND_MAX) continue;
+      if (!isBad && !this.#hasRoomFor(record)) continue;
       if (this.#pending.length < RECORDS_PER_SECOND_MAX) this.#pending.push(bounded(record));
       else this.dropped++;
     }
+  }
+
+  /** For one that ended well. Of what goes through a waypoint the waypoint tells better than the proxies on the way to it and from it. */
+  #hasRoomFor(record: RequestRecord): boolean {
+    if (this.#goodOfSecond === GOOD_RECORDS_PER_SECOND_MAX || isHop(record, this.#mesh))
+      return false;
+    this.#goodOfSecond += 1;
+    return true;
   }
 
   /** Once a second. */

@@ -281,6 +281,20 @@ describe('RequestStore', () => {
     expect(store.dropped).toBe(120);
   });
 
+  test('of connections on the way to and from waypoints only what failed is kept', () => {
+    const waypoint = peer('waypoint', { kind: 'waypoint' });
+    const hop = { protocol: 'tcp', status: 0, destination: waypoint } as const;
+    const store = filled(
+      record({ ...hop, reporter: 'source' }),
+      record({ ...hop, reporter: 'source', flags: 'CONNECT', reason: 'refused' }),
+      record({ ...hop, destination: peer('cart-v1'), reporter: 'source' }),
+    );
+    expect(store.find(ALL).map(({ destination, flags }) => [destination, flags])).toEqual([
+      ['workload/shop/cart-v1', '-'],
+      ['waypoint/shop/waypoint', 'CONNECT'],
+    ]);
+  });
+
   test('a sample that never ends does not drive out what failed', () => {
     const bytesMax = { good: 40_000, failed: 40_000 };
     const deps = { database: database(), mesh: new MeshPicture() };

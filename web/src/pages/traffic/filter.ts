@@ -38,7 +38,11 @@ export function isFailed({ protocol, status, flags, reason, grpcStatus }: Reques
 export function rowsOf(tab: TrafficTab, rows: readonly RequestRow[]): RequestRow[] {
   if (tab === 'failed') return rows.filter(isFailed);
   if (tab === 'denied') return rows.filter(isDenied);
-  if (tab === 'slowest') return rows.toSorted((a, b) => b.durationMs - a.durationMs);
+  // How long a connection was open says nothing of how slow it was.
+  if (tab === 'slowest')
+    return rows
+      .filter(({ protocol }) => protocol !== 'tcp')
+      .toSorted((a, b) => b.durationMs - a.durationMs);
   return [...rows];
 }
 
