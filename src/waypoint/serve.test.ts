@@ -4,7 +4,7 @@ import { connect } from 'node:http2';
 import type { Upstream } from '#model/route/route-table.ts';
 import { TEST_SELF } from '#test/support/tracing.ts';
 import { endpoint, HOST, POLICY, route, table, to, upstream } from '#test/support/waypoint-rig.ts';
-import { buildStatus } from './admin/status.ts';
+import { statusOf } from './admin/status.ts';
 import { parseStaticConfig } from './config/static-file.ts';
 import { listenPlain } from './listener/plain-listener.ts';
 import { createBase, createRuntime } from './runtime.ts';
@@ -165,9 +165,8 @@ describe('the engine over sockets', () => {
   });
 
   test('status names endpoints with state and protocol', () => {
-    const { clock, engine } = mesh.runtime;
-    const none = { xds: () => undefined, certificates: () => [], draining: () => false };
-    const status = buildStatus({ clock, engine, name: 'shop/waypoint', ...none });
+    const none = { xds: () => undefined, certificates: () => [] };
+    const status = statusOf(mesh.runtime, 'shop/waypoint', none).status();
     const [endpointStatus] = status.upstreams[0].endpoints;
     expect(endpointStatus).toMatchObject({ name: 's1', state: 'admitting', protocol: 'h1' });
     expect(status.ejections).toEqual([]);

@@ -156,6 +156,7 @@ describe.skipIf(skip)('lab up --demo', () => {
         sync: string;
         version: string;
         pods: number;
+        connections: number;
         memoryBytes: number;
       }
       const rows = await json<Row[]>('list');
@@ -165,6 +166,10 @@ describe.skipIf(skip)('lab up --demo', () => {
         expect(memoryBytes).toBeGreaterThan(10_000_000);
       }
       expect(rows.reduce((sum, { pods = 0 }) => sum + pods, 0)).toBe(4);
+      const carries = (kind: string) =>
+        rows.filter((row) => row.kind === kind && row.connections > 0);
+      expect(carries('node').length).toBeGreaterThan(0);
+      expect(carries('waypoint')).toHaveLength(1);
     });
 
     test('connections shows the client’s live connection with both identities', async () => {

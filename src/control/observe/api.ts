@@ -86,11 +86,10 @@ export interface ProxyReport {
   /** Used since it began. */
   readonly cpuSeconds?: number;
   readonly notReady?: string;
-  /** Of a node proxy: its pods, and what is open through it. */
+  /** Of a node proxy: its pods. */
   readonly workloads?: readonly unknown[];
+  /** Open: through a node proxy, or to a waypoint or gateway. */
   readonly connections?: number;
-  /** Of a waypoint. */
-  readonly activeRequests?: number;
   readonly certificates?: readonly {
     principal?: string;
     notBefore?: string;

@@ -14,6 +14,8 @@ export interface StatusSources {
   readonly xds: () => XdsClientStatus | undefined;
   readonly certificates: () => readonly SvidStatus[];
   readonly draining: () => boolean;
+  /** Of clients, open. */
+  readonly connections: () => number;
 }
 
 const iso = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
@@ -29,6 +31,7 @@ export function buildStatus(sources: StatusSources) {
     cpuSeconds: processCpuSeconds(),
     name: sources.name,
     draining: sources.draining(),
+    connections: sources.connections(),
     activeRequests: engine.active,
     config: {
       version: engine.snapshot?.version ?? 0,
@@ -102,7 +105,14 @@ export function statusOf(
   return {
     registry,
     status: () =>
-      buildStatus({ clock, engine, name, ...sources, draining: () => runtime.isDraining }),
+      buildStatus({
+        clock,
+        engine,
+        name,
+        ...sources,
+        draining: () => runtime.isDraining,
+        connections: () => [...runtime.server.open()].length,
+      }),
     notReady: () => undefined as string | undefined,
   };
 }

@@ -43,7 +43,7 @@ export function rowOf(proxy: ProxyStatus): ProxyRow {
     version: detail?.version,
     sync,
     pods: detail?.workloads?.length,
-    connections: detail?.connections ?? detail?.activeRequests,
+    connections: detail?.connections,
     memoryBytes: detail?.memoryBytes,
     problem: types.find(({ nack }) => nack !== undefined)?.nack ?? scrapeError ?? detail?.notReady,
   };

@@ -38,7 +38,7 @@ export function proxyRows(
         proxy.kind === 'node'
           ? (detail?.workloads?.length ?? 0)
           : servedBy(proxy, status.waypoints),
-      connections: detail?.connections ?? detail?.activeRequests,
+      connections: detail?.connections,
       // One without a stream is scraped.
       reportedAt: report === undefined ? proxy.scrapedAt : rfc3339At(report.reportedMs),
       clockOffsetMs: report && Math.round(report.clockOffsetMs),
