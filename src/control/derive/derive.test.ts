@@ -382,6 +382,7 @@ describe('derivePod', () => {
     [{ kind: 'StatefulSet', name: 'db' }, {}, 'db'],
     [{ kind: 'Job', name: 'nightly-29012345' }, {}, 'nightly'],
     [undefined, {}, 'web-1'],
+    [{ kind: 'StatefulSet', name: 'db' }, { 'service.istio.io/workload-name': 'ledger' }, 'ledger'],
   ])('ownerName of %p with %p is %p', (owner, labels, want) => {
     const ownerReferences = owner && [{ apiVersion: 'v1', uid: 'u', controller: true, ...owner }];
     expect(ownerName(pod({ metadata: { ownerReferences, labels } }))).toBe(want);
@@ -560,11 +561,13 @@ describe('ServiceEntry and WorkloadEntry', () => {
 
   const CHECKED = { 'proxy.istio.io/health-checks-enabled': 'true' };
   const CAPTURED = { 'ambient.istio.io/redirection': 'enabled' };
+  const GROUP = { 'istio.io/autoRegistrationGroup': 'vms' };
   test.each<[string, Record<string, string>, 'True' | 'False' | undefined, object]>([
     ['nothing said', {}, undefined, { healthy: true, protocol: 'none' }],
     ['captured', CAPTURED, undefined, { healthy: true, protocol: 'hbone', nativeTunnel: false }],
     ['health checks announced, none passed yet', CHECKED, undefined, { healthy: false }],
     ['announced and passed', CHECKED, 'True', { healthy: true }],
+    ['a group', GROUP, undefined, { workloadName: 'vms', canonicalName: 'vms', name: 'vm' }],
     ['announced and failed', CHECKED, 'False', { healthy: false }],
   ])('a WorkloadEntry with %s', (_title, annotations, health, want) => {
     const object = {

@@ -42,6 +42,7 @@ export const LABEL = {
   classDefaults: 'gateway.istio.io/defaults-for-class',
   dataplaneMode: 'istio.io/dataplane-mode',
   tunnel: 'networking.istio.io/tunnel',
+  workloadName: 'service.istio.io/workload-name',
   autoAllocate: 'networking.istio.io/enable-autoallocate-ip',
 } as const;
 
@@ -54,6 +55,8 @@ export const ANNOTATION = {
   redirection: 'ambient.istio.io/redirection',
   /** Of a WorkloadEntry: somebody probes it and will say when it is healthy. */
   healthChecks: 'proxy.istio.io/health-checks-enabled',
+  /** Of a WorkloadEntry that registered itself: its WorkloadGroup. */
+  registrationGroup: 'istio.io/autoRegistrationGroup',
   canaryWeight: 'istio.io/use-waypoint-canary-weight',
   trafficDistribution: 'networking.istio.io/traffic-distribution',
   dryRun: 'istio.io/dry-run',

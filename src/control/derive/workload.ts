@@ -126,8 +126,10 @@ function containerPort(pod: Kinds.Pod, name: string): number | undefined {
   return undefined;
 }
 
-/** Name of the Deployment, StatefulSet, … that the pod belongs to, else its own. */
+/** What its owner calls the workload, else the name of the Deployment, StatefulSet, … that the pod belongs to, else its own. */
 export function ownerName(pod: Kinds.Pod): string {
+  const given = pod.metadata.labels?.[LABEL.workloadName];
+  if (given) return given;
   const owner = pod.metadata.ownerReferences?.find((each) => each.controller === true);
   if (owner === undefined) return pod.metadata.name;
   const hash = pod.metadata.labels?.['pod-template-hash'];
@@ -190,7 +192,8 @@ export function deriveWorkloadEntry(
   );
   const { annotations = {} } = object.metadata;
   const captured = annotations[ANNOTATION.redirection] === 'enabled';
-  const identity = { uid, name, namespace, labels, services, captured };
+  const workloadName = annotations[ANNOTATION.registrationGroup] || labels[LABEL.workloadName];
+  const identity = { uid, name, namespace, labels, services, captured, workloadName };
   const workload = entryWorkload(spec, identity, context);
   return { workload: { ...workload, healthy: isHealthyEntry(object) }, labels };
 }
@@ -262,11 +265,14 @@ function entryWorkload(
     labels: Readonly<Record<string, string>>;
     services: Workload['services'];
     captured?: boolean;
+    /** Instead of its name. */
+    workloadName?: string | undefined;
   },
   context: WorkloadContext,
 ): Workload {
   const { mesh } = context;
   const { labels, captured = false, ...named } = identity;
+  const workloadName = identity.workloadName || named.name;
   const address = canonicalIp(spec.address ?? '');
   const isAddress = parseIp(address) !== undefined;
   const [region = '', zone = '', subzone = ''] = (spec.locality ?? '').split('/');
@@ -279,9 +285,9 @@ function entryWorkload(
     network: spec.network || mesh.network,
     protocol: captured || nativeTunnel ? 'hbone' : 'none',
     node: '',
-    workloadName: named.name,
+    workloadName,
     workloadType: 'pod',
-    ...canonical(labels, named.name),
+    ...canonical(labels, workloadName),
     clusterId: mesh.clusterId,
     locality: spec.locality ? { region, zone, subzone } : NOWHERE,
     healthy: true,
