@@ -251,6 +251,35 @@ describe('bindWaypoint', () => {
     expect(binding.key !== undefined).toBe(host !== undefined);
   });
 
+  const canary = { 'istio.io/use-waypoint-canary': 'canary' };
+  const WEIGHT = 'istio.io/use-waypoint-canary-weight';
+  test.each([
+    ['own, of the namespace’s waypoint', canary, '10', use, undefined, [90, 10]],
+    ['own, weighed by the namespace', canary, undefined, use, '20', [80, 20]],
+    ['the namespace’s', {}, undefined, { ...use, ...canary }, '30', [70, 30]],
+    ['the namespace’s, for another waypoint than the own', use, undefined, canary, '30', undefined],
+    [
+      'own, that the namespace’s weight is not for',
+      { ...use, ...canary },
+      undefined,
+      {},
+      '30',
+      undefined,
+    ],
+  ])('a canary: %s', (_title, labels, weight, inherited, ofNamespace, want) => {
+    const object = service({}, { namespace: 'shop', labels });
+    if (weight !== undefined) object.metadata.annotations = { [WEIGHT]: weight };
+    const binding = bindWaypoint({
+      object,
+      namespaceLabels: inherited,
+      namespaceAnnotations: ofNamespace === undefined ? {} : { [WEIGHT]: ofNamespace },
+      for: 'service',
+      unready: 'refuse',
+      waypoint: () => gateway({}),
+    });
+    expect(binding.weighted?.map((each) => each.weight)).toEqual(want);
+  });
+
   test('one that is not ready is passed by where that is chosen, and the condition says so', () => {
     const binding = bindWaypoint({
       object: service({}, { namespace: 'shop', labels: {} }),

@@ -132,20 +132,24 @@ export function bindWaypoint(input: BindingInput): WaypointBinding {
   const message = `Successfully attached to waypoint ${key}`;
   const condition = { status: 'True', reason: 'WaypointAccepted', message } as const;
   const bound = { ...ingress, waypoint: waypoint.address, key, condition };
-  return { ...bound, ...canaryOf(input, source, waypoint.address) };
+  return { ...bound, ...canaryOf(input, own, waypoint.address) };
 }
 
 /** The canary takes its share once it is ready and allowed; until then the first has everything. */
 function canaryOf(
   input: BindingInput,
-  source: Readonly<Record<string, string>>,
+  /** The object names its waypoint itself: what its namespace says of a canary is about another. */
+  own: boolean,
   first: GatewayAddress,
 ): Pick<WaypointBinding, 'canaryKey' | 'weighted'> {
   const { object, namespaceLabels, namespaceAnnotations } = input;
+  const { labels, annotations } = object.metadata;
+  const isNamespaces = !own && labels?.[LABEL.useCanary] === undefined;
+  const source = (isNamespaces ? namespaceLabels : labels) ?? {};
   const name = source[LABEL.useCanary];
   const text =
-    object.metadata.annotations?.[ANNOTATION.canaryWeight] ??
-    namespaceAnnotations?.[ANNOTATION.canaryWeight];
+    annotations?.[ANNOTATION.canaryWeight] ??
+    (own ? undefined : namespaceAnnotations?.[ANNOTATION.canaryWeight]);
   const weight = Number(text ?? 0);
   const isShare = Number.isInteger(weight) && weight > 0 && weight <= 100;
   if (input.for !== 'service' || name === undefined || !isShare) return {};
