@@ -169,12 +169,13 @@ function gateway(change: {
 }) {
   const namespaces = change.from && { from: change.from, selector: { matchLabels: { team: 'a' } } };
   const listener = { ...GATEWAY.spec.listeners[0], allowedRoutes: { namespaces } };
-  return deriveWaypoint({
+  const object = {
     ...GATEWAY,
     metadata: { ...GATEWAY.metadata, labels: change.labels },
     spec: { ...GATEWAY.spec, listeners: [listener] },
     status: change.ready === false ? {} : GATEWAY.status,
-  });
+  };
+  return deriveWaypoint(object, undefined, DEFAULT_MESH);
 }
 
 describe('bindWaypoint', () => {
@@ -295,7 +296,15 @@ describe('bindWaypoint', () => {
 
   test('knows only its own classes', () => {
     const foreign = { ...GATEWAY, spec: { ...GATEWAY.spec, gatewayClassName: 'istio' } };
-    expect(deriveWaypoint(foreign)).toBeUndefined();
+    expect(deriveWaypoint(foreign, undefined, DEFAULT_MESH)).toBeUndefined();
+  });
+
+  test('an address of a waypoint is one of the network of the mesh', () => {
+    const numbered = { ...GATEWAY, status: { addresses: [{ value: '2001:DB8::9' }] } };
+    expect(deriveWaypoint(numbered, undefined, { network: 'n1' })?.address).toEqual({
+      address: { network: 'n1', address: '2001:db8::9' },
+      hbonePort: 15008,
+    });
   });
 });
 

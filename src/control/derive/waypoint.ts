@@ -3,10 +3,12 @@
  * for a waypoint that is not ready, or not there, is refused by the node proxy instead of passing it by, so L7 policy
  * is never skipped in silence. The reason is reported as a condition.
  */
+import { canonicalIp } from '#base/ip.ts';
 import type { Gateway, LabelSelector } from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { compileLabelSelector, matchLabels } from '#kube/meta/label-selector.ts';
 import type { GatewayAddress, WeightedWaypoint } from '#model/service/service.ts';
+import type { MeshSettings } from './mesh.ts';
 import { ANNOTATION, DEFAULT_MESH, keyOf, LABEL, namespaceOf } from './mesh.ts';
 
 export const WAYPOINT_CLASSES = ['istio-waypoint', 'tulle-waypoint'];
@@ -45,7 +47,11 @@ export interface WaypointBinding {
 const UNBOUND: WaypointBinding = { waypoint: undefined, key: undefined, condition: undefined };
 
 /** Undefined for Gateways of other classes. */
-export function deriveWaypoint(gateway: Gateway, gatewayClass?: KubeObject): Waypoint | undefined {
+export function deriveWaypoint(
+  gateway: Gateway,
+  gatewayClass: KubeObject | undefined,
+  { network }: Pick<MeshSettings, 'network'>,
+): Waypoint | undefined {
   if (!WAYPOINT_CLASSES.includes(gateway.spec.gatewayClassName)) return undefined;
   const listener = gateway.spec.listeners?.find((each) => each.protocol === 'HBONE');
   const namespaces = listener?.allowedRoutes?.namespaces;
@@ -56,7 +62,7 @@ export function deriveWaypoint(gateway: Gateway, gatewayClass?: KubeObject): Way
     key: keyOf(gateway),
     namespace: namespaceOf(gateway),
     className: gateway.spec.gatewayClassName,
-    address: addressOf(gateway),
+    address: addressOf(gateway, network),
     trafficType: isTrafficType(label) ? label : 'service',
     allowed: { from: namespaces?.from ?? 'Same', selector: namespaces?.selector },
   };
@@ -185,7 +191,7 @@ function isAllowed(
 }
 
 /** A host name is preferred to an address: it survives the Service's re-creation (Istio: ambient/waypoints.go). */
-function addressOf(gateway: Gateway): GatewayAddress | undefined {
+function addressOf(gateway: Gateway, network: string): GatewayAddress | undefined {
   const addresses = gateway.status?.addresses ?? [];
   const hostname = addresses.find((each) => each.type === 'Hostname')?.value;
   if (hostname !== undefined) {
@@ -195,7 +201,7 @@ function addressOf(gateway: Gateway): GatewayAddress | undefined {
   const address = addresses[0]?.value;
   return address === undefined
     ? undefined
-    : { address: { network: '', address }, hbonePort: HBONE_PORT };
+    : { address: { network, address: canonicalIp(address) }, hbonePort: HBONE_PORT };
 }
 
 function isTrafficType(text: string | undefined): text is TrafficType {

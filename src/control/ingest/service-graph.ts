@@ -27,7 +27,7 @@ export function serviceCollections(
 ) {
   const { sources, policies } = from;
   const waypoints = graph.map('waypoints', sources.gateways, (gateway, reads) =>
-    deriveWaypoint(gateway, reads.get(sources.gatewayClasses, gateway.spec.gatewayClassName)),
+    deriveWaypoint(gateway, reads.get(sources.gatewayClasses, gateway.spec.gatewayClassName), mesh),
   );
   const bind = (
     object: KubeObject,
