@@ -1,4 +1,5 @@
 /** Where one looks: panning, zooming around a point, fitting. Pure. */
+import { MAP_OVERHANG } from '../layout/types.ts';
 import type { Box } from '../scene/marks.ts';
 import type { View } from './paint.ts';
 
@@ -21,11 +22,20 @@ export function fit(view: View, bounds: Box): View {
 
 /** Under it nobody can read a name. */
 const READABLE_ZOOM = 0.5;
+/** A phone held upright. On it a part that can be read is less than two columns, so that a map of all with short names says more, down to where nothing is told apart. */
+const NARROW_WIDTH = 640;
+const MAP_ZOOM = 0.15;
+
+export const isNarrow = ({ width }: Pick<View, 'width'>): boolean => width < NARROW_WIDTH;
 
 /** Where one looks first: at all of it, or, where that could not be read, at what matters most. */
 export function firstView(view: View, bounds: Box, matter: Box | undefined): View {
   const whole = fit(view, bounds);
   if (whole.zoom >= READABLE_ZOOM || matter === undefined) return whole;
+  if (isNarrow(view)) {
+    const map = fit(view, besides(bounds, MAP_OVERHANG));
+    if (map.zoom >= MAP_ZOOM) return map;
+  }
   const zoom = READABLE_ZOOM + 0.2;
   const [width, height] = [view.width / zoom, view.height / zoom];
   return {
@@ -34,6 +44,10 @@ export function firstView(view: View, bounds: Box, matter: Box | undefined): Vie
     x: matter.x + matter.width / 2 - width / 2,
     y: matter.y + matter.height / 2 - height / 2,
   };
+}
+
+function besides({ x, width, ...rest }: Box, room: number): Box {
+  return { ...rest, x: x - room, width: width + 2 * room };
 }
 
 /** The point of the screen stays over the same point of the world. */

@@ -1,5 +1,6 @@
 /** Nodes and namespaces: outline by kind, ring of answers, name, version, replicas, badges, ejected endpoints. */
 import { span } from '../../ui/format.ts';
+import { FIELD_GAP, FIELD_HEAD, FIELD_PAD, MAP_OVERHANG, VERSION_GAP } from '../layout/types.ts';
 import type { Box, FieldMark, Level, NodeMark, Shape } from '../scene/marks.ts';
 import { FADED, isLit } from './draw-edges.ts';
 import { drawBadge, drawDifference, drawHealth } from './glyphs.ts';
@@ -185,11 +186,25 @@ function drawBadges(pen: Pen, { box, badges }: NodeMark, theme: DrawTheme): void
   });
 }
 
-/** The name alone, as large on the screen as it always is, where it has room. */
-function drawFarTitle(pen: Pen, { box, title, look }: NodeMark, { theme, view }: Painting): void {
-  const size = Math.round((11 / view.zoom) * 2) / 2;
-  const text = fitted(title, box.width - 8, size);
-  if (text === '' || size > box.height) return;
+/** The name alone, as large on the screen as it always is, where it has room. In a graph that is never folded it may stand out of its box on both sides, over edges. */
+function drawFarTitle(pen: Pen, { box, title, look }: NodeMark, painting: Painting): void {
+  const { theme, view, scene } = painting;
+  const isMap = scene.level === 'workloads';
+  const wanted = Math.round((11 / view.zoom) * 2) / 2;
+  const size = isMap ? Math.min(wanted, box.height + VERSION_GAP) : wanted;
+  const text = fitted(title, isMap ? box.width + 2 * MAP_OVERHANG : box.width - 8, size);
+  if (text === '' || (!isMap && size > box.height)) return;
+  const width = textWidth(text, size) + size / 3;
+  if (width > box.width) {
+    pen.fillStyle = theme.tints[look];
+    pen.strokeStyle = look === 'failing' || look === 'degraded' ? theme.looks[look] : theme.line;
+    pen.lineWidth = 1 / view.zoom;
+    pen.beginPath();
+    const [left, height] = [box.x + (box.width - width) / 2, box.height];
+    pen.roundRect(left, box.y, width, height, height / 4);
+    pen.fill();
+    pen.stroke();
+  }
   setFont(pen, size);
   pen.textAlign = 'center';
   pen.textBaseline = 'middle';
@@ -256,7 +271,9 @@ export function drawField(
   setFont(pen, size, true);
   pen.fillStyle = isFar ? theme.text : theme.quiet;
   if (!isFar) {
-    pen.fillText(fitted(title, box.width - 24, size, true), box.x + 12, box.y + 13);
+    // Far out the head is too low for a name: it stands between the lowest node of the field above and the first of its own.
+    const y = box.y + (view.zoom < 0.42 ? (FIELD_HEAD - FIELD_GAP - FIELD_PAD) / 2 : 13);
+    pen.fillText(fitted(title, box.width - 24, size, true), box.x + 12, y);
   } else {
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
     pen.fillText(fitted(title, box.width - 8, size, true), x, y - size * 0.7);
@@ -272,6 +289,7 @@ const SIZE_STEP_PX = 0.5;
 
 /** Near, a title stands in the head of its field; farther out it is as large on the screen as it always is, where the field has room for it. */
 function titleSize(level: Level, zoom: number, height: number): number {
+  if (level === 'workloads' && zoom < 0.42) return Math.min(11 / zoom, FIELD_HEAD + FIELD_GAP);
   if (level === 'workloads') return zoom < 0.6 ? 17 : 12;
   const pixels = Math.min((height * zoom) / 4, 12);
   const steps = Math.floor(pixels / SIZE_STEP_PX);

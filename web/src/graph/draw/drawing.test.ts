@@ -1,7 +1,7 @@
 /** What reaches the pen, by the pen that writes SVG. */
 import { describe, expect, test } from 'bun:test';
-import type { Difference, EdgeMark, FieldMark } from '../scene/marks.ts';
-import { drawField } from './draw-nodes.ts';
+import type { Difference, EdgeMark, FieldMark, NodeMark } from '../scene/marks.ts';
+import { drawField, drawNode } from './draw-nodes.ts';
 import { drawDifference } from './glyphs.ts';
 import { alphaOf, type Emphasis, type Painting } from './paint.ts';
 import { drawTicks, PARTICLES_MAX } from './particles.ts';
@@ -113,4 +113,30 @@ test('drawField writes namespaces of many heights in few sizes, none larger than
     return size;
   });
   expect(new Set(sizes).size).toBeLessThan(12);
+});
+
+describe('drawNode', () => {
+  const mark = (title: string) =>
+    ({
+      id: 'cart',
+      title,
+      box: { x: 0, y: 0, width: 160, height: 44 },
+      shape: 'box',
+      look: 'failing',
+      shares: [],
+      badges: [],
+      ejected: [],
+    }) as unknown as NodeMark;
+  const drawn = (title: string, level: string) => {
+    const pen = new SvgPen();
+    const view = { x: 0, y: 0, zoom: 0.2, width: 390, height: 520 };
+    const painting = { scene: { level }, view, theme: THEME, emphasis: NOTHING };
+    drawNode(pen, mark(title), painting as unknown as Painting);
+    return pen.document(BOX, '#fff');
+  };
+
+  test('names a node of a map, and is as wide as the name', () => {
+    expect(drawn('product-service', 'workloads')).toMatch(/>prod\w*…\w*ice</);
+    expect(drawn('product-service', 'apps')).not.toContain('<text');
+  });
 });

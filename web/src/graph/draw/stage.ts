@@ -5,7 +5,7 @@
 import { arrivalsIn } from '../scene/arrivals.ts';
 import type { Box, Scene } from '../scene/marks.ts';
 import { FOLDED_NODES } from '../scene/scene.ts';
-import { firstView, fit, pan, reveal, zoomAt } from './camera.ts';
+import { firstView, fit, isNarrow, pan, reveal, zoomAt } from './camera.ts';
 import type { Emphasis, Fading, Painted, Painting, View } from './paint.ts';
 import { drawParticles, drawTicks } from './particles.ts';
 import { Picture, type Showing } from './picture.ts';
@@ -48,6 +48,8 @@ export class Stage {
   #mustShow = true;
   #frame = 0;
   #hasFitted = false;
+  /** As it was fitted: nobody moved it. */
+  #isFirstView = false;
   #arrived: { ids: ReadonlySet<string>; atMs: number } | undefined;
   #isOverClear = true;
   #told: Painted | undefined;
@@ -108,6 +110,8 @@ export class Stage {
     // Until there is something to show it would be black.
     this.#back.fillStyle = this.#theme.ground;
     this.#back.fillRect(0, 0, this.#back.canvas.width, this.#back.canvas.height);
+    // A phone that is turned: who has not chosen where to look sees it as if it had been so from the start.
+    if (isNarrow(this.#view) !== isNarrow({ width }) && this.#isFirstView) this.#hasFitted = false;
     this.#view = { ...this.#view, width, height };
     this.#refit();
     this.#redraw();
@@ -125,6 +129,7 @@ export class Stage {
     const bounds = box ?? this.#input?.sceneAt(this.#view.zoom).bounds;
     if (bounds === undefined) return;
     this.#view = fit(this.#view, bounds);
+    this.#isFirstView = false;
     this.#redraw();
   }
 
@@ -153,10 +158,12 @@ export class Stage {
     if (scene.nodes.length + scene.fields.length === 0) return;
     this.#view = firstView(this.#view, scene.bounds, mattersMost(scene));
     this.#hasFitted = true;
+    this.#isFirstView = true;
   }
 
   #move(view: View): void {
     this.#view = view;
+    this.#isFirstView = false;
     this.#movedAt = performance.now();
     this.#mustShow = true;
     this.#ask();

@@ -53,3 +53,5 @@ export const FIELD_PAD = 14;
 export const FIELD_HEAD = 24;
 export const FIELD_GAP = 20;
 export const COLUMN_STEP = NODE_WIDTH + COLUMN_GAP;
+/** By so much a name may stand out of its node on each side where nodes are too small for theirs: two of them do not touch. */
+export const MAP_OVERHANG = COLUMN_GAP / 2 - 16;
