@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isMeshError } from '#base/errors.ts';
+import { isMeshError, messageOf } from '#base/errors.ts';
 import { reportOf, UsageError } from '#cli/output/report.ts';
 import { type BenchCase, CASES } from './cases.ts';
 import { makeCertificates } from './certificates.ts';
@@ -56,27 +56,37 @@ interface Flags {
   json: boolean;
 }
 
+const USAGE =
+  'npm run bench -- CASE… [--against PEER,…] [--seconds N] [--connections N,…] [--rounds N] [--short] [--json]';
+
+function parsed(argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        against: { type: 'string', default: '' },
+        seconds: { type: 'string' },
+        connections: { type: 'string' },
+        rounds: { type: 'string', default: '1' },
+        short: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(`${messageOf(error)}; ${USAGE}`);
+  }
+}
+
 function readFlags(argv: string[]): Flags {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
-      against: { type: 'string', default: '' },
-      seconds: { type: 'string' },
-      connections: { type: 'string' },
-      rounds: { type: 'string', default: '1' },
-      short: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = parsed(argv);
   const names = CASES.map((entry) => entry.name).join(', ');
   const cases = positionals.map((name) => {
     const found = CASES.find((entry) => entry.name === name);
     if (!found) throw new UsageError(`no case ${name}; one of ${names}`);
     return found;
   });
-  if (cases.length === 0)
-    throw new UsageError(`which case? npm run bench -- CASE… with one of ${names}`);
+  if (cases.length === 0) throw new UsageError(`which case? ${USAGE}, with one of ${names}`);
   const peers = values.against
     .split(',')
     .filter((name) => name !== '')

@@ -1,6 +1,7 @@
 /**
  * What a quiet pod sees next to a noisy one: four captured pods of one node proxy, quiet and noisy clients with a server each.
- * The row is the quiet pod's; the load says what the noisy one does meanwhile.
+ * The row is the quiet pod's; the load says what the noisy one does meanwhile. `direct`, without any proxy, shows what the machine
+ * alone leaves it.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +9,6 @@ import { type HttpTarget, measureHttp } from './measure.ts';
 import { startOrigin } from './origin.ts';
 import type { BenchRow } from './report.ts';
 import { type BenchContext, noPart, type Subject } from './subjects/subject.ts';
-import { tulleSubject } from './subjects/tulle.ts';
-import { startStarNode } from './subjects/tulle-l4.ts';
 import { rebuildStar } from './topology.ts';
 import { runLoad } from './wrk.ts';
 
@@ -40,7 +39,7 @@ export async function runNeighbours(
   subject: Subject,
   { seconds }: { seconds: number },
 ): Promise<BenchRow[]> {
-  if (subject.name !== tulleSubject.name) throw noPart(subject, CASE);
+  if (subject.startStar === undefined) throw noPart(subject, CASE);
   const pods = await rebuildStar(['quiet', 'noisy', 'quiet-server', 'noisy-server']);
   for (const { name } of [pods[QUIET_SERVER], pods[NOISY_SERVER]]) {
     const directory = join(context.directory, `origin-${name}`);
@@ -48,7 +47,7 @@ export async function runNeighbours(
     writeFileSync(join(directory, LARGE_PATH), Buffer.alloc(LARGE_BYTES));
     await startOrigin(context, name);
   }
-  const pids = [await startStarNode(context, pods)];
+  const pids = await subject.startStar(context, pods);
   const urlOf = (index: number) => `http://${pods[index].address}:${context.originPort}/`;
   const namespace = pods[QUIET].name;
   const target = { case: CASE, subject, pids, url: urlOf(QUIET_SERVER), namespace };

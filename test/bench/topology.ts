@@ -123,10 +123,14 @@ export async function rebuildPath(): Promise<Star> {
   };
 }
 
+/** One that is on the bridge. */
+export interface StarPod {
+  readonly name: string;
+  readonly address: string;
+}
+
 /** Namespaces of these names on one bridge, anew; for many pods of one node. */
-export async function rebuildStar(
-  names: readonly string[],
-): Promise<{ name: string; address: string }[]> {
+export async function rebuildStar(names: readonly string[]): Promise<StarPod[]> {
   const fabric = 'fabric';
   for (const name of [fabric, ...names]) {
     if (existsSync(`/run/netns/${name}`)) await runText(['ip', 'netns', 'del', name]);

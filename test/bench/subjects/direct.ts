@@ -6,5 +6,6 @@ export const directSubject: Subject = {
   installed: () => true,
   capture: undefined,
   startL4: async () => [],
+  startStar: async () => [],
   startL7: async () => [],
 };

@@ -3,7 +3,7 @@ import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, systemClock } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
-import { inNamespace, type Star } from '../topology.ts';
+import { inNamespace, type Star, type StarPod } from '../topology.ts';
 
 export interface Certificates {
   principal: string;
@@ -51,6 +51,8 @@ export interface Subject {
   startL4?(context: BenchContext, options: PairOptions): Promise<number[]>;
   /** A plain HTTP proxy on 127.0.0.1:`port` before the origin. */
   startL7?(context: BenchContext, options: L7Options): Promise<number[]>;
+  /** What serves all of these pods, which are of one node. Pids to sample. */
+  startStar?(context: BenchContext, pods: readonly StarPod[]): Promise<number[]>;
   /** The whole way of a request from pod to pod, mTLS between them. */
   startPath?(context: BenchContext, star: Star): Promise<{ pids: number[]; url: string }>;
 }

@@ -9,7 +9,7 @@ import type { Authorization, AuthorizationMatch } from '#model/authorization/aut
 import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { namespaceScope } from '#model/telemetry/scopes.ts';
 import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
-import { CLIENT, podNames, SERVER } from '../topology.ts';
+import { CLIENT, podNames, SERVER, type StarPod } from '../topology.ts';
 import { type BenchContext, type Certificates, type PairOptions, startProcess } from './subject.ts';
 
 /** The launcher, as a user starts it. */
@@ -66,7 +66,7 @@ export async function startTullePair(
 /** One node proxy for all of these pods, no policy. */
 export async function startStarNode(
   context: BenchContext,
-  pods: readonly { name: string; address: string }[],
+  pods: readonly StarPod[],
 ): Promise<number> {
   const certificates = await context.certificates(pods.map(({ name }) => name));
   const workloads = pods.map(({ name, address }) => workloadOf(name, [address]));

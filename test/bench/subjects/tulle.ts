@@ -1,6 +1,6 @@
 /** Tulle itself. */
 import type { Subject } from './subject.ts';
-import { startTullePair } from './tulle-l4.ts';
+import { startStarNode, startTullePair } from './tulle-l4.ts';
 import { startTulleWaypoint } from './tulle-l7.ts';
 import { startTullePath } from './tulle-path.ts';
 
@@ -9,6 +9,7 @@ export const tulleSubject: Subject = {
   installed: () => true,
   capture: 'own',
   startL4: startTullePair,
+  startStar: async (context, pods) => [await startStarNode(context, pods)],
   startL7: startTulleWaypoint,
   startPath: startTullePath,
 };
