@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
+import type { RequestTrace } from '#telemetry/tracing/request-trace.ts';
 import { type ConnectionLog, formatConnection } from './access-log.ts';
 import { closeCauseOf } from './close-cause.ts';
 import { completeWorkload } from './config/static-file.ts';
@@ -33,18 +34,20 @@ const connection: fc.Arbitrary<ConnectionLog> = fc.record({
   service: maybe(['web.shop.svc.cluster.local', 'db.shop.svc.cluster.local']),
   destinationWorkload: maybe(workloads),
   destinationIdentity: maybe(identities),
+  // Empty: there is one, and nobody will find it.
+  trace: maybe(
+    ['', '4bf92f3577b34da6a3ce929d0e0e4736'].map((exemplar) => ({ exemplar }) as RequestTrace),
+  ),
 });
 
 /** What the text says, made of the JSON line of the same connection. */
 function textOf(json: string): string {
   const { level, time, scope, message, ...fields } = JSON.parse(json) as Record<string, unknown>;
-  const bare = ['src.addr', 'dst.addr', 'dst.hbone_addr', 'bytes_sent', 'bytes_recv'];
-  const words = Object.entries(fields)
-    .filter(([, value]) => value !== '')
-    .map(([key, value]) => {
-      const isBare = bare.includes(key) && !String(value).includes(' ');
-      return `${key}=${isBare ? value : JSON.stringify(value)}`;
-    });
+  const bare = ['src.addr', 'dst.addr', 'dst.hbone_addr', 'bytes_sent', 'bytes_recv', 'trace_id'];
+  const words = Object.entries(fields).map(([key, value]) => {
+    const isBare = bare.includes(key) && !String(value).includes(' ');
+    return `${key}=${isBare ? value : JSON.stringify(value)}`;
+  });
   return `${time}\t${level}\t${scope}\t${message}\t${words.join(' ')}\n`;
 }
 

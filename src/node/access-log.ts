@@ -145,7 +145,9 @@ function jsonLine({ time, level, message }: LineHead, fields: Record<string, unk
 }
 
 function known<T>(fields: readonly Field<T>[], from: T): Record<string, unknown> {
-  return Object.fromEntries(fields.map(({ key, of }) => [key, of(from)]));
+  return Object.fromEntries(
+    fields.map(({ key, of }) => [key, of(from)]).filter(([, value]) => value !== ''),
+  );
 }
 
 /** The fields of CONNECTION. Who talks to whom is two thirds of a line, and mostly that of a line before. */
@@ -153,10 +155,7 @@ function connectionText(log: ConnectionLog): string {
   const { source, destination } = partiesOf(log);
   const from = textFields(SOURCE_ADDRESS, log) + source;
   const to = textFields(DESTINATION_ADDRESS, log) + destination;
-  const { trace } = log;
-  return trace?.exemplar === undefined
-    ? `${from} ${to}`
-    : `${from} ${to} ${textFields(TRACE, log)}`;
+  return `${from} ${to}${spaced(TRACE, log)}`;
 }
 
 /** What the lines of one pair of parties have in common, each with a space before it. */

@@ -8,8 +8,7 @@ export type LimitName =
   | 'pending-connects'
   | 'dns-queries'
   | 'dns-connections'
-  | 'dns-datagrams'
-  | 'buffered-bytes';
+  | 'dns-datagrams';
 
 export class Meter implements AcceptGate {
   current = 0;
