@@ -61,7 +61,11 @@ export class CaptureCluster implements AsyncDisposable {
       kind: 'Pod',
       metadata: { namespace: 'shop', name: pod.name, ...metadata },
       spec: { containers: [], ...spec },
-      status: { phase: 'Running', podIP: pod.ipv4 },
+      status: {
+        phase: 'Running',
+        podIP: pod.ipv4,
+        podIPs: [{ ip: pod.ipv4 }, { ip: pod.ipv6 }],
+      },
     });
     // The uid says where the namespace is.
     await this.patch(pod, { uid: pod.uid });

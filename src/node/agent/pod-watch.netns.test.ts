@@ -1,5 +1,6 @@
 /** From labels and annotations in the API to captured pods and back, with real namespaces. Needs root. */
 import { describe, expect, test } from 'bun:test';
+import { ProbeExemptions } from '#redirect/probes.ts';
 import { CaptureCluster } from '#test/support/capture-cluster.ts';
 import type { RigPod } from '#test/support/capture-rig.ts';
 import { eventually, missingFor } from '#test/support/lab.ts';
@@ -65,6 +66,27 @@ describe.skipIf(skip)('PodWatch', () => {
     await cluster.annotated(pod, 'enabled');
     await cluster.patch(pod, { annotations: { [REDIRECTION]: null } });
     await cluster.annotated(pod, 'enabled');
+  });
+
+  test('a proxy that starts beside another one takes no probe away, of neither family', async () => {
+    await using cluster = await CaptureCluster.start({ [MODE]: 'ambient' });
+    const pod = await cluster.add();
+    cluster.follow();
+    await cluster.annotated(pod, 'enabled');
+    const { rig } = cluster;
+    cluster.watch?.stop();
+    rig.addGeneration();
+    const { agent } = rig;
+    const start = agent.startProbes.bind(agent);
+    const exempt = Promise.withResolvers<readonly string[]>();
+    agent.startProbes = (known) => {
+      start(known);
+      const probes = new ProbeExemptions(rig.node.handle);
+      exempt.resolve([...probes.read()].sort());
+      probes.close();
+    };
+    cluster.follow();
+    expect(await exempt.promise).toEqual([pod.ipv4, pod.ipv6]);
   });
 
   test('a pod that left the mesh while nobody watched is cleared of rules and report', async () => {

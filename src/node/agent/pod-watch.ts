@@ -112,7 +112,7 @@ export class PodWatch {
     const captured = this.#pods
       .list()
       .filter((pod) => !FINISHED.includes(pod.status?.phase) && this.#verdictOn(pod).captured);
-    const addresses = captured.map(({ status }) => status?.podIP ?? '').filter(Boolean);
+    const addresses = captured.flatMap(addressesOf);
     try {
       this.#agent.startProbes(addresses);
     } catch (error) {
@@ -235,8 +235,14 @@ function keptOf({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
     kind,
     metadata: { name, namespace, uid, resourceVersion, labels, annotations: read },
     spec: { nodeName, serviceAccountName, hostNetwork, containers: [] },
-    status: { phase: status?.phase, podIP: status?.podIP },
+    status: { phase: status?.phase, podIP: status?.podIP, podIPs: status?.podIPs },
   };
+}
+
+/** Of both families. */
+function addressesOf({ status }: Pod): string[] {
+  const { podIP, podIPs = podIP === undefined ? [] : [{ ip: podIP }] } = status ?? {};
+  return podIPs.map(({ ip }) => ip);
 }
 
 function factsOf(pod: Pod) {
