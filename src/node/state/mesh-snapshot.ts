@@ -12,6 +12,7 @@ import {
   serviceKey,
 } from '#model/service/service.ts';
 import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
+import { claimOf, isPod } from '#model/workload/address-claim.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { PolicyIndex } from '#policy/l4/policy-index.ts';
 import { RangeIndex } from './range-index.ts';
@@ -186,18 +187,6 @@ export class MeshSnapshot {
         append(this.#servicesByAddress, `${network}/${address}`, service);
     }
   }
-}
-
-function isPod({ uid }: Workload): boolean {
-  return uid.includes('//Pod/');
-}
-
-/**
- * Who answers at an address that several workloads claim: a pod, as nobody writes those by hand, then what is reached by
- * tunnel: an entry that lists a captured machine must not make its traffic plaintext (ztunnel src/state/workload.rs).
- */
-function claimOf(workload: Workload): number {
-  return (isPod(workload) ? 2 : 0) + (workload.protocol === 'hbone' ? 1 : 0);
 }
 
 function best(

@@ -1,5 +1,4 @@
 /** What xDS told, as the engine wants it: tables and upstreams to compile, workloads by address. Changes of one turn compile once. */
-import { canonicalIp } from '#base/ip.ts';
 import type { TrafficPolicy, Upstream } from '#model/route/route-table.ts';
 import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import type { Workload } from '#model/workload/workload.ts';
@@ -15,6 +14,7 @@ import { DirectPlaces } from './direct.ts';
 import { MaterialStore } from './materials.ts';
 import type { SnapshotInput } from './snapshot.ts';
 import { ProxyTelemetry } from './telemetry.ts';
+import { WorkloadsByAddress } from './workloads-by-address.ts';
 
 /** In the order of subscription: a table is of use once the endpoints it leads to are known, a listener with its certificates. */
 const SUBSCRIBED = {
@@ -37,7 +37,7 @@ export class Discovery {
   readonly #names: readonly string[];
   /** What came of an upstream: an unchanged one must stay the same object. */
   readonly #shaped = new WeakMap<Upstream, Upstream>();
-  readonly #byAddress = new Map<string, Workload>();
+  readonly #byAddress = new WorkloadsByAddress();
   #revision = 0;
   readonly #byUid = new Map<string, Workload>();
   #telemetry: { readonly scoped: ScopedTelemetry; readonly made: ProxyTelemetry } | undefined;
@@ -71,7 +71,7 @@ export class Discovery {
   }
 
   workloadAt(address: string): Workload | undefined {
-    return this.#byAddress.get(canonicalIp(address));
+    return this.#byAddress.at(address);
   }
 
   get input(): SnapshotInput {
@@ -157,19 +157,14 @@ export class Discovery {
     if (value?.kind !== 'workload') return;
     const { workload } = value;
     this.#byUid.set(name, workload);
-    // Host-network pods share their node's address: it names none of them.
-    if (workload.hostNetwork) return;
-    for (const address of workload.addresses) this.#byAddress.set(canonicalIp(address), workload);
+    this.#byAddress.add(workload);
   }
 
   #forget(name: string): void {
     const workload = this.#byUid.get(name);
     if (workload === undefined) return;
     this.#byUid.delete(name);
-    for (const address of workload.addresses) {
-      const key = canonicalIp(address);
-      if (this.#byAddress.get(key) === workload) this.#byAddress.delete(key);
-    }
+    this.#byAddress.remove(workload);
   }
 }
 
