@@ -1,5 +1,9 @@
 /** IP addresses as text and bytes. Text is canonical (RFC 5952 for IPv6); IPv4-mapped IPv6 becomes plain IPv4. */
 
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+
 /** 4 or 16 bytes, or undefined when the text is not an address. Zones (`%eth0`) are refused. */
 export function parseIp(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
@@ -56,16 +60,27 @@ function isMapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
+/** By the character: it runs several times a connection, and pieces of the text would cost ten times as much. */
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
   const bytes = new Uint8Array(4);
-  for (let index = 0; index < 4; index++) {
-    const part = parts[index];
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    bytes[index] = Number(part);
+  let parts = 0;
+  let digits = 0;
+  let value = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const code = at === text.length ? DOT : text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0 || value > 255 || parts === 4) return undefined;
+      bytes[parts++] = value;
+      digits = 0;
+      value = 0;
+    } else {
+      if (code < ZERO || code > NINE || (digits > 0 && value === 0) || digits === 3)
+        return undefined;
+      value = value * 10 + code - ZERO;
+      digits++;
+    }
   }
-  return bytes;
+  return parts === 4 ? bytes : undefined;
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
-import { formatHostPort, parseIp } from '#base/ip.ts';
+import { formatHostPort } from '#base/ip.ts';
 import { type Logger, silentLogger } from '#base/log.ts';
 import type {
   Connection,
@@ -143,9 +143,7 @@ export class BunNetwork implements Network {
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void {
     const dial = new Dial(options, handler, { clock: this.#clock, tls: false });
     const fd = openOrFail(options, dial);
-    if (fd < 0) return;
-    const open = (socket: BunSocket) => attach(socket, dial, options, false);
-    adoptConnection({ fd, allowHalfOpen: true, socket: { ...STREAM_CALLBACKS, open } }, dial);
+    if (fd >= 0) adoptPlain(fd, dial);
   }
 
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void {
@@ -176,9 +174,7 @@ export class BunNetwork implements Network {
       onFail: () => carrier.reset(),
     };
     const joined = new Dial(options, joining, { clock, tls: false });
-    const open = (socket: BunSocket) => attach(socket, joined, options, false);
-    const plain = { ...STREAM_CALLBACKS, open };
-    adoptConnection({ fd: near, allowHalfOpen: true, socket: plain }, joined);
+    adoptPlain(near, joined);
     const guarded: ConnectHandler<TlsConnection> = {
       onOpen: (connection) => handler.onOpen(connection),
       onFail(error) {
@@ -270,7 +266,7 @@ function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
   };
   const socket = {
     ...STREAM_CALLBACKS,
-    open: (opened: BunSocket) => attach(opened, dial, options, true),
+    open: (opened: BunSocket) => dial.adopted(opened),
     handshake(shaken: BunSocket, success: boolean, error: unknown) {
       const connection = shaken.data;
       if (connection === undefined || dial.settled) return;
@@ -282,18 +278,18 @@ function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
   adoptConnection({ fd, allowHalfOpen: true, tls: clientTls(options), socket }, dial);
 }
 
-function attach(socket: BunSocket, dial: Dial, options: ConnectOptions, tls: boolean): void {
-  const { share } = options;
-  const connection = new SocketConnection(socket, { role: 'dialled', tls, remote: options, share });
-  socket.data = connection;
-  dial.attach(connection);
-  // The deadline passed while Bun was still adopting the descriptor.
-  if (dial.settled) connection.reset();
+/** Of all plain dials: Bun's socket has its dial until it is open, its connection from then on. */
+const PLAIN_CALLBACKS = {
+  ...STREAM_CALLBACKS,
+  open: (socket: BunSocket) => (socket.data as unknown as Dial).adopted(socket),
+};
+
+function adoptPlain(fd: number, dial: Dial): void {
+  adoptConnection({ fd, allowHalfOpen: true, data: dial, socket: PLAIN_CALLBACKS }, dial);
 }
 
 function openOrFail(options: ConnectOptions, dial: Dial): number {
   try {
-    if (parseIp(options.address) === undefined) throw notAnAddress(options);
     return raw.openConnection(options);
   } catch (error) {
     if (!(error instanceof MeshError)) throw error;
@@ -301,13 +297,6 @@ function openOrFail(options: ConnectOptions, dial: Dial): number {
     queueMicrotask(() => dial.fail(error));
     return -1;
   }
-}
-
-function notAnAddress(options: ConnectOptions): MeshError {
-  return new MeshError('NET_CONNECT_FAILED', `not an IP address: ${options.address}`, {
-    side: 'self',
-    hint: NET_ERRORS.NET_CONNECT_FAILED,
-  });
 }
 
 function clientTls(options: TlsConnectOptions): object {

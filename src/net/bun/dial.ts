@@ -11,7 +11,8 @@ import type { ConnectionHandler } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { isConnected } from '../netns/raw-socket.ts';
 import type { ConnectHandler, ConnectOptions } from '../network.ts';
-import type { SocketConnection } from './socket-connection.ts';
+import type { CallbackSocket } from './socket-callbacks.ts';
+import { type RawSocket, SocketConnection } from './socket-connection.ts';
 
 const SETTLED: ConnectionHandler = {
   onData: () => undefined,
@@ -48,9 +49,20 @@ export class Dial implements ConnectionHandler {
     return this.#settled;
   }
 
-  attach(connection: SocketConnection): void {
+  /** Bun has the descriptor. */
+  adopted(socket: RawSocket & CallbackSocket): void {
+    const { share } = this.#options;
+    const connection = new SocketConnection(socket, {
+      role: 'dialled',
+      tls: this.#tls,
+      remote: this.#options,
+      share,
+    });
+    socket.data = connection;
     this.#connection = connection;
     connection.handler = this;
+    // The deadline passed while Bun was still adopting the descriptor.
+    if (this.#settled) connection.reset();
   }
 
   opened(): void {

@@ -4,8 +4,9 @@
  * and closes it from then on.
  */
 
+import { assert } from '#base/assert.ts';
 import { MeshError } from '#base/errors.ts';
-import { isIpv6 } from '#base/ip.ts';
+import { isIpv6, parseIp } from '#base/ip.ts';
 import type { SocketAddress } from '../connection.ts';
 import type { DatagramOptions } from '../datagram.ts';
 import { NET_ERRORS } from '../errors.ts';
@@ -25,7 +26,12 @@ import * as abi from './constants.ts';
 import { errno, libc, ptr } from './libc.ts';
 import { within } from './namespace.ts';
 import { leavesRoomToDial } from './open-files.ts';
-import { decodeSocketName, encodeSocketName, SOCKET_NAME_BYTES_MAX } from './socket-name.ts';
+import {
+  decodeSocketName,
+  encodeSocketName,
+  putSocketName,
+  SOCKET_NAME_BYTES_MAX,
+} from './socket-name.ts';
 
 /** RFC 863; never a source port. */
 const DISCARD_PORT = 9;
@@ -59,16 +65,17 @@ export function openListener(options: ListenOptions): number {
 /** Starts a connect and returns the descriptor at once; Bun reports how it ends, and sets TCP_NODELAY. */
 export function openConnection(options: ConnectOptions): number {
   const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
-  const what = `connect to ${options.address}:${options.port}`;
-  const fd = openSocket(options.namespace, family, what);
-  if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
+  const address = parseIp(options.address);
+  if (address === undefined) throw notAnAddress(options.address);
+  const fd = openSocket(options.namespace, family, options);
+  if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, options);
   if (options.local === true) setUnpaced(fd);
   else setKeepalive(fd, options.keepalive);
-  if (options.sourceAddress !== undefined) bindSource(fd, family, options.sourceAddress, what);
-  const name = encodeSocketName(options, family);
-  if (libc().connect(fd, ptr(name), name.length) !== 0) {
+  if (options.sourceAddress !== undefined) bindSource(fd, family, options.sourceAddress, options);
+  const length = putSocketName(nameBuffer, { address, port: options.port }, family);
+  if (libc().connect(fd, ptr(nameBuffer), length) !== 0) {
     const code = errno();
-    if (code !== abi.EINPROGRESS) throw failed(fd, 'NET_CONNECT_FAILED', what, code);
+    if (code !== abi.EINPROGRESS) throw failed(fd, 'NET_CONNECT_FAILED', options, code);
   }
   return fd;
 }
@@ -118,28 +125,30 @@ function openDatagrams(options: DatagramOptions, what: string): { fd: number; fa
 }
 
 /** ip(7) IP_TRANSPARENT: bind to an address that is not ours; the port stays free. */
-function bindSource(fd: number, family: number, source: string, what: string): void {
+function bindSource(fd: number, family: number, source: string, what: What): void {
   setTransparent(fd, family);
   // The port is chosen by connect(2), for source and destination together: else one client had 28,000 ports for all.
   setOption(fd, abi.SOL_IP, abi.IP_BIND_ADDRESS_NO_PORT, 1);
-  const name = encodeSocketName({ address: source, port: 0 }, family);
-  if (libc().bind(fd, ptr(name), name.length) !== 0) {
-    throw failed(fd, 'NET_CONNECT_FAILED', `${what} from ${source}`);
+  const address = parseIp(source);
+  assert(address !== undefined, `not an IP address: ${source}`);
+  const length = putSocketName(nameBuffer, { address, port: 0 }, family);
+  if (libc().bind(fd, ptr(nameBuffer), length) !== 0) {
+    throw failed(fd, 'NET_CONNECT_FAILED', `${wordsOf(what)} from ${source}`);
   }
 }
 
 /** SO_ORIGINAL_DST, IPv4 then IPv6; undefined when conntrack knows no redirection. */
 export function originalDestination(fd: number): SocketAddress | undefined {
-  for (const [level, option] of [
-    [abi.SOL_IP, abi.SO_ORIGINAL_DST],
-    [abi.SOL_IPV6, abi.IP6T_SO_ORIGINAL_DST],
-  ]) {
-    nameLength[0] = SOCKET_NAME_BYTES_MAX;
-    if (libc().getsockopt(fd, level, option, ptr(nameBuffer), ptr(nameLength)) === 0) {
-      return decodeSocketName(nameBuffer);
-    }
-  }
-  return undefined;
+  return (
+    originalName(fd, abi.SOL_IP, abi.SO_ORIGINAL_DST) ??
+    originalName(fd, abi.SOL_IPV6, abi.IP6T_SO_ORIGINAL_DST)
+  );
+}
+
+function originalName(fd: number, level: number, option: number): SocketAddress | undefined {
+  nameLength[0] = SOCKET_NAME_BYTES_MAX;
+  const status = libc().getsockopt(fd, level, option, ptr(nameBuffer), ptr(nameLength));
+  return status === 0 ? decodeSocketName(nameBuffer) : undefined;
 }
 
 export function localName(fd: number): SocketAddress | undefined {
@@ -209,7 +218,7 @@ export function closeDescriptor(fd: number): void {
   libc().close(fd);
 }
 
-function openSocket(namespace: NetworkNamespace | undefined, family: number, what: string): number {
+function openSocket(namespace: NetworkNamespace | undefined, family: number, what: What): number {
   const type = abi.SOCK_STREAM | abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC;
   const fd = within(namespace, () => libc().socket(family, type, 0));
   if (fd < 0) throw failed(-1, 'NET_SOCKET', what);
@@ -257,23 +266,32 @@ function setOption(fd: number, level: number, option: number, value: number): bo
 }
 
 /** For SO_MARK: without it our own packets would be captured again, so failing is the only safe answer. */
-function mustSet(fd: number, option: number, value: number, what: string): void {
+function mustSet(fd: number, option: number, value: number, what: What): void {
   if (!setOption(fd, abi.SOL_SOCKET, option, value)) {
-    throw failed(fd, 'NET_SOCKET', `${what}: set socket mark`);
+    throw failed(fd, 'NET_SOCKET', `${wordsOf(what)}: set socket mark`);
   }
 }
 
-function failed(
-  fd: number,
-  code: keyof typeof NET_ERRORS,
-  what: string,
-  known?: number,
-): MeshError {
+/** What cannot be done, in words, or where it connects to: a connection makes no text that only its failure would show. */
+type What = string | SocketAddress;
+
+function wordsOf(what: What): string {
+  return typeof what === 'string' ? what : `connect to ${what.address}:${what.port}`;
+}
+
+function notAnAddress(text: string): MeshError {
+  return new MeshError('NET_CONNECT_FAILED', `not an IP address: ${text}`, {
+    side: 'self',
+    hint: NET_ERRORS.NET_CONNECT_FAILED,
+  });
+}
+
+function failed(fd: number, code: keyof typeof NET_ERRORS, what: What, known?: number): MeshError {
   const number = known ?? errno();
   if (fd >= 0) libc().close(fd);
   const name = abi.ERRNO_NAMES[number] ?? `errno ${number}`;
   const precise = name === 'ECONNREFUSED' ? 'NET_CONNECT_REFUSED' : code;
-  return new MeshError(precise, `cannot ${what}: ${name}`, {
+  return new MeshError(precise, `cannot ${wordsOf(what)}: ${name}`, {
     side: 'self',
     hint: NET_ERRORS[precise],
     retry: 'safe',

@@ -10,32 +10,37 @@ export const SOCKET_NAME_BYTES_MAX = 28;
 export function encodeSocketName(target: SocketAddress, family: number): Uint8Array {
   const address = parseIp(target.address);
   assert(address !== undefined, `not an IP address: ${target.address}`);
-  const name = new Uint8Array(family === AF_INET ? 16 : SOCKET_NAME_BYTES_MAX);
+  const name = new Uint8Array(SOCKET_NAME_BYTES_MAX);
+  return name.subarray(0, putSocketName(name, { address, port: target.port }, family));
+}
+
+/** Writes the name over what is there, and returns its length; `name` has room for any. */
+export function putSocketName(
+  name: Uint8Array,
+  { address, port }: { address: Uint8Array; port: number },
+  family: number,
+): number {
+  name.fill(0);
   name[0] = family & 255; // host order; both ABIs we run on are little endian
   name[1] = family >> 8;
-  name[2] = target.port >> 8;
-  name[3] = target.port & 255;
+  name[2] = port >> 8;
+  name[3] = port & 255;
   if (family === AF_INET) {
     name.set(address, 4);
-  } else if (address.length === 16) {
-    name.set(address, 8);
-  } else {
+    return 16;
+  }
+  if (address.length === 4) {
     name[18] = 0xff;
     name[19] = 0xff;
-    name.set(address, 20);
   }
-  return name;
+  name.set(address, 24 - address.length);
+  return SOCKET_NAME_BYTES_MAX;
 }
 
 export function decodeSocketName(name: Uint8Array): SocketAddress | undefined {
   const family = name[0] | (name[1] << 8);
   const port = (name[2] << 8) | name[3];
-  const bytes =
-    family === AF_INET
-      ? name.subarray(4, 8)
-      : family === AF_INET6
-        ? name.subarray(8, 24)
-        : undefined;
-  const address = bytes && formatIp(bytes);
+  if (family === AF_INET) return { address: `${name[4]}.${name[5]}.${name[6]}.${name[7]}`, port };
+  const address = family === AF_INET6 ? formatIp(name.subarray(8, 24)) : undefined;
   return address === undefined ? undefined : { address, port };
 }
