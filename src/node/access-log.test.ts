@@ -1,17 +1,25 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { MeshError } from '#base/errors.ts';
 import type { RequestTrace } from '#telemetry/tracing/request-trace.ts';
-import { type ConnectionLog, formatConnection } from './access-log.ts';
+import { lineOf } from '#test/support/taken-lines.ts';
+import { type ConnectionLog, putConnection } from './access-log.ts';
 import { closeCauseOf } from './close-cause.ts';
 import { completeWorkload } from './config/static-file.ts';
 
-const END = {
+const broken = new MeshError('NET_RESET', 'a "peer" broke it off', { side: 'upstream', hint: 'h' });
+const denied = new MeshError('NODE_POLICY', 'denied', {
+  side: 'downstream',
+  hint: 'h',
+  decidedBy: 'shop/"strict"',
+});
+const ENDS = [undefined, broken, denied].map((error) => ({
   bytesSent: 5,
-  bytesReceived: 7,
-  durationMs: 3,
-  error: undefined,
-  cause: closeCauseOf(undefined, 'downstream'),
-};
+  bytesReceived: 7_000_000_000,
+  durationMs: 3.4,
+  error,
+  cause: closeCauseOf(error, 'downstream'),
+}));
 
 /** Few of each, so that parties meet again in other pairs and at the same addresses. */
 const NAMES = ['web', 'web', 'db'];
@@ -53,10 +61,11 @@ function textOf(json: string): string {
 
 test('the text of a connection says what its JSON says, whatever the lines before it were of', () => {
   fc.assert(
-    fc.property(fc.array(connection, { minLength: 1, maxLength: 20 }), (logs) => {
+    fc.property(fc.array(connection, { minLength: 1, maxLength: 20 }), maybe(ENDS), (logs, end) => {
       for (const log of logs) {
-        const text = formatConnection('2026-01-01T00:00:00Z', log, END, 'text');
-        expect(text).toBe(textOf(formatConnection('2026-01-01T00:00:00Z', log, END, 'json')));
+        const line = { time: '2026-01-01T00:00:00Z', log, end };
+        const text = lineOf(putConnection, { ...line, format: 'text' });
+        expect(text).toBe(textOf(lineOf(putConnection, { ...line, format: 'json' })));
       }
     }),
   );

@@ -7,6 +7,7 @@ import type { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
+import type { LineBuffer } from '#telemetry/access-log/line-buffer.ts';
 import type { RequestTrace } from '#telemetry/tracing/request-trace.ts';
 import type { CloseCause } from './close-cause.ts';
 
@@ -78,7 +79,8 @@ const DESTINATION: readonly Field<ConnectionLog>[] = [
 ];
 /** Of connections that are traced: what is under it can be looked up. */
 const TRACE: readonly Field<ConnectionLog>[] = [bare('trace_id', ({ trace }) => trace?.exemplar)];
-const CONNECTION = [...SOURCE_ADDRESS, ...SOURCE, ...DESTINATION_ADDRESS, ...DESTINATION, ...TRACE];
+const BEHIND_SOURCE_ADDRESS = [...SOURCE, ...DESTINATION_ADDRESS, ...DESTINATION];
+const CONNECTION = [...SOURCE_ADDRESS, ...BEHIND_SOURCE_ADDRESS, ...TRACE];
 const END: readonly Field<ConnectionEnd>[] = [
   bare('bytes_sent', ({ bytesSent }) => bytesSent),
   bare('bytes_recv', ({ bytesReceived }) => bytesReceived),
@@ -96,34 +98,62 @@ const EARLY: readonly Field<EarlyFailure>[] = [
   quoted('reason', ({ cause }) => cause.reason),
 ];
 
-export function formatConnection(
-  time: string,
-  log: ConnectionLog,
-  end: ConnectionEnd,
-  format: AccessLogFormat,
-): string {
-  const level = end.error === undefined ? 'info' : 'error';
-  const head = { time, level, message: 'connection complete' };
-  if (format === 'json') return jsonLine(head, { ...known(CONNECTION, log), ...known(END, end) });
-  return `${textHead(head)}${connectionText(log)} ${textFields(END, end)}\n`;
+/** A connection at its end; or, for debugging, one whose destination was just decided. */
+export interface ConnectionLine {
+  readonly time: string;
+  readonly log: ConnectionLog;
+  readonly end: ConnectionEnd | undefined;
+  readonly format: AccessLogFormat;
 }
 
-/** Debug only: a connection whose destination is decided. */
-export function formatOpened(time: string, log: ConnectionLog, format: AccessLogFormat): string {
-  const head = { time, level: 'debug', message: 'connection opened' };
-  if (format === 'json') return jsonLine(head, known(CONNECTION, log));
-  return `${textHead(head)}${connectionText(log)}\n`;
+/** As text it costs no strings but the time's: two connections have four lines between them. */
+export function putConnection(out: LineBuffer, { time, log, end, format }: ConnectionLine): void {
+  const level = end === undefined ? 'debug' : end.error === undefined ? 'info' : 'error';
+  const message = end === undefined ? 'connection opened' : 'connection complete';
+  const head = { time, level, message };
+  if (format === 'json') {
+    out.text(jsonLine(head, { ...known(CONNECTION, log), ...(end && known(END, end)) }));
+    return;
+  }
+  const { source, rest } = partiesOf(log);
+  out.text(time);
+  out.part(end === undefined ? OPENED : end.error === undefined ? COMPLETE : FAILED);
+  out.part(source);
+  out.integer(log.source.port);
+  out.part(rest);
+  if (log.trace?.exemplar) out.text(` ${textFields(TRACE, log)}`);
+  if (end !== undefined) putEnd(out, end);
+  out.byte(NEWLINE);
+}
+
+/** The fields of END. */
+function putEnd(
+  out: LineBuffer,
+  { bytesSent, bytesReceived, durationMs, error, cause }: ConnectionEnd,
+) {
+  out.part(BYTES_SENT);
+  out.integer(bytesSent);
+  out.part(BYTES_RECEIVED);
+  out.integer(bytesReceived);
+  out.part(DURATION);
+  out.integer(Math.round(durationMs));
+  out.part(MILLISECONDS);
+  if (error !== undefined) out.text(` error=${valueText(errorText(error), true)}`);
+  out.part(CLOSED_BY);
+  out.quoted(cause.by);
+  out.part(REASON);
+  out.quoted(cause.reason);
 }
 
 /** A connection that failed before anything was known about its destination. */
-export function formatEarlyFailure(
-  time: string,
-  failure: EarlyFailure,
-  format: AccessLogFormat,
-): string {
-  const head = { time, level: 'warn', message: 'connection failed' };
-  if (format === 'json') return jsonLine(head, known(EARLY, failure));
-  return `${textHead(head)}${textFields(EARLY, failure)}\n`;
+export function putEarlyFailure(
+  out: LineBuffer,
+  { time, failure, format }: { time: string; failure: EarlyFailure; format: AccessLogFormat },
+): void {
+  if (format === 'json') {
+    const head = { time, level: 'warn', message: 'connection failed' };
+    out.text(jsonLine(head, known(EARLY, failure)));
+  } else out.text(`${time}\twarn\taccess\tconnection failed\t${textFields(EARLY, failure)}\n`);
 }
 
 function errorText(error: MeshError): string {
@@ -136,10 +166,6 @@ interface LineHead {
   readonly message: string;
 }
 
-function textHead({ time, level, message }: LineHead): string {
-  return `${time}\t${level}\taccess\t${message}\t`;
-}
-
 function jsonLine({ time, level, message }: LineHead, fields: Record<string, unknown>): string {
   return `${JSON.stringify({ level, time, scope: 'access', message, ...fields })}\n`;
 }
@@ -150,19 +176,11 @@ function known<T>(fields: readonly Field<T>[], from: T): Record<string, unknown>
   );
 }
 
-/** The fields of CONNECTION. Who talks to whom is two thirds of a line, and mostly that of a line before. */
-function connectionText(log: ConnectionLog): string {
-  const { source, destination } = partiesOf(log);
-  const from = textFields(SOURCE_ADDRESS, log) + source;
-  const to = textFields(DESTINATION_ADDRESS, log) + destination;
-  return `${from} ${to}${spaced(TRACE, log)}`;
-}
-
-/** What the lines of one pair of parties have in common, each with a space before it. */
+/** What the lines of one pair of parties have in common, which is nearly all of them but the client's port between the two. */
 interface Parties {
   readonly of: ConnectionLog;
-  readonly source: string;
-  readonly destination: string;
+  readonly source: Uint8Array;
+  readonly rest: Uint8Array;
 }
 
 /** Few pairs are busy at a time; the text of others is made each time. */
@@ -176,7 +194,13 @@ function partiesOf(log: ConnectionLog): Parties {
     (lastOf(source.address) * 5 + lastOf(destination.address) + destination.port) & (PARTIES - 1);
   const known = parties[slot];
   if (known !== undefined && areSame(known.of, log)) return known;
-  const made = { of: log, source: spaced(SOURCE, log), destination: spaced(DESTINATION, log) };
+  const address = textFields(SOURCE_ADDRESS, log);
+  const rest = textFields(BEHIND_SOURCE_ADDRESS, log);
+  const made = {
+    of: log,
+    source: Buffer.from(address.slice(0, address.lastIndexOf(':') + 1)),
+    rest: Buffer.from(` ${rest}`),
+  };
   parties[slot] = made;
   return made;
 }
@@ -186,6 +210,10 @@ const lastOf = (text: string) => text.charCodeAt(text.length - 1) | 0;
 /** Workloads are immutable: another state of one is another object. */
 function areSame(a: ConnectionLog, b: ConnectionLog): boolean {
   return (
+    a.source.address === b.source.address &&
+    a.destination.address === b.destination.address &&
+    a.destination.port === b.destination.port &&
+    a.hboneAuthority === b.hboneAuthority &&
     a.sourceWorkload === b.sourceWorkload &&
     a.destinationWorkload === b.destinationWorkload &&
     a.sourceIdentity === b.sourceIdentity &&
@@ -193,11 +221,6 @@ function areSame(a: ConnectionLog, b: ConnectionLog): boolean {
     a.service === b.service &&
     a.direction === b.direction
   );
-}
-
-function spaced(fields: readonly Field<ConnectionLog>[], log: ConnectionLog): string {
-  const text = textFields(fields, log);
-  return text === '' ? '' : ` ${text}`;
 }
 
 /** `key=value`, space-joined. */
@@ -211,6 +234,17 @@ function textFields<T>(fields: readonly Field<T>[], from: T): string {
   }
   return text;
 }
+
+const NEWLINE = 0x0a;
+const COMPLETE = Buffer.from('\tinfo\taccess\tconnection complete\t');
+const FAILED = Buffer.from('\terror\taccess\tconnection complete\t');
+const OPENED = Buffer.from('\tdebug\taccess\tconnection opened\t');
+const BYTES_SENT = Buffer.from(' bytes_sent=');
+const BYTES_RECEIVED = Buffer.from(' bytes_recv=');
+const DURATION = Buffer.from(' duration="');
+const MILLISECONDS = Buffer.from('ms"');
+const CLOSED_BY = Buffer.from(' closed_by=');
+const REASON = Buffer.from(' reason=');
 
 /** What JSON writes as it is, between quotes. */
 const PLAIN = /^[ !#-[\]-~]*$/;

@@ -13,6 +13,7 @@ import { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { Outbox } from '#telemetry/report/outbox.ts';
 import { ANY_REQUEST } from '#telemetry/requests/match-tap.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
+import { takenLines } from '#test/support/taken-lines.ts';
 import { completeWorkload } from './config/static-file.ts';
 import { EDGE_IDLE_MS } from './limits.ts';
 import { type ConnectionFacts, NodeTelemetry } from './telemetry.ts';
@@ -39,7 +40,7 @@ let telemetry: NodeTelemetry;
 beforeEach(() => {
   registry = new MetricRegistry();
   lines = [];
-  const log = { write: (line: string) => void lines.push(line) };
+  const log = takenLines((line) => void lines.push(line));
   levels = new LogLevels('info');
   const deps = { clock: new FakeClock(), registry, log, levels };
   telemetry = new NodeTelemetry(deps, { format: 'text' });
@@ -259,7 +260,7 @@ describe('a Telemetry at a node proxy', () => {
   function rig(server: TelemetrySettings, client: TelemetrySettings) {
     scopes.clear();
     scopes.set('namespace/shop', { scope: 'namespace/shop', server, client });
-    const log = { write: (line: string) => void lines.push(line) };
+    const log = takenLines((line) => void lines.push(line));
     const deps = { clock, registry, log, levels, settings: () => scopes };
     return new NodeTelemetry(deps, { format: 'text' });
   }

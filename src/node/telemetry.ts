@@ -10,6 +10,7 @@ import { LogLevels } from '#base/log.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { PipeCounters } from '#net/pipe/pipe.ts';
+import type { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { FlowBook } from '#telemetry/flow/flow-book.ts';
 import { flowPeer } from '#telemetry/flow/flow-peer.ts';
 import type { FlowTally } from '#telemetry/flow/flow-tally.ts';
@@ -31,10 +32,10 @@ import type { Counter } from '#telemetry/metrics/series.ts';
 import { type TelemetryReport, unreported } from '#telemetry/report/telemetry-report.ts';
 import {
   type AccessLogFormat,
+  type ConnectionEnd,
   type ConnectionLog,
-  formatConnection,
-  formatEarlyFailure,
-  formatOpened,
+  putConnection,
+  putEarlyFailure,
 } from './access-log.ts';
 import { type CloseCause, closeCauseOf } from './close-cause.ts';
 import { ConnectionAttributes } from './connection-attributes.ts';
@@ -53,8 +54,7 @@ export interface ConnectionFacts extends ConnectionLog {
 export interface TelemetryDeps {
   clock: Clock;
   registry: MetricRegistry;
-  /** Takes whole lines. */
-  log: { write(line: string): void };
+  log: Pick<LogWriter, 'put'>;
   /** Those of scope `access` decide which lines are written. */
   levels?: LogLevels;
   /** Of this thread; made here where nobody reports it. */
@@ -126,9 +126,8 @@ export class NodeTelemetry {
     edge.live += 1;
     const record = new ConnectionRecord(facts, edge, this.#deps.clock.now(), this.#onFinish);
     this.#live.add(record);
-    const { clock, log } = this.#deps;
     if (this.#levels.allows(ACCESS_SCOPE, 'debug') && this.#logs(facts) !== false)
-      log.write(formatOpened(rfc3339(clock), facts, this.#format));
+      this.#put(facts, undefined);
     return record;
   }
 
@@ -159,7 +158,8 @@ export class NodeTelemetry {
     this.#early.with([reporter, flag, cause.by, cause.reason]).add(1);
     if (!this.#levels.allows(ACCESS_SCOPE, 'warn')) return;
     const { clock, log } = this.#deps;
-    log.write(formatEarlyFailure(rfc3339(clock), { ...facts, cause }, this.#format));
+    const failure = { ...facts, cause };
+    log.put(putEarlyFailure, { time: rfc3339(clock), failure, format: this.#format });
   }
 
   readonly #onFinish = (
@@ -199,7 +199,6 @@ export class NodeTelemetry {
       this.#offer({ direction, source, destination, error, trace, ...counted });
     }
     if (!this.#levels.allows(ACCESS_SCOPE, error === undefined ? 'info' : 'error')) return;
-    const { clock, log } = this.#deps;
     const { facts } = record;
     const logs = this.#logs(facts);
     if (logs === false) return;
@@ -217,7 +216,12 @@ export class NodeTelemetry {
       const outcome = { ...end, receivedBytes, sentBytes, flags, reason: error?.message };
       if (!logs(this.#attributes.about(facts, outcome))) return;
     }
-    log.write(formatConnection(rfc3339(clock), facts, end, this.#format));
+    this.#put(facts, end);
+  }
+
+  #put(log: ConnectionFacts, end: ConnectionEnd | undefined): void {
+    const time = rfc3339(this.#deps.clock);
+    this.#deps.log.put(putConnection, { time, log, end, format: this.#format });
   }
 
   #logs(facts: ConnectionFacts): ReturnType<typeof logFilter> {

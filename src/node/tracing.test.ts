@@ -8,6 +8,7 @@ import { unreported } from '#telemetry/report/telemetry-report.ts';
 import type { RequestRecord } from '#telemetry/requests/request-record.ts';
 import type { Span } from '#telemetry/tracing/span.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
+import { takenLines } from '#test/support/taken-lines.ts';
 import { completeWorkload } from './config/static-file.ts';
 import { type ConnectionFacts, NodeTelemetry } from './telemetry.ts';
 import { NodeTracing, traceparentOf } from './tracing.ts';
@@ -64,11 +65,9 @@ class Rig {
       {
         clock,
         registry: new MetricRegistry(),
-        log: {
-          write: (line) => {
-            this.lines += line;
-          },
-        },
+        log: takenLines((line) => {
+          this.lines += line;
+        }),
         levels: new LogLevels('info'),
         tracing: this.tracing,
       },

@@ -70,6 +70,17 @@ export class LineBuffer {
     else if (!this.#plain(text)) this.text(clean(text));
   }
 
+  /** As JSON writes a string. */
+  quoted(text: string): void {
+    const before = this.#length;
+    this.byte(QUOTE);
+    if (this.#plain(text)) this.byte(QUOTE);
+    else {
+      this.#length = before;
+      this.text(JSON.stringify(text));
+    }
+  }
+
   integer(value: number): void {
     if (!(value >= 0 && value < POWERS[DIGITS_MAX])) {
       this.text(String(value));
