@@ -11,9 +11,12 @@ const GATHER_BYTES_MIN = 256;
 /** Taken chunks that may lie before the first one until they are let go; also half of all. */
 const COMPACT_MIN = 8;
 
+/** Of all queues that hold no chunk, which is nearly all. */
+const NO_CHUNKS: Uint8Array[] = [];
+
 export class ByteQueue {
   bytes = 0;
-  private chunks: Uint8Array[] = [];
+  private chunks = NO_CHUNKS;
   /** Index of the first chunk that waits; avoids `shift` on long queues. */
   private head = 0;
   /** Behind the chunks: [gatheredFrom, gatheredTo) of it waits. */
@@ -28,7 +31,7 @@ export class ByteQueue {
     if (length >= QUEUE_CHUNK_BYTES) {
       this.closeGathered();
       // The chunk is the runtime's: copy what outlives this call (`slice` of a Buffer would share its memory).
-      this.chunks.push(new Uint8Array(bytes));
+      this.addChunk(new Uint8Array(bytes));
       return;
     }
     if (this.gathered === undefined || this.gatheredTo + length > this.gathered.length) {
@@ -61,7 +64,7 @@ export class ByteQueue {
   }
 
   clear(): void {
-    this.chunks = [];
+    this.chunks = NO_CHUNKS;
     this.head = 0;
     this.gathered = undefined;
     this.gatheredFrom = 0;
@@ -77,9 +80,14 @@ export class ByteQueue {
     this.head = 0;
   }
 
+  private addChunk(chunk: Uint8Array): void {
+    if (this.chunks === NO_CHUNKS) this.chunks = [chunk];
+    else this.chunks.push(chunk);
+  }
+
   private closeGathered(): void {
     if (this.gathered === undefined) return;
-    this.chunks.push(this.gathered.subarray(this.gatheredFrom, this.gatheredTo));
+    this.addChunk(this.gathered.subarray(this.gatheredFrom, this.gatheredTo));
     this.gathered = undefined;
     this.gatheredFrom = 0;
     this.gatheredTo = 0;

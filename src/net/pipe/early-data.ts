@@ -7,37 +7,33 @@ import type { Connection, ConnectionHandler } from '../connection.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { type BufferAccount, UNBOUNDED } from './outbox.ts';
 
+export interface EarlyOptions {
+  readonly bytesMax: number;
+  readonly account?: BufferAccount;
+  /** The connection closed before there was anybody to talk to. */
+  onGone(error: MeshError | undefined): void;
+}
+
 export class EarlyData implements ConnectionHandler {
   readonly #connection: Connection;
-  readonly #bytesMax: number;
+  readonly #options: EarlyOptions;
   readonly #account: BufferAccount;
-  readonly #onGone: (error: MeshError | undefined) => void;
-  #queue = new ByteQueue();
+  #queue: ByteQueue | undefined = undefined;
   #paused = false;
   #ended = false;
 
-  /** `onGone`: the connection closed before there was anybody to talk to. */
-  constructor(
-    connection: Connection,
-    options: {
-      bytesMax: number;
-      account?: BufferAccount;
-      onGone: (error: MeshError | undefined) => void;
-    },
-  ) {
+  constructor(connection: Connection, options: EarlyOptions) {
     this.#connection = connection;
-    this.#bytesMax = options.bytesMax;
+    this.#options = options;
     this.#account = options.account ?? UNBOUNDED;
-    this.#onGone = options.onGone;
   }
 
   /** Gives everything to the handler that took over. */
   replay(next: ConnectionHandler): void {
     const queue = this.#queue;
-    this.#account.bytes -= queue.bytes;
-    this.#queue = new ByteQueue();
-    for (let chunk = queue.first; chunk !== undefined; chunk = queue.first) {
-      queue.take(chunk.length);
+    this.#drop();
+    for (let chunk = queue?.first; chunk !== undefined; chunk = queue?.first) {
+      queue?.take(chunk.length);
       next.onData(chunk);
     }
     if (this.#ended) next.onEnd();
@@ -45,10 +41,11 @@ export class EarlyData implements ConnectionHandler {
   }
 
   onData(bytes: Uint8Array): void {
+    this.#queue ??= new ByteQueue();
     this.#queue.push(bytes);
     this.#account.bytes += bytes.length;
     const full =
-      this.#queue.bytes >= this.#bytesMax || this.#account.bytes >= this.#account.bytesMax;
+      this.#queue.bytes >= this.#options.bytesMax || this.#account.bytes >= this.#account.bytesMax;
     if (this.#paused || !full) return;
     this.#paused = true;
     this.#connection.pause();
@@ -63,8 +60,12 @@ export class EarlyData implements ConnectionHandler {
   }
 
   onClose(error: MeshError | undefined): void {
-    this.#account.bytes -= this.#queue.bytes;
-    this.#queue.clear();
-    this.#onGone(error);
+    this.#drop();
+    this.#options.onGone(error);
+  }
+
+  #drop(): void {
+    this.#account.bytes -= this.#queue?.bytes ?? 0;
+    this.#queue = undefined;
   }
 }

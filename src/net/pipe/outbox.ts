@@ -21,7 +21,8 @@ export const UNBOUNDED: BufferAccount = { bytes: 0, bytesMax: Number.POSITIVE_IN
 export class Outbox {
   readonly #sink: Sink;
   readonly #account: BufferAccount;
-  readonly #queue = new ByteQueue();
+  /** Made when something has to wait: most sinks take all at once. */
+  #queue: ByteQueue | undefined = undefined;
 
   constructor(sink: Sink, account: BufferAccount = UNBOUNDED) {
     this.#sink = sink;
@@ -30,31 +31,32 @@ export class Outbox {
 
   /** Bytes waiting. */
   get bytes(): number {
-    return this.#queue.bytes;
+    return this.#queue?.bytes ?? 0;
   }
 
   get empty(): boolean {
-    return this.#queue.bytes === 0;
+    return this.bytes === 0;
   }
 
   /** Above the mark at which the source should pause. */
   get full(): boolean {
-    return this.#queue.bytes >= OUTBOX_HIGH_BYTES || this.#account.bytes >= this.#account.bytesMax;
+    return this.bytes >= OUTBOX_HIGH_BYTES || this.#account.bytes >= this.#account.bytesMax;
   }
 
   /** Down to the mark at which a paused source may go on. */
   get low(): boolean {
-    if (this.#account.bytes >= this.#account.bytesMax) return this.#queue.bytes === 0;
-    return this.#queue.bytes <= OUTBOX_LOW_BYTES;
+    if (this.#account.bytes >= this.#account.bytesMax) return this.empty;
+    return this.bytes <= OUTBOX_LOW_BYTES;
   }
 
   /** Sends now or keeps a copy of the rest; true when everything left at once. */
   push(bytes: Uint8Array): boolean {
     let taken = 0;
-    if (this.#queue.bytes === 0) {
+    if (this.empty) {
       taken = this.#sink.write(bytes);
       if (taken === bytes.length) return true;
     }
+    this.#queue ??= new ByteQueue();
     this.#queue.push(bytes.subarray(taken));
     this.#account.bytes += bytes.length - taken;
     return false;
@@ -62,10 +64,11 @@ export class Outbox {
 
   /** True when nothing is left. */
   flush(): boolean {
-    for (let chunk = this.#queue.first; chunk !== undefined; chunk = this.#queue.first) {
+    const queue = this.#queue;
+    for (let chunk = queue?.first; chunk !== undefined; chunk = queue?.first) {
       const taken = this.#sink.write(chunk);
       this.#account.bytes -= taken;
-      this.#queue.take(taken);
+      queue?.take(taken);
       if (taken < chunk.length) return false;
       giveBack(chunk);
     }
@@ -73,7 +76,7 @@ export class Outbox {
   }
 
   clear(): void {
-    this.#account.bytes -= this.#queue.bytes;
-    this.#queue.clear();
+    this.#account.bytes -= this.bytes;
+    this.#queue = undefined;
   }
 }

@@ -4,7 +4,7 @@ import type { MeshError } from '#base/errors.ts';
 import { type MemoryConnection, memoryPair } from '#test/support/memory-connection.ts';
 import { OUTBOX_HIGH_BYTES } from '../limits.ts';
 import type { BufferAccount } from './outbox.ts';
-import { Pipe, type PipeOutcome } from './pipe.ts';
+import { Pipe, type PipeSide } from './pipe.ts';
 
 interface Far {
   chunks: Uint8Array[];
@@ -18,8 +18,15 @@ function build(capacityBytes: number, account?: BufferAccount) {
   const [client, downstream] = memoryPair({ capacityBytes });
   const [upstream, app] = memoryPair({ capacityBytes });
   const counters = { receivedBytes: 0, sentBytes: 0 };
-  const finished = Promise.withResolvers<PipeOutcome>();
-  const pipe = new Pipe(downstream, upstream, { counters, account, onFinished: finished.resolve });
+  const finished = Promise.withResolvers<{
+    error: MeshError | undefined;
+    side: PipeSide | undefined;
+  }>();
+  const pipe = new Pipe(downstream, upstream, {
+    counters,
+    account,
+    onFinished: (error, side) => finished.resolve({ error, side }),
+  });
   return {
     client,
     app,

@@ -19,37 +19,34 @@ export interface PipeCounters {
 }
 
 export interface PipeOptions {
-  counters: PipeCounters;
+  readonly counters: PipeCounters;
   /** Counts what waits in both directions. */
-  account?: BufferAccount;
-  /** Once, when both connections are closed. */
-  onFinished(outcome: PipeOutcome): void;
+  readonly account?: BufferAccount;
+  /**
+   * Once, when both connections are closed: `error` is undefined when both directions ended in order, `side` whose connection
+   * broke; without an error, who sent FIN first.
+   */
+  onFinished(error: MeshError | undefined, side: PipeSide | undefined): void;
 }
 
-export interface PipeOutcome {
-  /** Undefined when both directions ended in order. */
-  error: MeshError | undefined;
-  /** Whose connection broke; without an error, who sent FIN first. */
-  side: 'downstream' | 'upstream' | undefined;
-}
+export type PipeSide = 'downstream' | 'upstream';
 
 export class Pipe {
   /** Handlers of the two connections. */
   readonly downstream: PipeEnd;
   readonly upstream: PipeEnd;
   readonly #options: PipeOptions;
+  readonly #counters: PipeCounters;
   #open = 2;
-  #outcome: PipeOutcome = { error: undefined, side: undefined };
+  #error: MeshError | undefined = undefined;
+  #side: PipeSide | undefined = undefined;
 
   constructor(downstream: Connection, upstream: Connection, options: PipeOptions) {
     this.#options = options;
+    this.#counters = options.counters;
     const { account } = options;
-    this.downstream = new PipeEnd(this, 'downstream', {
-      source: downstream,
-      sink: upstream,
-      account,
-    });
-    this.upstream = new PipeEnd(this, 'upstream', { source: upstream, sink: downstream, account });
+    this.downstream = new PipeEnd(this, 'downstream', downstream, new Outbox(upstream, account));
+    this.upstream = new PipeEnd(this, 'upstream', upstream, new Outbox(downstream, account));
     this.downstream.opposite = this.upstream;
     this.upstream.opposite = this.downstream;
     downstream.handler = this.downstream;
@@ -58,27 +55,34 @@ export class Pipe {
 
   /** Breaks both sides off; `error` is what `onFinished` reports. */
   abort(error: MeshError): void {
-    if (this.#outcome.error === undefined) this.#outcome = { error, side: undefined };
+    this.#fail(error, undefined);
     this.downstream.breakOff();
     this.upstream.breakOff();
   }
 
-  count(side: 'downstream' | 'upstream', bytes: number): void {
-    if (side === 'downstream') this.#options.counters.receivedBytes += bytes;
-    else this.#options.counters.sentBytes += bytes;
+  count(side: PipeSide, bytes: number): void {
+    if (side === 'downstream') this.#counters.receivedBytes += bytes;
+    else this.#counters.sentBytes += bytes;
   }
 
-  ended(side: 'downstream' | 'upstream'): void {
-    if (this.#outcome.side === undefined) this.#outcome = { error: this.#outcome.error, side };
+  ended(side: PipeSide): void {
+    this.#side ??= side;
   }
 
-  closed(side: 'downstream' | 'upstream', error: MeshError | undefined): void {
-    if (error !== undefined && this.#outcome.error === undefined) this.#outcome = { error, side };
+  closed(side: PipeSide, error: MeshError | undefined): void {
+    if (error !== undefined) this.#fail(error, side);
     this.#open--;
     if (this.#open > 0) return;
     this.downstream.discard();
     this.upstream.discard();
-    this.#options.onFinished(this.#outcome);
+    this.#options.onFinished(this.#error, this.#side);
+  }
+
+  /** The first error is the reason. */
+  #fail(error: MeshError, side: PipeSide | undefined): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#side = side;
   }
 }
 
@@ -86,24 +90,19 @@ export class Pipe {
 export class PipeEnd implements ConnectionHandler {
   opposite: PipeEnd;
   readonly #pipe: Pipe;
-  readonly #side: 'downstream' | 'upstream';
+  readonly #side: PipeSide;
   readonly #source: Connection;
-  readonly #sink: Connection;
+  /** To the source of the opposite end. */
   readonly #outbox: Outbox;
   #paused = false;
   #ended = false;
   #closed = false;
 
-  constructor(
-    pipe: Pipe,
-    side: 'downstream' | 'upstream',
-    ends: { source: Connection; sink: Connection; account: BufferAccount | undefined },
-  ) {
+  constructor(pipe: Pipe, side: PipeSide, source: Connection, outbox: Outbox) {
     this.#pipe = pipe;
     this.#side = side;
-    this.#source = ends.source;
-    this.#sink = ends.sink;
-    this.#outbox = new Outbox(ends.sink, ends.account);
+    this.#source = source;
+    this.#outbox = outbox;
     this.opposite = this;
   }
 
@@ -122,7 +121,7 @@ export class PipeEnd implements ConnectionHandler {
   onEnd(): void {
     this.#ended = true;
     this.#pipe.ended(this.#side);
-    if (this.#outbox.empty) this.#sink.end();
+    if (this.#outbox.empty) this.opposite.end();
   }
 
   onClose(error: MeshError | undefined): void {
@@ -135,7 +134,7 @@ export class PipeEnd implements ConnectionHandler {
 
   sinkDrained(): void {
     if (this.#outbox.empty) return;
-    if (this.#outbox.flush() && this.#ended) this.#sink.end();
+    if (this.#outbox.flush() && this.#ended) this.opposite.end();
     if (!this.#paused || !this.#outbox.low) return;
     this.#paused = false;
     this.#source.resume();
@@ -144,6 +143,11 @@ export class PipeEnd implements ConnectionHandler {
   /** What can no longer be sent. */
   discard(): void {
     this.#outbox.clear();
+  }
+
+  /** FIN to our source. */
+  end(): void {
+    this.#source.end();
   }
 
   breakOff(): void {

@@ -17,15 +17,16 @@ import type {
 } from '#net/connection.ts';
 import { encodeProxyHeader, TLV_SPIFFE_URI } from '#wire/proxy-protocol/header.ts';
 import { NODE_ERRORS } from '../errors.ts';
-import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
+import { CONNECT_TIMEOUT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
-import { unknownWorkload } from '../outbound/outbound.ts';
 import { responseOf } from '../respond.ts';
+import type { ConnectionFacts } from '../telemetry.ts';
 import type { Meter } from '../usage/meter.ts';
 import { limitError, type PodUsage } from '../usage/pod-usage.ts';
+import { awaitWorkload, type Flow } from '../workload/await-workload.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { LiveTraffic } from '../workload/live-traffic.ts';
-import { Session } from '../workload/session.ts';
+import { Session, type SessionHooks } from '../workload/session.ts';
 import {
   accessVerdict,
   decidePlaintext,
@@ -78,49 +79,18 @@ export function acceptHbone(
   return h2;
 }
 
-interface TunnelEnds {
-  source: SocketAddress;
-  destination: SocketAddress;
-  peer: Principal;
+/** Of a connection, or of all tunnels in one. */
+interface Ends {
+  readonly source: SocketAddress;
+  readonly destination: SocketAddress;
+  /** Undefined: plaintext. */
+  readonly peer: Principal | undefined;
 }
 
-function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: TunnelEnds): void {
-  const { context, usage } = deps;
-  const full = enterStream(usage);
-  if (full !== undefined) {
-    tunnel.refuse(responseOf(limitError(full)).status);
-    return;
-  }
-  let local: Workload | undefined;
-  const session = new Session(tunnel.connection, usage, {
-    reject: (error) => tunnel.refuse(responseOf(error).status),
-    ready: () => tunnel.accept(answerOf(local)),
-    failedEarly: (error) => context.telemetry.failedEarly({ direction: 'inbound', ...ends, error }),
-    onOver() {
-      usage.streams.leave();
-      deps.live.remove(session);
-    },
-  });
-  deps.live.addInbound(session);
-  withLocal(deps, session, (workload) => {
-    local = workload;
-    // One more than is allowed: still too long to be one, and short enough for the log.
-    const authority = tunnel.head.authority.slice(0, AUTHORITY_CHARS_MAX + 1);
-    const described = {
-      baggage: tunnel.head.getAll('baggage'),
-      forwardedNetwork: tunnel.head.get('x-forwarded-network'),
-      forwarded: tunnel.head.get('forwarded'),
-      traceparent: tunnel.head.get('traceparent'),
-    };
-    const localAddress = ends.destination.address;
-    const verdict = decideTunnel(context.state.current, {
-      local: workload,
-      localAddress,
-      authority,
-      sharedPorts: deps.pod.sharedPorts,
-    });
-    proceed(deps, session, { ...ends, local: workload, authority, described, verdict });
-  });
+function acceptTunnel(deps: InboundDeps, tunnel: IncomingTunnel, ends: Ends): void {
+  const full = enterStream(deps.usage);
+  if (full === undefined) begin(new Incoming(deps, tunnel.connection, { ends, tunnel }));
+  else tunnel.refuse(responseOf(limitError(full)).status);
 }
 
 /** The meter that refuses one more, or undefined when it is counted. */
@@ -136,58 +106,96 @@ export function acceptPlaintext(
   deps: InboundDeps,
   connection: Connection,
 ): ConnectionHandler | undefined {
-  const { context, usage } = deps;
-  if (!usage.pending.enter()) return undefined;
+  if (!deps.usage.pending.enter()) return undefined;
   const source = { address: connection.remoteAddress, port: connection.remotePort };
-  const destination = context.network.originalDestination(connection);
-  const session = new Session(connection, usage, {
-    reject: () => connection.reset(),
-    failedEarly: (error) =>
-      context.telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
-    onOver: () => deps.live.remove(session),
-  });
+  const destination = deps.context.network.originalDestination(connection);
+  const ends = { source, destination, peer: undefined };
+  return begin(new Incoming(deps, connection, { ends, tunnel: undefined }));
+}
+
+function begin(incoming: Incoming): ConnectionHandler {
+  const { deps, session } = incoming;
   deps.live.addInbound(session);
-  withLocal(deps, session, (local) => {
-    const verdict = decidePlaintext(destination);
-    proceed(deps, session, {
-      source,
-      destination,
-      peer: undefined,
-      local,
-      authority: undefined,
-      described: NOTHING_SAID,
-      verdict,
-    });
-  });
+  awaitWorkload(deps, incoming);
   return session.handler;
 }
 
-function withLocal(deps: InboundDeps, session: Session, next: (local: Workload) => void): void {
-  const { context, pod } = deps;
-  context.state.waitFor(
-    (snapshot) => snapshot.servedBy(pod),
-    { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },
-    (workload) => {
-      if (session.over) return;
-      if (workload === undefined) session.refuse(unknownWorkload(pod));
-      else next(workload);
-    },
-  );
-}
-
-interface Incoming {
-  source: SocketAddress;
-  destination: SocketAddress;
-  peer: Principal | undefined;
-  local: Workload;
-  authority: string | undefined;
+/** One connection to the app. */
+class Incoming implements SessionHooks, Flow {
+  readonly deps: InboundDeps;
+  readonly ends: Ends;
+  readonly session: Session;
+  /** What a tunnel asks for. */
+  authority: string | undefined = undefined;
   /** What the peer says of itself. */
-  described: Pick<SourceFacts, 'baggage' | 'forwardedNetwork'> &
-    Pick<MeantFor, 'forwarded'> & { readonly traceparent: string | undefined };
-  verdict: InboundVerdict;
+  described: Described = NOTHING_SAID;
+  readonly #downstream: Connection;
+  readonly #tunnel: IncomingTunnel | undefined;
+  #local: Workload | undefined = undefined;
+
+  constructor(
+    deps: InboundDeps,
+    downstream: Connection,
+    { ends, tunnel }: { ends: Ends; tunnel: IncomingTunnel | undefined },
+  ) {
+    this.deps = deps;
+    this.ends = ends;
+    this.#downstream = downstream;
+    this.#tunnel = tunnel;
+    this.session = new Session(downstream, deps.usage, this);
+  }
+
+  onWorkload(local: Workload): void {
+    this.#local = local;
+    proceed(this, local, this.#decide(local));
+  }
+
+  reject(error: MeshError): void {
+    if (this.#tunnel === undefined) this.#downstream.reset();
+    else this.#tunnel.refuse(responseOf(error).status);
+  }
+
+  ready(): void {
+    this.#tunnel?.accept(answerOf(this.#local));
+  }
+
+  failedEarly(error: MeshError): void {
+    const { source, destination } = this.ends;
+    this.deps.context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+  }
+
+  onOver(): void {
+    const { usage, live } = this.deps;
+    if (this.#tunnel !== undefined) usage.streams.leave();
+    live.remove(this.session);
+  }
+
+  #decide(local: Workload): InboundVerdict {
+    const { destination } = this.ends;
+    if (this.#tunnel === undefined) return decidePlaintext(destination);
+    const { head } = this.#tunnel;
+    // One more than is allowed: still too long to be one, and short enough for the log.
+    const authority = head.authority.slice(0, AUTHORITY_CHARS_MAX + 1);
+    this.authority = authority;
+    this.described = {
+      baggage: head.getAll('baggage'),
+      forwardedNetwork: head.get('x-forwarded-network'),
+      forwarded: head.get('forwarded'),
+      traceparent: head.get('traceparent'),
+    };
+    return decideTunnel(this.deps.context.state.current, {
+      local,
+      localAddress: destination.address,
+      authority,
+      sharedPorts: this.deps.pod.sharedPorts,
+    });
+  }
 }
 
-const NOTHING_SAID: Incoming['described'] = {
+type Described = Pick<SourceFacts, 'baggage' | 'forwardedNetwork'> &
+  Pick<MeantFor, 'forwarded'> & { readonly traceparent: string | undefined };
+
+const NOTHING_SAID: Described = {
   baggage: undefined,
   forwardedNetwork: undefined,
   forwarded: undefined,
@@ -195,52 +203,53 @@ const NOTHING_SAID: Incoming['described'] = {
 };
 
 /** Record, policy, then the app; everything that may fail comes before the tunnel's 200. */
-function proceed(deps: InboundDeps, session: Session, incoming: Incoming): void {
-  const { context, pod, live } = deps;
-  const { verdict, source, local, peer } = incoming;
-  const facts = factsOf(context, incoming);
-  const refuse = (why: Refusal) => {
-    const error = refusal(why);
-    session.record = context.telemetry.refuse(facts, error);
-    session.refuse(error);
-  };
+function proceed(incoming: Incoming, local: Workload, verdict: InboundVerdict): void {
+  const { session, ends } = incoming;
+  const { context, pod, live, usage } = incoming.deps;
+  const { source, peer } = ends;
+  const facts = factsOf(incoming, local, verdict);
   if (verdict.kind === 'refuse') {
-    refuse(verdict);
+    refuse(incoming, facts, verdict);
     return;
   }
-  const access = {
-    local,
-    sourceIp: source.address,
-    sourcePrincipal: peer,
-    upstream: verdict.upstream,
-  };
+  const { upstream: wanted } = verdict;
+  const access = { local, sourceIp: source.address, sourcePrincipal: peer, upstream: wanted };
   // Known before the check: a policy that changes from here on finds it.
   live.addInbound(session, access);
   const judged = accessVerdict(context.state.current, access);
-  for (const note of judged.dryRun) logDryRun(context, incoming, note);
+  for (const note of judged.dryRun) logDryRun(incoming, local, note);
   const denial = refusalBy(judged);
   if (denial !== undefined) {
-    refuse(denial);
+    refuse(incoming, facts, denial);
     return;
   }
   session.record = context.telemetry.begin(facts);
   const announced = verdict.announce && headerFor(source, verdict.announce, peer);
   session.preamble = announced;
-  const upstream = announced === undefined ? verdict.upstream : onLoopback(verdict.upstream);
+  const upstream = announced === undefined ? wanted : onLoopback(wanted);
   // The app sees who really calls. A pod that calls itself has that address already.
   const spoofed = announced === undefined && source.address !== upstream.address;
   context.network.connect(
     {
-      ...upstream,
+      address: upstream.address,
+      port: upstream.port,
       namespace: pod.netns,
       mark: PROXY_MARK,
       local: true,
-      share: deps.usage.share,
+      share: usage.share,
       sourceAddress: spoofed ? source.address : undefined,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
     },
     session,
   );
+}
+
+function refuse({ deps, session }: Incoming, facts: ConnectionFacts, why: Refusal): void {
+  const { code, reason, policy: decidedBy } = why;
+  const hint = NODE_ERRORS[code];
+  const error = new MeshError(code, reason, { side: 'downstream', hint, decidedBy });
+  session.record = deps.context.telemetry.refuse(facts, error);
+  session.refuse(error);
 }
 
 function headerFor(source: SocketAddress, destination: SocketAddress, peer: Principal | undefined) {
@@ -254,19 +263,16 @@ function onLoopback({ address, port }: SocketAddress): SocketAddress {
 }
 
 /** Only policies in dry run make such lines: trying them out is what they are for. */
-function logDryRun(context: NodeContext, incoming: Incoming, note: string): void {
-  const { source, local, peer } = incoming;
+function logDryRun({ deps, ends }: Incoming, local: Workload, note: string): void {
+  const { source, peer } = ends;
   const destination = `${local.namespace}/${local.name}`;
-  context.log.info(note, { source: source.address, principal: peer, destination });
+  deps.context.log.info(note, { source: source.address, principal: peer, destination });
 }
 
-function refusal(verdict: Refusal): MeshError {
-  const { code, reason, policy: decidedBy } = verdict;
-  return new MeshError(code, reason, { side: 'downstream', hint: NODE_ERRORS[code], decidedBy });
-}
-
-function factsOf(context: NodeContext, incoming: Incoming) {
-  const { source, local, peer, verdict, authority, described } = incoming;
+function factsOf(incoming: Incoming, local: Workload, verdict: InboundVerdict): ConnectionFacts {
+  const { authority, described } = incoming;
+  const { source, destination, peer } = incoming.ends;
+  const { context } = incoming.deps;
   const snapshot = context.state.current;
   const requested =
     verdict.kind === 'refuse'
@@ -278,16 +284,17 @@ function factsOf(context: NodeContext, incoming: Incoming) {
           forwarded: described.forwarded,
         });
   return {
-    direction: 'inbound' as const,
+    direction: 'inbound',
     source,
     sourceWorkload: context.sources.find(snapshot, {
-      ...described,
       local,
       address: source.address,
       principal: peer,
+      baggage: described.baggage,
+      forwardedNetwork: described.forwardedNetwork,
     }),
     sourceIdentity: peer,
-    destination: incoming.destination,
+    destination,
     hboneAuthority: authority,
     service: requested?.hostname,
     destinationWorkload: local,

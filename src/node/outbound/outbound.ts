@@ -11,13 +11,14 @@ import type { Workload } from '#model/workload/workload.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
 import { NODE_ERRORS } from '../errors.ts';
-import { CONNECT_TIMEOUT_MS, WORKLOAD_WAIT_MS } from '../limits.ts';
+import { CONNECT_TIMEOUT_MS } from '../limits.ts';
 import { PROXY_MARK } from '../marks.ts';
 import { traceparentOf } from '../tracing.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
+import { awaitWorkload, type Flow } from '../workload/await-workload.ts';
 import type { NodeContext, PodIdentity } from '../workload/context.ts';
 import type { LiveTraffic } from '../workload/live-traffic.ts';
-import { Session } from '../workload/session.ts';
+import { Session, type SessionHooks } from '../workload/session.ts';
 import { decideOutbound, type OutboundVerdict, withAddress } from './decide.ts';
 
 export interface OutboundDeps {
@@ -28,61 +29,67 @@ export interface OutboundDeps {
 }
 
 export function acceptOutbound(
-  { context, pod, usage, live }: OutboundDeps,
+  deps: OutboundDeps,
   connection: Connection,
 ): ConnectionHandler | undefined {
-  if (!usage.pending.enter()) return undefined;
-  const original = context.network.originalDestination(connection);
-  const source = { address: connection.remoteAddress, port: connection.remotePort };
-  const session = new Session(connection, usage, {
-    reject: () => connection.reset(),
-    failedEarly: (error) =>
-      context.telemetry.failedEarly({
-        direction: 'outbound',
-        source,
-        destination: original,
-        error,
-      }),
-    onOver: () => live.remove(session),
-  });
-  live.addOutbound(session);
-  context.state.waitFor(
-    (snapshot) => snapshot.servedBy(pod),
-    { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },
-    (workload) => {
-      if (session.over) return;
-      if (workload === undefined) session.refuse(unknownWorkload(pod));
-      else forward({ context, pod, usage, live, session, workload, source, original });
-    },
-  );
+  if (!deps.usage.pending.enter()) return undefined;
+  const outgoing = new Outgoing(deps, connection);
+  const { session } = outgoing;
+  deps.live.addOutbound(session);
+  awaitWorkload(deps, outgoing);
   return session.handler;
 }
 
-interface Outgoing {
-  context: NodeContext;
-  pod: PodIdentity;
-  usage: PodUsage;
-  live: LiveTraffic;
-  session: Session;
-  workload: Workload;
-  source: SocketAddress;
-  original: SocketAddress;
+/** One connection of the app. */
+class Outgoing implements SessionHooks, Flow {
+  readonly deps: OutboundDeps;
+  readonly source: SocketAddress;
+  readonly original: SocketAddress;
+  readonly session: Session;
+  readonly #connection: Connection;
+
+  constructor(deps: OutboundDeps, connection: Connection) {
+    this.deps = deps;
+    this.original = deps.context.network.originalDestination(connection);
+    this.source = { address: connection.remoteAddress, port: connection.remotePort };
+    this.#connection = connection;
+    this.session = new Session(connection, deps.usage, this);
+  }
+
+  onWorkload(workload: Workload): void {
+    forward(this, workload);
+  }
+
+  reject(): void {
+    this.#connection.reset();
+  }
+
+  failedEarly(error: MeshError): void {
+    const { source, original: destination } = this;
+    this.deps.context.telemetry.failedEarly({ direction: 'outbound', source, destination, error });
+  }
+
+  onOver(): void {
+    this.deps.live.remove(this.session);
+  }
 }
 
-function forward(outgoing: Outgoing): void {
-  const { context, workload, original } = outgoing;
+function forward(outgoing: Outgoing, workload: Workload): void {
+  const { original, session } = outgoing;
+  const { context } = outgoing.deps;
   const request = { source: workload, original };
   const verdict = decideOutbound(context.state.current, request, context.random);
   if (verdict.kind === 'refuse' || verdict.hostname === undefined) {
-    carry(outgoing, verdict);
+    carry(outgoing, workload, verdict);
     return;
   }
   const { hostname, service } = verdict;
   context.dns.metrics.onDemand(workload, hostname);
   context.hosts.resolve(hostname, original.address, (found) => {
-    if (outgoing.session.over) return;
+    if (session.over) return;
     carry(
       outgoing,
+      workload,
       found instanceof MeshError
         ? { kind: 'refuse', code: 'NODE_UNRESOLVED', service, reason: found.message }
         : withAddress(verdict, found),
@@ -90,9 +97,10 @@ function forward(outgoing: Outgoing): void {
   });
 }
 
-function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
-  const { context, session, pod, usage, live } = outgoing;
-  const facts = factsOf(outgoing, verdict);
+function carry(outgoing: Outgoing, workload: Workload, verdict: OutboundVerdict): void {
+  const { session } = outgoing;
+  const { context, pod, usage, live } = outgoing.deps;
+  const facts = factsOf(outgoing, workload, verdict);
   if (verdict.kind === 'refuse') {
     const { code, reason } = verdict;
     const error = new MeshError(code, reason, { side: 'upstream', hint: NODE_ERRORS[code] });
@@ -113,16 +121,22 @@ function carry(outgoing: Outgoing, verdict: OutboundVerdict): void {
       session,
     );
   } else {
-    openTunnel(outgoing, facts, verdict);
+    openTunnel(outgoing, workload, { facts, verdict });
   }
 }
 
+type Facts = ReturnType<typeof factsOf>;
+
 function openTunnel(
   outgoing: Outgoing,
-  facts: ReturnType<typeof factsOf>,
-  verdict: Extract<OutboundVerdict, { kind: 'hbone' }>,
+  workload: Workload,
+  {
+    facts,
+    verdict,
+  }: { facts: Facts; verdict: Extract<OutboundVerdict, { readonly kind: 'hbone' }> },
 ): void {
-  const { context, pod, usage, session, workload, source } = outgoing;
+  const { session, source } = outgoing;
+  const { context, pod, usage } = outgoing.deps;
   const principal = formatPrincipal(workload);
   const request = {
     source: principal,
@@ -139,36 +153,33 @@ function openTunnel(
       traceparent: traceparentOf(facts.trace),
     },
   };
-  const open = () =>
-    context.pool.open(
-      request,
-      verdict.inner === undefined
-        ? session
-        : throughOuter(outgoing, { facts, request, expected: verdict.inner }),
-    );
+  const handler =
+    verdict.inner === undefined
+      ? session
+      : throughOuter(outgoing, workload, { facts, request, expected: verdict.inner });
   if (context.identities.get(principal) !== undefined) {
-    open();
+    context.pool.open(request, handler);
     return;
   }
-  context.identities.whenReady(principal).then(open, (cause: unknown) => {
-    session.refuse(
-      new MeshError('NODE_NO_IDENTITY', `no certificate for ${principal}`, {
-        side: 'self',
-        hint: NODE_ERRORS.NODE_NO_IDENTITY,
-        cause,
-      }),
-    );
-  });
+  context.identities.whenReady(principal).then(
+    () => context.pool.open(request, handler),
+    (cause: unknown) => {
+      session.refuse(
+        new MeshError('NODE_NO_IDENTITY', `no certificate for ${principal}`, {
+          side: 'self',
+          hint: NODE_ERRORS.NODE_NO_IDENTITY,
+          cause,
+        }),
+      );
+    },
+  );
 }
 
 /** The tunnel to a gateway carries another one, for which it is the client's network that says who calls. */
 function throughOuter(
-  { context, session, workload }: Outgoing,
-  outer: {
-    facts: ReturnType<typeof factsOf>;
-    request: TunnelRequest;
-    expected: readonly string[];
-  },
+  { deps: { context }, session }: Outgoing,
+  workload: Workload,
+  outer: { facts: Facts; request: TunnelRequest; expected: readonly string[] },
 ): ConnectHandler<TunnelConnection> {
   const { facts, request, expected } = outer;
   const head = { ...request.head, forwardedNetwork: workload.network };
@@ -197,8 +208,9 @@ function throughOuter(
   };
 }
 
-function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {
-  const { context, workload, source, original } = outgoing;
+function factsOf(outgoing: Outgoing, workload: Workload, verdict: OutboundVerdict) {
+  const { source, original } = outgoing;
+  const { context } = outgoing.deps;
   const tunnel = verdict.kind === 'hbone';
   const next = verdict.kind === 'refuse' ? undefined : verdict;
   return {
@@ -216,10 +228,4 @@ function factsOf(outgoing: Outgoing, verdict: OutboundVerdict) {
     mutualTls: tunnel,
     trace: context.tracing.begin(workload, 'outbound'),
   };
-}
-
-export function unknownWorkload(pod: PodIdentity): MeshError {
-  const message = `unknown workload ${pod.namespace}/${pod.name}`;
-  const hint = NODE_ERRORS.NODE_WORKLOAD_UNKNOWN;
-  return new MeshError('NODE_WORKLOAD_UNKNOWN', message, { side: 'self', hint });
 }

@@ -2,11 +2,12 @@
  * One proxied connection from accept to the last byte: holds the downstream while the decision and the dial run, joins it
  * to the upstream, and makes sure that it ends exactly once, with one log line that says who and why.
  */
+import { assert } from '#base/assert.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
-import { EarlyData } from '#net/pipe/early-data.ts';
-import { Pipe, type PipeOutcome } from '#net/pipe/pipe.ts';
+import { EarlyData, type EarlyOptions } from '#net/pipe/early-data.ts';
+import { Pipe, type PipeCounters, type PipeOptions, type PipeSide } from '#net/pipe/pipe.ts';
 import { EARLY_BYTES_MAX } from '../limits.ts';
 import type { ConnectionRecord } from '../telemetry.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
@@ -32,7 +33,8 @@ const GONE: ConnectionHandler = {
   onClose: () => undefined,
 };
 
-export class Session implements ConnectHandler<Connection> {
+/** It is the options of what it is made of: one object for each connection, and no functions of its own. */
+export class Session implements ConnectHandler<Connection>, EarlyOptions, PipeOptions {
   /** Set when the destination is decided. */
   record: ConnectionRecord | undefined = undefined;
   /** Goes to the upstream before anything else; not counted. */
@@ -50,11 +52,7 @@ export class Session implements ConnectHandler<Connection> {
     this.#downstream = downstream;
     this.#hooks = hooks;
     this.#usage = usage;
-    this.#early = new EarlyData(downstream, {
-      bytesMax: EARLY_BYTES_MAX,
-      account: usage,
-      onGone: (error) => this.#finish(error, undefined),
-    });
+    this.#early = new EarlyData(downstream, this);
     downstream.handler = this.#early;
   }
 
@@ -67,6 +65,27 @@ export class Session implements ConnectHandler<Connection> {
     return this.#over;
   }
 
+  get bytesMax(): number {
+    return EARLY_BYTES_MAX;
+  }
+
+  get account(): SessionUsage {
+    return this.#usage;
+  }
+
+  get counters(): PipeCounters {
+    assert(this.record !== undefined, 'nothing is piped before it is decided');
+    return this.record;
+  }
+
+  onGone(error: MeshError | undefined): void {
+    this.#finish(error, undefined);
+  }
+
+  onFinished(error: MeshError | undefined, side: PipeSide | undefined): void {
+    this.#finish(error, side);
+  }
+
   onOpen(upstream: Connection): ConnectionHandler {
     if (this.#over || this.record === undefined) {
       upstream.reset();
@@ -74,11 +93,7 @@ export class Session implements ConnectHandler<Connection> {
     }
     // A socket that is just open takes so little whole, or it is broken and says so itself.
     if (this.preamble !== undefined) upstream.write(this.preamble);
-    const pipe = new Pipe(this.#downstream, upstream, {
-      counters: this.record,
-      account: this.#usage,
-      onFinished: ({ error, side }) => this.#finish(error, side),
-    });
+    const pipe = new Pipe(this.#downstream, upstream, this);
     this.#pipe = pipe;
     this.#settle();
     this.#hooks.ready?.();
@@ -110,7 +125,7 @@ export class Session implements ConnectHandler<Connection> {
     this.#usage.pending.leave();
   }
 
-  #finish(error: MeshError | undefined, firstEnd: PipeOutcome['side']): void {
+  #finish(error: MeshError | undefined, firstEnd: PipeSide | undefined): void {
     if (this.#over) return;
     this.#over = true;
     this.#settle();

@@ -195,7 +195,7 @@ export class TcpRun implements ConnectionHandler {
     countOpened(handles);
     const pipe = new Pipe(this.#downstream, upstream, {
       counters: this.counters,
-      onFinished: ({ error, side }) => {
+      onFinished: (error, side) => {
         group.active -= 1;
         endpoint.active -= 1;
         if (error !== undefined && error.code !== 'WAYPOINT_CONNECTION_ENDED') {
