@@ -32,7 +32,7 @@ test('Deadlines fire what Clock.after would, at the same times, whatever is canc
       let deadlines: Deadlines | undefined;
       const ours = run((clock, callback) => {
         deadlines ??= new Deadlines(clock, DELAY_MS);
-        return deadlines.start(callback);
+        return deadlines.start({ timedOut: callback });
       });
       expect(ours).toEqual(run((clock, callback) => clock.after(DELAY_MS, callback)));
     }),
@@ -43,12 +43,15 @@ test('a callback may start another deadline and cancel one that is due', () => {
   const clock = new FakeClock();
   const deadlines = new Deadlines(clock, DELAY_MS);
   const fired: string[] = [];
-  deadlines.start(() => {
-    fired.push('first');
-    second.cancel();
-    deadlines.start(() => fired.push('third'));
+  const fire = (name: string) => ({ timedOut: () => void fired.push(name) });
+  deadlines.start({
+    timedOut() {
+      fired.push('first');
+      second.cancel();
+      deadlines.start(fire('third'));
+    },
   });
-  const second = deadlines.start(() => fired.push('second'));
+  const second = deadlines.start(fire('second'));
   clock.advance(DELAY_MS);
   expect(fired).toEqual(['first']);
   clock.advance(DELAY_MS);

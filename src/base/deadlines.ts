@@ -6,11 +6,16 @@
  */
 import type { Clock, Timer } from './clock.ts';
 
+/** Who has a deadline; itself, so that a connection makes no function for it. */
+export interface Expiring {
+  timedOut(): void;
+}
+
 export class Deadlines {
   readonly #clock: Clock;
   readonly #delayMs: number;
   /** Of a ring: `next` is the head, `previous` the tail. */
-  readonly #ring = new Deadline(0, () => undefined);
+  readonly #ring = new Deadline(0, { timedOut: () => undefined });
   #timer: Timer | undefined = undefined;
 
   constructor(clock: Clock, delayMs: number) {
@@ -18,9 +23,9 @@ export class Deadlines {
     this.#delayMs = delayMs;
   }
 
-  /** Calls back once after the delay, as `Clock.after` does. */
-  start(callback: () => void): Timer {
-    const deadline = new Deadline(this.#clock.now() + this.#delayMs, callback);
+  /** Tells it once after the delay, as `Clock.after` does. */
+  start(who: Expiring): Timer {
+    const deadline = new Deadline(this.#clock.now() + this.#delayMs, who);
     deadline.insertBefore(this.#ring);
     this.#timer ??= this.#clock.after(this.#delayMs, () => this.#look());
     return deadline;
@@ -36,20 +41,20 @@ export class Deadlines {
         return;
       }
       head.cancel();
-      head.callback();
+      head.who.timedOut();
     }
   }
 }
 
 class Deadline implements Timer {
   readonly due: number;
-  readonly callback: () => void;
+  readonly who: Expiring;
   previous: Deadline = this;
   next: Deadline = this;
 
-  constructor(due: number, callback: () => void) {
+  constructor(due: number, who: Expiring) {
     this.due = due;
-    this.callback = callback;
+    this.who = who;
   }
 
   insertBefore(other: Deadline): void {

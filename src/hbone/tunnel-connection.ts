@@ -24,10 +24,14 @@ export interface TunnelNames {
   readonly local: SocketAddress;
 }
 
+export interface AnswerHandler {
+  onAnswer(head: MessageHead): void;
+}
+
 export class TunnelConnection implements Connection, H2StreamHandler {
   handler: ConnectionHandler = NOBODY;
-  /** Client role: the peer's answer to CONNECT. Replaced by the pool until the tunnel is open. */
-  onAnswer: (head: MessageHead, end: boolean) => void = () => undefined;
+  /** Client role: gets the peer's answers to CONNECT. */
+  answered: AnswerHandler | undefined = undefined;
   readonly #side: 'downstream' | 'upstream';
   readonly #names: TunnelNames;
   #stream: H2Stream | undefined = undefined;
@@ -95,7 +99,7 @@ export class TunnelConnection implements Connection, H2StreamHandler {
   }
 
   onHead(head: MessageHead, end: boolean): void {
-    this.onAnswer(head, end);
+    this.answered?.onAnswer(head);
     if (end) this.onEnd();
   }
 

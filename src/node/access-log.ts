@@ -5,6 +5,7 @@
 
 import type { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
+import { recentSlot, recentSlots } from '#base/recent.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { LineBuffer } from '#telemetry/access-log/line-buffer.ts';
@@ -183,15 +184,10 @@ interface Parties {
   readonly rest: Uint8Array;
 }
 
-/** Few pairs are busy at a time; the text of others is made each time. */
-const PARTIES = 64;
-const parties: (Parties | undefined)[] = new Array(PARTIES).fill(undefined);
+const parties = recentSlots<Parties>();
 
 function partiesOf(log: ConnectionLog): Parties {
-  const { source, destination } = log;
-  // Neighbours differ in the last digits of their addresses.
-  const slot =
-    (lastOf(source.address) * 5 + lastOf(destination.address) + destination.port) & (PARTIES - 1);
+  const slot = recentSlot(log.source.address, log.destination.address);
   const known = parties[slot];
   if (known !== undefined && areSame(known.of, log)) return known;
   const address = textFields(SOURCE_ADDRESS, log);
@@ -204,8 +200,6 @@ function partiesOf(log: ConnectionLog): Parties {
   parties[slot] = made;
   return made;
 }
-
-const lastOf = (text: string) => text.charCodeAt(text.length - 1) | 0;
 
 /** Workloads are immutable: another state of one is another object. */
 function areSame(a: ConnectionLog, b: ConnectionLog): boolean {

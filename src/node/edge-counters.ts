@@ -1,4 +1,5 @@
 /** One pair of workloads and a service, with one outcome, as the metrics of a node proxy see it: the handles that its connections add to. */
+import type { Service } from '#model/service/service.ts';
 import type { MetricKey } from '#model/telemetry/settings.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { FlowTally } from '#telemetry/flow/flow-tally.ts';
@@ -32,6 +33,12 @@ export class EdgeCounters implements Holder {
   readonly #failed = new Map<string, Counter>();
   readonly source: Workload | undefined;
   readonly destination: Workload | undefined;
+  readonly #sourceIdentity: string | undefined;
+  readonly #destinationIdentity: string | undefined;
+  readonly #requested: Service | undefined;
+  readonly #direction: ConnectionFacts['direction'];
+  readonly #mutualTls: boolean;
+  #isReleased = false;
   readonly rules: MetricRules;
   readonly flow: FlowTally;
   readonly #flag: ResponseFlag;
@@ -56,8 +63,14 @@ export class EdgeCounters implements Holder {
     this.#metrics = metrics;
     this.owner = parts.owner;
     this.isShared = parts.isShared;
-    this.source = parts.facts.sourceWorkload;
-    this.destination = parts.facts.destinationWorkload;
+    const { facts } = parts;
+    this.source = facts.sourceWorkload;
+    this.destination = facts.destinationWorkload;
+    this.#sourceIdentity = facts.sourceIdentity;
+    this.#destinationIdentity = facts.destinationIdentity;
+    this.#requested = facts.requested;
+    this.#direction = facts.direction;
+    this.#mutualTls = facts.mutualTls;
     this.rules = parts.rules;
     this.#values = parts.values;
     this.#asked = parts.asked;
@@ -73,6 +86,22 @@ export class EdgeCounters implements Holder {
     return this.live > 0;
   }
 
+  /** The edge of these facts, whatever is asked of a connection beyond them. */
+  isOf(facts: ConnectionFacts, rules: MetricRules, flag: ResponseFlag): boolean {
+    return (
+      this.source === facts.sourceWorkload &&
+      this.destination === facts.destinationWorkload &&
+      this.#sourceIdentity === facts.sourceIdentity &&
+      this.#destinationIdentity === facts.destinationIdentity &&
+      this.#requested === facts.requested &&
+      this.#direction === facts.direction &&
+      this.#mutualTls === facts.mutualTls &&
+      this.rules === rules &&
+      this.#flag === flag &&
+      !this.#isReleased
+    );
+  }
+
   fail({ by, reason }: CloseCause): void {
     const key = `${by} ${reason}`;
     let counter = this.#failed.get(key);
@@ -86,6 +115,7 @@ export class EdgeCounters implements Holder {
   }
 
   release(): void {
+    this.#isReleased = true;
     for (const [family, counter] of this.#held) family.release(counter);
     this.#held.length = 0;
   }

@@ -7,6 +7,7 @@ import type { Clock } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { LogLevels } from '#base/log.ts';
+import { recentSlot, recentSlots } from '#base/recent.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { PipeCounters } from '#net/pipe/pipe.ts';
@@ -81,6 +82,8 @@ export class NodeTelemetry {
   readonly #levels: LogLevels;
   readonly #format: AccessLogFormat;
   readonly #edges = new Map<string, EdgeCounters>();
+  /** Found without their key, which is a long text. */
+  readonly #recent = recentSlots<EdgeCounters>();
   readonly #live = new Set<ConnectionRecord>();
   readonly #settings: SettingsInForce;
   readonly #attributes = new ConnectionAttributes();
@@ -253,10 +256,22 @@ export class NodeTelemetry {
   }
 
   #edge(facts: ConnectionFacts, flag: ResponseFlag): EdgeCounters {
-    const source = facts.sourceWorkload;
-    const destination = facts.destinationWorkload;
     const local = localOf(facts);
     const rules = rulesOf(this.#settings.of(local, facts.direction).metrics);
+    const slot = recentSlot(facts.source.address, facts.destination.address);
+    let edge = this.#recent[slot];
+    if (edge === undefined || rules.asks || !edge.isOf(facts, rules, flag)) {
+      edge = this.#findEdge(facts, rules, flag);
+      if (!edge.isShared && !rules.asks) this.#recent[slot] = edge;
+    }
+    edge.hits += 1;
+    edge.usedAt = this.#deps.clock.now();
+    return edge;
+  }
+
+  #findEdge(facts: ConnectionFacts, rules: MetricRules, flag: ResponseFlag): EdgeCounters {
+    const source = facts.sourceWorkload;
+    const destination = facts.destinationWorkload;
     const asked = rules.asks ? rules.evaluate(this.#attributes.about(facts)) : NOTHING;
     const service = facts.requested === undefined ? '' : serviceKey(facts.requested);
     const plain = `${facts.direction} ${source?.uid} ${facts.sourceIdentity} ${destination?.uid} ${facts.destinationIdentity} ${service} ${facts.mutualTls} ${flag}`;
@@ -271,13 +286,11 @@ export class NodeTelemetry {
       edge = undefined;
     }
     if (edge === undefined) {
-      const owner = local?.uid ?? UNKNOWN;
+      const owner = localOf(facts)?.uid ?? UNKNOWN;
       edge = this.#budget.take(owner)
         ? this.#addEdge(key, { owner, facts, rules, flag, asked })
         : this.#sharedEdge({ owner, facts, rules, flag });
     }
-    edge.hits += 1;
-    edge.usedAt = this.#deps.clock.now();
     return edge;
   }
 

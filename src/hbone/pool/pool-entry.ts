@@ -2,12 +2,12 @@
 import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import { H2Connection } from '#http/h2/connection.ts';
-import type { TlsConnection } from '#net/connection.ts';
+import type { ConnectionHandler, TlsConnection } from '#net/connection.ts';
 import type { ConnectHandler, JudgePeer } from '#net/network.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import * as limits from '../limits.ts';
 import type { TunnelConnection } from '../tunnel-connection.ts';
-import { startTunnel } from './start-tunnel.ts';
+import { startTunnel, type TunnelHandler } from './start-tunnel.ts';
 import {
   type PoolDeps,
   type PoolOptions,
@@ -26,10 +26,26 @@ interface Pooled {
   retired: boolean;
 }
 
-interface Waiting {
-  request: TunnelRequest;
-  handler: ConnectHandler<TunnelConnection>;
-  attempts: number;
+/** A tunnel that is wanted, from the call to its answer. */
+class Wanted implements TunnelHandler {
+  readonly request: TunnelRequest;
+  readonly handler: ConnectHandler<TunnelConnection>;
+  attempts = 0;
+  readonly #entry: PoolEntry;
+
+  constructor(entry: PoolEntry, request: TunnelRequest, handler: ConnectHandler<TunnelConnection>) {
+    this.#entry = entry;
+    this.request = request;
+    this.handler = handler;
+  }
+
+  onOpen(tunnel: TunnelConnection): ConnectionHandler {
+    return this.handler.onOpen(tunnel);
+  }
+
+  onFail(error: MeshError): void {
+    this.#entry.tunnelFailed(this, error);
+  }
 }
 
 export class PoolEntry {
@@ -37,7 +53,7 @@ export class PoolEntry {
   readonly #deps: PoolDeps;
   readonly #options: PoolOptions;
   readonly #connections: Pooled[] = [];
-  #waiting: Waiting[] = [];
+  #waiting: Wanted[] = [];
   #dialing = false;
   #closed = false;
 
@@ -52,7 +68,14 @@ export class PoolEntry {
   }
 
   open(request: TunnelRequest, handler: ConnectHandler<TunnelConnection>): void {
-    this.#place({ request, handler, attempts: 0 });
+    this.#place(new Wanted(this, request, handler));
+  }
+
+  tunnelFailed(wanted: Wanted, error: MeshError): void {
+    wanted.attempts++;
+    const again = error.retry === 'safe' && wanted.attempts < limits.OPEN_ATTEMPTS_MAX;
+    if (again && !this.#closed && error.code !== 'HBONE_REFUSED') this.#place(wanted);
+    else wanted.handler.onFail(error);
   }
 
   retire(): void {
@@ -94,34 +117,23 @@ export class PoolEntry {
     };
   }
 
-  #place(waiting: Waiting): void {
-    if (this.#waiting.length === 0 && this.#start(waiting)) return;
+  #place(wanted: Wanted): void {
+    if (this.#waiting.length === 0 && this.#start(wanted)) return;
     if (this.#waiting.length >= limits.WAITING_PER_KEY_MAX) {
-      waiting.handler.onFail(this.#failure('HBONE_CONNECTION_LOST', 'too many tunnels wait'));
+      wanted.handler.onFail(this.#failure('HBONE_CONNECTION_LOST', 'too many tunnels wait'));
       return;
     }
-    this.#waiting.push(waiting);
+    this.#waiting.push(wanted);
     this.#dial();
   }
 
   /** False when no connection has room. */
-  #start(waiting: Waiting): boolean {
+  #start(wanted: Wanted): boolean {
     for (const pooled of this.#connections) {
       if (pooled.retired || pooled.h2.capacity <= 0) continue;
-      const started = startTunnel(pooled.h2, waiting.request, this.#deps.clock, {
-        onOpen: (tunnel) => waiting.handler.onOpen(tunnel),
-        onFail: (error) => this.#tunnelFailed(waiting, error),
-      });
-      if (started) return true;
+      if (startTunnel(pooled.h2, wanted.request, this.#deps.clock, wanted)) return true;
     }
     return false;
-  }
-
-  #tunnelFailed(waiting: Waiting, error: MeshError): void {
-    waiting.attempts++;
-    const again = error.retry === 'safe' && waiting.attempts < limits.OPEN_ATTEMPTS_MAX;
-    if (again && !this.#closed && error.code !== 'HBONE_REFUSED') this.#place(waiting);
-    else waiting.handler.onFail(error);
   }
 
   #dial(): void {

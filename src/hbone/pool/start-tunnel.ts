@@ -1,13 +1,13 @@
 /** Opens one CONNECT stream on a connection and waits for the peer's answer. */
 import type { Clock } from '#base/clock.ts';
-import { deadlinesOf } from '#base/deadlines.ts';
+import { deadlinesOf, type Expiring } from '#base/deadlines.ts';
 import { MeshError } from '#base/errors.ts';
 import type { MessageHead } from '#http/dispatch/message-head.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
 import type { ConnectionHandler } from '#net/connection.ts';
 import { HBONE_ERRORS } from '../errors.ts';
 import { TUNNEL_ANSWER_TIMEOUT_MS } from '../limits.ts';
-import { TunnelConnection } from '../tunnel-connection.ts';
+import { type AnswerHandler, TunnelConnection } from '../tunnel-connection.ts';
 import { connectHead } from '../tunnel-head.ts';
 import type { TunnelRequest } from './tunnel-request.ts';
 
@@ -31,13 +31,13 @@ export function startTunnel(
   tunnel.attach(stream);
   const opening = new Opening(tunnel, handler, { request, h2 });
   tunnel.handler = opening;
-  tunnel.onAnswer = (head) => opening.answered(head);
-  opening.timer = deadlinesOf(clock, TUNNEL_ANSWER_TIMEOUT_MS).start(() => opening.timedOut());
+  tunnel.answered = opening;
+  opening.timer = deadlinesOf(clock, TUNNEL_ANSWER_TIMEOUT_MS).start(opening);
   return true;
 }
 
 /** The tunnel's handler until it is open or has failed. */
-class Opening implements ConnectionHandler {
+class Opening implements ConnectionHandler, AnswerHandler, Expiring {
   timer: { cancel(): void } | undefined = undefined;
   readonly #tunnel: TunnelConnection;
   readonly #handler: TunnelHandler;
@@ -56,7 +56,7 @@ class Opening implements ConnectionHandler {
     this.#h2 = way.h2;
   }
 
-  answered(head: MessageHead): void {
+  onAnswer(head: MessageHead): void {
     if (head.status < 200 || !this.#settle()) return;
     if (head.status === 200) {
       this.#tunnel.handler = this.#handler.onOpen(this.#tunnel, head);

@@ -4,6 +4,7 @@
  * dial. A connection serves until it is full, draining, retired (its certificate was replaced) or unused.
  */
 import type { Timer } from '#base/clock.ts';
+import { recentSlot, recentSlots } from '#base/recent.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler, NetworkNamespace } from '#net/network.ts';
@@ -24,6 +25,8 @@ export class TunnelPool {
   readonly #deps: PoolDeps;
   readonly #options: PoolOptions;
   readonly #entries = new Map<string, PoolEntry>();
+  /** Busy pairs are few: their entries are found without a key, which is a long text. */
+  readonly #recent = recentSlots<PoolEntry>();
   readonly #sweep: Timer;
   #closed = false;
 
@@ -39,13 +42,7 @@ export class TunnelPool {
       handler.onFail(poolClosed());
       return;
     }
-    const key = keyOf(request);
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = new PoolEntry(request, this.#deps, this.#options);
-      this.#entries.set(key, entry);
-    }
-    entry.open(request, handler);
+    this.#entryOf(request).open(request, handler);
   }
 
   /** A tunnel inside one that is open, over a connection of its own. Returns the handler of the outer one. */
@@ -76,7 +73,7 @@ export class TunnelPool {
     for (const [key, entry] of this.#entries) {
       if (entry.target.namespace?.inode !== namespace.inode) continue;
       entry.close();
-      this.#entries.delete(key);
+      this.#remove(key);
     }
   }
 
@@ -91,19 +88,50 @@ export class TunnelPool {
     this.drain();
     for (const entry of this.#entries.values()) entry.close();
     this.#entries.clear();
+    this.#recent.fill(undefined);
   }
 
   status(): PoolStatus[] {
     return [...this.#entries.values()].map((entry) => entry.status());
   }
 
+  #entryOf(target: TunnelTarget): PoolEntry {
+    const slot = recentSlot(target.sourceAddress, target.destination.address);
+    const recent = this.#recent[slot];
+    if (recent !== undefined && areSame(recent.target, target)) return recent;
+    const key = keyOf(target);
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = new PoolEntry(target, this.#deps, this.#options);
+      this.#entries.set(key, entry);
+    }
+    this.#recent[slot] = entry;
+    return entry;
+  }
+
+  #remove(key: string): void {
+    this.#entries.delete(key);
+    this.#recent.fill(undefined);
+  }
+
   #releaseUnused(): void {
     const before = this.#deps.clock.now() - limits.UNUSED_RELEASE_MS;
     for (const [key, entry] of this.#entries) {
       entry.releaseUnused(before);
-      if (entry.empty) this.#entries.delete(key);
+      if (entry.empty) this.#remove(key);
     }
   }
+}
+
+function areSame(a: TunnelTarget, b: TunnelTarget): boolean {
+  return (
+    a.source === b.source &&
+    a.destination.address === b.destination.address &&
+    a.destination.port === b.destination.port &&
+    a.sourceAddress === b.sourceAddress &&
+    a.namespace?.inode === b.namespace?.inode &&
+    (a.expected === b.expected || a.expected.join() === b.expected.join())
+  );
 }
 
 function keyOf(target: TunnelTarget): string {

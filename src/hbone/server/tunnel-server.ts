@@ -73,7 +73,7 @@ export function serveTunnels(
           complain(`${head.method} instead of CONNECT`);
           return;
         }
-        handler.onTunnel(incoming(stream, head, tunnel));
+        handler.onTunnel(new Incoming(stream, head, tunnel));
         if (end) tunnel.onEnd();
       },
       onBadRequest: complain,
@@ -90,19 +90,24 @@ function badRequest(reason: string): MeshError {
   });
 }
 
-function incoming(
-  stream: H2Stream,
-  head: MessageHead,
-  connection: TunnelConnection,
-): IncomingTunnel {
-  return {
-    head,
-    connection,
-    accept(answer = MessageHead.response(200)) {
-      if (!stream.closed) stream.respond(answer, false);
-    },
-    refuse: (status) => refuse(stream, status),
-  };
+class Incoming implements IncomingTunnel {
+  readonly head: MessageHead;
+  readonly connection: TunnelConnection;
+  readonly #stream: H2Stream;
+
+  constructor(stream: H2Stream, head: MessageHead, connection: TunnelConnection) {
+    this.#stream = stream;
+    this.head = head;
+    this.connection = connection;
+  }
+
+  accept(answer = MessageHead.response(200)): void {
+    if (!this.#stream.closed) this.#stream.respond(answer, false);
+  }
+
+  refuse(status: number): void {
+    refuse(this.#stream, status);
+  }
 }
 
 /** RFC 9113 §8.1: a whole response, then NO_ERROR tells the client to stop sending. */

@@ -13,9 +13,17 @@ export interface Identity {
 export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
 const SCHEME = 'spiffe://';
 
-export function formatPrincipal(identity: Identity): Principal {
-  const { trustDomain, namespace, serviceAccount } = identity;
-  return `${SCHEME}${trustDomain}/ns/${namespace}/sa/${serviceAccount}` as Principal;
+/** Workloads are immutable, and each of their connections asks. */
+const formatted = new WeakMap<Identity, Principal>();
+
+export function formatPrincipal(identity: Readonly<Identity>): Principal {
+  let principal = formatted.get(identity);
+  if (principal === undefined) {
+    const { trustDomain, namespace, serviceAccount } = identity;
+    principal = `${SCHEME}${trustDomain}/ns/${namespace}/sa/${serviceAccount}` as Principal;
+    formatted.set(identity, principal);
+  }
+  return principal;
 }
 
 /** Undefined when the URI is not an Istio SPIFFE identity: exactly five segments, `ns` and `sa` in place. */

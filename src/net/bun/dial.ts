@@ -4,7 +4,7 @@
  * when the TCP connect really succeeded.
  */
 import type { Clock, Timer } from '#base/clock.ts';
-import { deadlinesOf } from '#base/deadlines.ts';
+import { deadlinesOf, type Expiring } from '#base/deadlines.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler } from '../connection.ts';
@@ -26,7 +26,7 @@ const TOLD: ConnectHandler<SocketConnection> = {
   onFail: () => undefined,
 };
 
-export class Dial implements ConnectionHandler {
+export class Dial implements ConnectionHandler, Expiring {
   readonly #options: ConnectOptions;
   #handler: ConnectHandler<SocketConnection>;
   readonly #tls: boolean;
@@ -42,7 +42,7 @@ export class Dial implements ConnectionHandler {
     this.#options = options;
     this.#handler = handler;
     this.#tls = deps.tls;
-    this.#timer = deadlinesOf(deps.clock, options.connectTimeoutMs).start(() => this.#timedOut());
+    this.#timer = deadlinesOf(deps.clock, options.connectTimeoutMs).start(this);
   }
 
   get settled(): boolean {
@@ -109,7 +109,7 @@ export class Dial implements ConnectionHandler {
     return handler;
   }
 
-  #timedOut(): void {
+  timedOut(): void {
     const ms = this.#options.connectTimeoutMs;
     const connection = this.#connection;
     // A peer that is there and does not shake hands is no matter of routes and firewalls.

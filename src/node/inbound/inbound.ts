@@ -156,7 +156,7 @@ class Incoming implements SessionHooks, Flow {
   }
 
   ready(): void {
-    this.#tunnel?.accept(answerOf(this.#local));
+    this.#tunnel?.accept(this.#local && answerOf(this.#local));
   }
 
   failedEarly(error: MeshError): void {
@@ -305,9 +305,15 @@ function factsOf(incoming: Incoming, local: Workload, verdict: InboundVerdict): 
   };
 }
 
-/** Tells the client about the workload behind the tunnel, as ztunnel does by default. */
-function answerOf(local: Workload | undefined): MessageHead {
-  const answer = MessageHead.response(200);
-  if (local !== undefined) answer.add('baggage', encodeBaggage(local));
+const answers = new WeakMap<Workload, MessageHead>();
+
+/** Tells the client about the workload behind the tunnel, as ztunnel does by default. Written, never changed. */
+function answerOf(local: Workload): MessageHead {
+  let answer = answers.get(local);
+  if (answer === undefined) {
+    answer = MessageHead.response(200);
+    answer.add('baggage', encodeBaggage(local));
+    answers.set(local, answer);
+  }
   return answer;
 }

@@ -372,9 +372,19 @@ function gatewayEndpoint(
   return { workload, targetPort: gateway.hbonePort, gatewayService: undefined };
 }
 
+/** Of workloads whose services have no names of their own: the pool of tunnels knows the same list at a glance. */
+const alone = new WeakMap<Workload, readonly string[]>();
+
 /** The workload's identity and the service's extra names (ztunnel src/state.rs workload_and_services_san). */
 function identitiesOf(workload: Workload, service: Service | undefined): readonly string[] {
   const own = formatPrincipal(workload);
-  if (service === undefined || service.subjectAltNames.length === 0) return [own];
+  if (service === undefined || service.subjectAltNames.length === 0) {
+    let list = alone.get(workload);
+    if (list === undefined) {
+      list = [own];
+      alone.set(workload, list);
+    }
+    return list;
+  }
   return [own, ...service.subjectAltNames.filter((name) => name.startsWith('spiffe://'))];
 }

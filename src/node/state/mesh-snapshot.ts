@@ -15,6 +15,7 @@ import type { ScopedTelemetry } from '#model/telemetry/settings.ts';
 import { claimOf, isPod } from '#model/workload/address-claim.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import { PolicyIndex } from '#policy/l4/policy-index.ts';
+import { PairMap } from './pair-map.ts';
 import { RangeIndex } from './range-index.ts';
 
 export type MeshAddress =
@@ -48,13 +49,14 @@ export class MeshSnapshot {
   readonly telemetry: ReadonlyMap<string, ScopedTelemetry>;
   /** Services whose traffic waits for a waypoint, because of the policy named. */
   readonly unjudged: ReadonlyMap<ServiceKey, string>;
-  readonly #workloadsByAddress = new Map<string, Workload>();
+  readonly #workloadsByAddress = new PairMap<Workload>();
   readonly #ranges = new RangeIndex();
-  readonly #servicesByAddress = new Map<string, Service[]>();
+  readonly #servicesByAddress = new PairMap<Service[]>();
   /** Keys in lower case; `*.b.c` is a key like any other. */
   readonly #servicesByHostname = new Map<string, Service[]>();
   readonly #endpoints = new Map<ServiceKey, Workload[]>();
-  readonly #podsByName = new Map<string, Workload>();
+  /** By namespace and name. */
+  readonly #podsByName = new PairMap<Workload>();
   /** Those that are known by a name instead of an address. */
   readonly #workloadsByName = new Map<ServiceKey, Workload>();
   readonly #authorizationsOf = new Map<string, readonly Authorization[]>();
@@ -88,13 +90,13 @@ export class MeshSnapshot {
   }
 
   workloadAt(network: string, address: string): Workload | undefined {
-    return this.#workloadsByAddress.get(`${network}/${address}`);
+    return this.#workloadsByAddress.get(network, address);
   }
 
   /** Several services may claim one address: own namespace, then canonical, then first (ztunnel src/state.rs). */
   serviceAt(network: string, address: string, clientNamespace: string): Service | undefined {
     const candidates = this.#servicesByAddress
-      .get(`${network}/${address}`)
+      .get(network, address)
       ?.filter((service) => isVisibleTo(service, clientNamespace));
     const exact = candidates && best(candidates, clientNamespace);
     return exact ?? this.#ranges.find(network, address, clientNamespace);
@@ -141,7 +143,7 @@ export class MeshSnapshot {
   }
 
   podNamed(namespace: string, name: string): Workload | undefined {
-    return this.#podsByName.get(`${namespace}/${name}`);
+    return this.#podsByName.get(namespace, name);
   }
 
   /** What discovery says of a workload that this process serves. */
@@ -165,16 +167,15 @@ export class MeshSnapshot {
     // Pods on the host network share the node's address: it names none of them.
     if (!workload.hostNetwork) {
       for (const address of workload.addresses) {
-        const key = `${workload.network}/${address}`;
-        const other = this.#workloadsByAddress.get(key);
+        const other = this.workloadAt(workload.network, address);
         if (other === undefined || claimOf(workload) > claimOf(other))
-          this.#workloadsByAddress.set(key, workload);
+          this.#workloadsByAddress.set(workload.network, address, workload);
       }
     }
     const { namespace, hostname } = workload;
     if (hostname !== '') this.#workloadsByName.set(serviceKey({ namespace, hostname }), workload);
     if (isPod(workload)) {
-      this.#podsByName.set(`${workload.namespace}/${workload.name}`, workload);
+      this.#podsByName.set(workload.namespace, workload.name, workload);
     }
     for (const key of workload.services.keys()) append(this.#endpoints, key, workload);
   }
@@ -183,8 +184,10 @@ export class MeshSnapshot {
     append(this.#servicesByHostname, service.hostname.toLowerCase(), service);
     for (const each of service.addresses) {
       const { network, address } = each;
-      if (!this.#ranges.add(service, each))
-        append(this.#servicesByAddress, `${network}/${address}`, service);
+      if (this.#ranges.add(service, each)) continue;
+      const known = this.#servicesByAddress.get(network, address);
+      if (known === undefined) this.#servicesByAddress.set(network, address, [service]);
+      else known.push(service);
     }
   }
 }

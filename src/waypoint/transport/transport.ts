@@ -139,13 +139,15 @@ function withinTime(
   clock: Clock,
 ): ConnectHandler<Connection> {
   let isOver = false;
-  const timer = deadlinesOf(clock, connectTimeoutMs).start(() => {
-    isOver = true;
-    const text = `no tunnel to ${formatHostPort(address, port)} within ${connectTimeoutMs} ms`;
-    const hint = NET_ERRORS.NET_CONNECT_TIMEOUT;
-    handler.onFail(
-      new MeshError('NET_CONNECT_TIMEOUT', text, { side: 'upstream', hint, retry: 'safe' }),
-    );
+  const timer = deadlinesOf(clock, connectTimeoutMs).start({
+    timedOut() {
+      isOver = true;
+      const text = `no tunnel to ${formatHostPort(address, port)} within ${connectTimeoutMs} ms`;
+      const hint = NET_ERRORS.NET_CONNECT_TIMEOUT;
+      handler.onFail(
+        new MeshError('NET_CONNECT_TIMEOUT', text, { side: 'upstream', hint, retry: 'safe' }),
+      );
+    },
   });
   return {
     onOpen(connection) {
