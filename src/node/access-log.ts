@@ -107,12 +107,12 @@ export interface ConnectionLine {
   readonly format: AccessLogFormat;
 }
 
-/** As text it costs no strings but the time's: two connections have four lines between them. */
+/** Of the text nothing but the time is made as a string. */
 export function putConnection(out: LineBuffer, { time, log, end, format }: ConnectionLine): void {
-  const level = end === undefined ? 'debug' : end.error === undefined ? 'info' : 'error';
-  const message = end === undefined ? 'connection opened' : 'connection complete';
-  const head = { time, level, message };
   if (format === 'json') {
+    const level = end === undefined ? 'debug' : end.error === undefined ? 'info' : 'error';
+    const message = end === undefined ? 'connection opened' : 'connection complete';
+    const head = { time, level, message };
     out.text(jsonLine(head, { ...known(CONNECTION, log), ...(end && known(END, end)) }));
     return;
   }
