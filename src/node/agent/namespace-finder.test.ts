@@ -121,4 +121,15 @@ describe('NamespaceFinder', () => {
     clock.advance(NAMESPACE_SCAN_PERIOD_MS);
     expect(finder.find(UID)).toBe(join(procDir, '13', 'ns', 'net'));
   });
+
+  test('a process of another pod that got the number of one that was found is not taken for it', () => {
+    const { clock, finder, process, procDir } = start();
+    process('12', UID);
+    expect(finder.find(UID)).toBe(join(procDir, '12', 'ns', 'net'));
+    process('12', UID.replace('6', '7'));
+    expect(finder.find(UID)).toBeUndefined();
+    process('13', UID);
+    clock.advance(NAMESPACE_SCAN_PERIOD_MS);
+    expect(finder.find(UID)).toBe(join(procDir, '13', 'ns', 'net'));
+  });
 });

@@ -36,6 +36,7 @@ export class NamespaceFinder {
   readonly #clock: Clock;
   readonly #netnsDir: string;
   readonly #procDir: string;
+  /** Of each pod a process in its namespace. */
   #found = new Map<string, string>();
   #scannedAt = Number.NEGATIVE_INFINITY;
 
@@ -49,12 +50,12 @@ export class NamespaceFinder {
   find(uid: string): string | undefined {
     const named = `${this.#netnsDir}/${uid}`;
     if (existsSync(named)) return named;
-    const known = this.#found.get(uid);
-    if (known !== undefined && existsSync(known)) return known;
+    const known = this.#foundFor(uid);
+    if (known !== undefined) return known;
     // One walk serves all pods that are asked for at a time, as after a start.
     if (this.#clock.now() - this.#scannedAt < NAMESPACE_SCAN_PERIOD_MS) return undefined;
     this.#scan();
-    return this.#found.get(uid);
+    return this.#foundFor(uid);
   }
 
   /**
@@ -78,13 +79,28 @@ export class NamespaceFinder {
     const own = inodeOf(`${this.#procDir}/self/ns/net`);
     for (const pid of readdirSync(this.#procDir)) {
       if (!/^[0-9]+$/.test(pid)) continue;
-      const uid = podUidIn(textOf(`${this.#procDir}/${pid}/cgroup`));
+      const uid = this.#podOf(pid);
       if (uid === undefined || this.#found.has(uid)) continue;
-      const path = `${this.#procDir}/${pid}/ns/net`;
-      const inode = inodeOf(path);
+      const inode = inodeOf(this.#namespaceOf(pid));
       // A process of the pod that is in the node's namespace says nothing about the pod's.
-      if (inode !== undefined && inode !== own) this.#found.set(uid, path);
+      if (inode !== undefined && inode !== own) this.#found.set(uid, pid);
     }
+  }
+
+  /** Not of a process that has ended, nor of one that is another pod's and got its number since. */
+  #foundFor(uid: string): string | undefined {
+    const pid = this.#found.get(uid);
+    if (pid === undefined || this.#podOf(pid) !== uid) return undefined;
+    const path = this.#namespaceOf(pid);
+    return existsSync(path) ? path : undefined;
+  }
+
+  #podOf(pid: string): string | undefined {
+    return podUidIn(textOf(`${this.#procDir}/${pid}/cgroup`));
+  }
+
+  #namespaceOf(pid: string): string {
+    return `${this.#procDir}/${pid}/ns/net`;
   }
 }
 
