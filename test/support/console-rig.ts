@@ -326,6 +326,8 @@ export class FakeConsoleData implements ConsoleData {
       from: '2026-01-01T00:00:00Z',
       to: '2026-01-01T01:00:00Z',
       stepSeconds: 60,
+      observedFrom: '2026-01-01T00:00:00Z',
+      observedTo: '2026-01-01T00:01:00Z',
       requests: [1, null],
       errors: [0, null],
       connections: [0, null],

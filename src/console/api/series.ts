@@ -7,6 +7,9 @@ export interface TimelineAnswer {
   readonly from: string;
   readonly to: string;
   readonly stepSeconds: number;
+  /** From the first report to where all proxies had time to report. Counts of a step that reaches beyond are of the part of it that lies between. */
+  readonly observedFrom: string;
+  readonly observedTo: string;
   /** How many in each step; null where no proxy reported. */
   readonly requests: readonly (number | null)[];
   readonly errors: readonly (number | null)[];

@@ -135,6 +135,17 @@ describe('ConsoleEngine', () => {
     });
     expect(series.stepSeconds).toBe(60);
     expect(series.requestsPerSecond.filter((value) => value !== null)).toEqual([9, 9, 9]);
+    const timeline = world.engine.timeline({
+      fromMs: EPOCH - 15 * 60_000,
+      toMs: EPOCH + 130_000,
+      visible: undefined,
+    });
+    expect(timeline).toMatchObject({
+      stepSeconds: 60,
+      observedFrom: new Date(EPOCH + 50_000).toISOString(),
+      observedTo: new Date(EPOCH + 130_000).toISOString(),
+    });
+    expect(timeline.requests.slice(-3)).toEqual([90, 540, 90]);
   });
 
   test('traffic of workloads, services, apps and namespaces, and who talks to whom how', () => {

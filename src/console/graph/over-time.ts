@@ -85,7 +85,16 @@ export function timelineOf(
         lines[name][at] = (lines[name][at] ?? 0) + sums[name];
     }
   }
-  return { from: rfc3339At(from * 1000), to: rfc3339At(to * 1000), stepSeconds, ...lines, marks };
+  const observed = store.observed(from, to);
+  return {
+    from: rfc3339At(from * 1000),
+    to: rfc3339At(to * 1000),
+    stepSeconds,
+    observedFrom: rfc3339At(observed.from * 1000),
+    observedTo: rfc3339At(observed.to * 1000),
+    ...lines,
+    marks,
+  };
 }
 
 /** What is not yet in whole minutes is read as seconds: the newest point of a line must not wait for its minute. */

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import type { Change } from '#console/api/series.ts';
-import { areaPath, flagsOf, momentAt, positionOf, rangeOf, ticksOf } from './time-scale.ts';
+import {
+  areaPath,
+  flagsOf,
+  momentAt,
+  positionOf,
+  rangeOf,
+  ratesOf,
+  ticksOf,
+} from './time-scale.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12, 0, 3);
 const HOUR = 3_600_000;
@@ -34,6 +42,25 @@ test('areaPath closes at gaps: what nobody reported is not drawn', () => {
     'M0.0 11L0.0 6.0L333.3 1.0L333.3 11ZM1000.0 11L1000.0 1.0L1000.0 11Z',
   );
   expect(areaPath([0, 0], 0, 10)).toBe('');
+});
+
+test('ratesOf gives the first and the newest step the rate of what is known of them', () => {
+  const iso = (seconds: number) => new Date(NOW + seconds * 1000).toISOString();
+  const timeline = {
+    from: iso(0),
+    to: iso(300),
+    stepSeconds: 60,
+    observedFrom: iso(70),
+    observedTo: iso(201),
+    requests: [null, 450, 540, 189, null],
+    errors: [],
+    connections: [],
+    failures: [],
+    marks: [],
+  };
+  expect(ratesOf(timeline, timeline.requests)).toEqual([null, 9, 9, 9, null]);
+  // Reported early by one proxy: not of no time at all.
+  expect(ratesOf({ ...timeline, observedTo: iso(180) }, [null, null, null, 5])[3]).toBe(5);
 });
 
 test('flagsOf joins what stands too near and leaves out what is outside', () => {

@@ -48,8 +48,23 @@ export function areaPath(values: readonly (number | null)[], top: number, height
   return path;
 }
 
-export function topOf(timeline: TimelineAnswer): number {
-  return Math.max(0, ...timeline.requests.map((value) => value ?? 0));
+/** A second, of what is known of each step: the newest one is not over, and would dip. */
+export function ratesOf(
+  timeline: TimelineAnswer,
+  counts: readonly (number | null)[],
+): (number | null)[] {
+  const [from, observedFrom, observedTo] = [
+    timeline.from,
+    timeline.observedFrom,
+    timeline.observedTo,
+  ].map((time) => Date.parse(time) / 1000);
+  const { stepSeconds } = timeline;
+  return counts.map((count, at) => {
+    if (count === null) return null;
+    const start = from + at * stepSeconds;
+    const known = Math.min(observedTo, start + stepSeconds) - Math.max(observedFrom, start);
+    return count / Math.max(1, known);
+  });
 }
 
 export interface Flag {

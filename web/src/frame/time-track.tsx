@@ -9,8 +9,8 @@ import {
   momentAt,
   positionOf,
   type Range,
+  ratesOf,
   ticksOf,
-  topOf,
 } from './time-scale.ts';
 import styles from './time-track.module.css';
 
@@ -54,7 +54,9 @@ export function Track({ timeline, range, atMs, window, nowMs }: TrackProps) {
     const [first, last] = [brush.from, to].sort((a, b) => a - b);
     setSpan(momentAt(first, range), Math.min(nowMs, momentAt(last, range)));
   };
-  const top = timeline === undefined ? 0 : topOf(timeline);
+  const requests = timeline && ratesOf(timeline, timeline.requests);
+  const errors = timeline && ratesOf(timeline, timeline.errors);
+  const top = Math.max(0, ...(requests ?? []).map((value) => value ?? 0));
   return (
     <div className={styles.track} ref={box}>
       <div
@@ -73,8 +75,8 @@ export function Track({ timeline, range, atMs, window, nowMs }: TrackProps) {
           className={styles.picture}
           aria-hidden="true"
         >
-          <path d={areaPath(timeline?.requests ?? [], top, HEIGHT)} className={styles.requests} />
-          <path d={areaPath(timeline?.errors ?? [], top, HEIGHT)} className={styles.errors} />
+          <path d={areaPath(requests ?? [], top, HEIGHT)} className={styles.requests} />
+          <path d={areaPath(errors ?? [], top, HEIGHT)} className={styles.errors} />
         </svg>
         {ticksOf(range)
           .filter((tick) => positionOf(tick, range) < 0.965)
@@ -91,9 +93,7 @@ export function Track({ timeline, range, atMs, window, nowMs }: TrackProps) {
           className={styles.window}
           style={{ left: `${shown.from * 100}%`, width: `${(shown.to - shown.from) * 100}%` }}
         />
-        {timeline !== undefined && top > 0 && (
-          <span className={styles.top}>{amount(top / timeline.stepSeconds)} req/s</span>
-        )}
+        {top > 0 && <span className={styles.top}>{amount(top)} req/s</span>}
       </div>
       <Flags timeline={timeline} range={range} />
       <Handle range={range} atMs={atMs} nowMs={nowMs} share={share} />
