@@ -419,7 +419,8 @@ describe('ServiceEntry and WorkloadEntry', () => {
     };
     const own = deriveWorkloadEntry(object, { ...context, waypoint: undefined, policies: [] });
     const listed = entry({ hosts: ['a.example'], endpoints: [{ address, network: '' }] });
-    const [inline] = deriveInlineEndpoints(listed, context);
+    const of = services(listed).map(([, each]) => each);
+    const [inline] = deriveInlineEndpoints(listed, { ...context, services: of });
     for (const found of [own?.workload, inline?.[1].workload]) {
       if (want === undefined) expect(found).toBeUndefined();
       else expect(found).toMatchObject({ ...want, network: 'here' });

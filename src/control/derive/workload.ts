@@ -217,7 +217,11 @@ export function deriveInlineEndpoints(
   const spec = object.spec ?? {};
   const namespace = namespaceOf(object);
   const { name } = object.metadata;
-  const listed = (spec.endpoints ?? []).map((endpoint) => ({ endpoint, of: services }));
+  // Nothing leads to endpoints of an entry whose hosts are all another's, or hidden from everybody.
+  const listed = (services.length > 0 ? (spec.endpoints ?? []) : []).map((endpoint) => ({
+    endpoint,
+    of: services,
+  }));
   // A selector says that the endpoints are elsewhere.
   const byName = (spec.resolution ?? '').startsWith('DNS') && spec.workloadSelector === undefined;
   const named = services

@@ -67,6 +67,32 @@ describe('several objects for one host', () => {
     expect([canonical('shop/api.example'), canonical('other/api.example')]).toEqual([false, true]);
   });
 
+  test('one that its namespace keeps to itself is canonical to nobody, however old', () => {
+    const mesh = `serviceEntryVisibility:
+      policies:
+      - { visibility: NAMESPACE, matchingRules: [{ namespaceSelector: { matchLabels: { shy: 'yes' } } }] }`;
+    const { mesh: graph } = meshOf({
+      meshConfig: [
+        {
+          metadata: { name: 'istio', namespace: 'istio-system' },
+          data: { mesh },
+        } as unknown as KubeObject,
+      ],
+      namespaces: [
+        { metadata: { name: 'other', labels: { shy: 'yes' } } } as unknown as KubeObject,
+      ],
+      serviceEntries: [
+        named('e', spec('198.18.7.1')),
+        named('e', spec('198.18.7.2'), { namespace: 'other', ...old }),
+      ],
+    });
+    const seen = ['shop', 'other'].map((at) => graph.services.get(`${at}/api.example`)?.service);
+    expect(seen.map((each) => [each?.visibility, each?.canonical])).toEqual([
+      ['public', true],
+      ['namespace', false],
+    ]);
+  });
+
   test('a Kubernetes Service is canonical before any entry', () => {
     const host = 'api.shop.svc.cluster.local';
     const { mesh } = meshOf({
@@ -78,10 +104,8 @@ describe('several objects for one host', () => {
     });
     expect(mesh.services.get(`shop/${host}`)?.kind).toBe('Service');
     expect(mesh.services.get(`other/${host}`)?.service.canonical).toBe(false);
-    expect(
-      mesh.workloads.get('Kubernetes/networking.istio.io/ServiceEntry/shop/same/198.18.7.2')
-        ?.workload.services.size,
-    ).toBe(0);
+    const pruned = 'Kubernetes/networking.istio.io/ServiceEntry/shop/same/198.18.7.2';
+    expect(mesh.workloads.get(pruned)).toBeUndefined();
   });
 });
 

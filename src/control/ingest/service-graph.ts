@@ -175,7 +175,11 @@ function entriesInForce(
   return graph.map('services.entries', inForce, (entry, reads) => {
     const { hostname } = entry.service;
     const isTaken = reads.lookup(kubeByHost, hostname).length > 0;
-    const canonical = !isTaken && oldestEntry(reads.lookup(entriesByHost, hostname)) === entry;
+    // One that its namespace keeps to itself stands for the host to nobody else.
+    const open = reads
+      .lookup(entriesByHost, hostname)
+      .filter(({ service }) => service.visibility === 'public');
+    const canonical = !isTaken && oldestEntry(open) === entry;
     return canonical ? { ...entry, service: { ...entry.service, canonical } } : entry;
   });
 }
