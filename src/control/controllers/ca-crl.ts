@@ -5,12 +5,12 @@
  */
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError } from '#base/errors.ts';
+import { CRL_KEY, CRL_NAME } from '#identity/trust/crl-map.ts';
 import { readRevocationLists } from '#identity/trust/revocation.ts';
 import type { Secret } from '#kube/client/kinds.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { type InformerDeps, startInformer } from '#kube/informer/list-watch.ts';
 import { PLUGGED_SECRET, textOf } from '../ca/root-secret.ts';
-import { CRL_KEY, CRL_NAME } from './mesh-identity.ts';
 import { startNamespaceMap } from './namespace-map.ts';
 
 export function startCrlController(deps: InformerDeps, namespace: string): Disposer {

@@ -1,10 +1,9 @@
 /** What every pod of the mesh mounts to be known, and to know the control plane by. */
 
+import { CRL_KEY, CRL_NAME } from '#identity/trust/crl-map.ts';
+
 const TOKEN_SECONDS = 43_200;
 
-/** Revocation lists: ca-crl.ts writes it, or whoever runs the CA. */
-export const CRL_NAME = 'istio-ca-crl';
-export const CRL_KEY = 'ca-crl.pem';
 const CRL_DIR = '/var/run/secrets/istio-ca-crl';
 
 /** The token that asks for certificates, the root that the control plane is known by, and who is trusted no more. */

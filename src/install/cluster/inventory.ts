@@ -2,10 +2,10 @@
 import { isMeshError } from '#base/errors.ts';
 import { ROOT_SECRET } from '#control/ca/root-secret.ts';
 import { FIELD_MANAGER as CONTROL_MANAGER } from '#control/controllers/field-manager.ts';
-import { CRL_NAME } from '#control/controllers/mesh-identity.ts';
 import { ROOT_CERT_NAME } from '#control/controllers/root-cert.ts';
 import { LABEL as MESH_LABEL } from '#control/derive/mesh.ts';
 import type { CustomResourceDefinition } from '#crds/builtin-crds.ts';
+import { CRL_NAME } from '#identity/trust/crl-map.ts';
 import type { Pod } from '#kube/client/kinds.ts';
 import type { KubeClient, KubeObject, ResourceRef, Selection } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';

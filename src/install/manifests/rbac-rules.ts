@@ -4,8 +4,8 @@
  */
 import { SESSION_SECRET } from '#console/server/access/session-key.ts';
 import { PLUGGED_SECRET, ROOT_SECRET } from '#control/ca/root-secret.ts';
-import { CRL_NAME } from '#control/controllers/mesh-identity.ts';
 import { ROOT_CERT_NAME } from '#control/controllers/root-cert.ts';
+import { CRL_NAME } from '#identity/trust/crl-map.ts';
 
 export interface Grant {
   /** `removal`: the chart's hook, while Helm removes it. */

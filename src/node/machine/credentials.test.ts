@@ -9,7 +9,7 @@ import { RESOURCES } from '#kube/client/resources.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { FakeKubeClient } from '#test/support/fake-kube-client.ts';
 import { Credentials } from './credentials.ts';
-import { CREDENTIALS_RETRY_MS, ROOTS_PERIOD_MS } from './limits.ts';
+import { CREDENTIALS_RETRY_MS, CRL_PERIOD_MS, ROOTS_PERIOD_MS } from './limits.ts';
 
 const LIFE_MS = 3_600_000;
 
@@ -94,6 +94,25 @@ describe('Credentials', () => {
     await settled();
     expect(readFileSync(credentials.rootFile, 'utf8')).toBe('second');
     credentials.stop();
+  });
+
+  test('revocation lists follow the ConfigMap, and stay in force when it goes', async () => {
+    const { obtain, clock, client, roots, settled } = await rig();
+    const credentials = await obtain();
+    expect(existsSync(credentials.crlFile)).toBe(false);
+    const { apiVersion, kind, metadata } = roots('');
+    const map = { apiVersion, kind, metadata: { ...metadata, name: 'istio-ca-crl' } };
+    await client.create(RESOURCES.configMaps, { ...map, data: { 'ca-crl.pem': 'nobody' } });
+    clock.advance(CRL_PERIOD_MS);
+    await settled();
+    expect(readFileSync(credentials.crlFile, 'utf8')).toBe('nobody');
+    await client.delete(RESOURCES.configMaps, { namespace: 'shop', name: 'istio-ca-crl' });
+    clock.advance(CRL_PERIOD_MS);
+    await settled();
+    expect(readFileSync(credentials.crlFile, 'utf8')).toBe('nobody');
+    credentials.stop();
+    expect(existsSync(credentials.crlFile)).toBe(false);
+    expect(clock.pending).toBe(0);
   });
 
   test('without roots nothing can be trusted', async () => {

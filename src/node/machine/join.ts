@@ -151,7 +151,10 @@ async function join(deps: JoinDeps, options: JoinOptions, course: Course): Promi
     tokenFile: credentials?.tokenFile ?? files?.token,
     clusterId: options.clusterId,
   };
-  const { assembly, xds, stop } = startProxy(endpoint, words, log);
+  const { assembly, xds, stop } = startProxy(endpoint, words, {
+    log,
+    crlFile: credentials?.crlFile,
+  });
   undo.push(stop);
   let machine: Machine | undefined;
   const drain = new Drain(
@@ -230,7 +233,11 @@ function describePorts(ports: ReadonlySet<number>): string {
   return ports.size === 0 ? 'shares no port, only calls' : `shares ${[...ports].join(', ')}`;
 }
 
-function startProxy(endpoint: ControlEndpoint, words: MachineWords, log: Logger) {
+function startProxy(
+  endpoint: ControlEndpoint,
+  words: MachineWords,
+  { log, crlFile }: { log: Logger; crlFile: string | undefined },
+) {
   const clock = systemClock;
   const random = systemRandom;
   const signer = createCaClient(clock, { endpoint, impersonate: false });
@@ -241,6 +248,7 @@ function startProxy(endpoint: ControlEndpoint, words: MachineWords, log: Logger)
     // Discovery tells the machine's own before anything needs it.
     trustDomain: DEFAULT_TRUST_DOMAIN,
     logFormat: 'text',
+    crlFile,
   });
   const { name: podName, namespace: podNamespace, address: ip, clusterId, network } = words;
   const transport = grpcTransport(clock, endpoint);
@@ -264,6 +272,7 @@ function startProxy(endpoint: ControlEndpoint, words: MachineWords, log: Logger)
     reporter.stop();
     xds.stop();
     identities.stop();
+    assembly.context.revocations?.stop();
     assembly.context.pool.close();
     assembly.accessLog.flush();
   };

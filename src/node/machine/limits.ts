@@ -7,6 +7,8 @@ export const TOKEN_RENEW_FRACTION = 0.5;
 /** When renewing failed, and how often the root certificates are read again. */
 export const CREDENTIALS_RETRY_MS = 30_000;
 export const ROOTS_PERIOD_MS = 600_000;
+/** And revocation lists: as soon as a kubelet shows them to its pods, and one small request. */
+export const CRL_PERIOD_MS = 60_000;
 /** Of one address of the control plane; there may be several. */
 export const CONTROL_DIAL_MS = 2_000;
 /** Nodes whose port is tried; any of them leads to the control plane. */
