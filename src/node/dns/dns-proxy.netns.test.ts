@@ -418,6 +418,29 @@ describe.skipIf(skip)('the DNS proxy of a captured pod', () => {
     await closed;
   });
 
+  for (const server of SERVERS) {
+    test(`what is asked of ${server} over TCP is answered, or asked of that server over TCP`, async () => {
+      reset((bytes) => turned(bytes, [7]));
+      const { connection, take, closed } = await dial(server);
+      const foreign = query('www.example.org', TYPE.A, 2);
+      for (const bytes of [query(PRODUCT, TYPE.A, 1), foreign])
+        connection.write(framed(bytes) ?? raw([]));
+      const answers = await take(2);
+      const of = (id: number) => answers.find((each) => readId(each) === id) ?? raw([]);
+      expect(addressesIn(of(1))).toEqual([VIP]);
+      expect(of(2)).toEqual(turned(foreign, [7]));
+      expect(seen.map(({ server, protocol }) => [server, protocol])).toEqual([[server, 'tcp']]);
+      connection.end();
+      await closed;
+    });
+    test(`what is asked of ${server} and is not of the mesh is asked of that server, and the answer comes from it`, async () => {
+      reset();
+      const bytes = query('www.example.org', TYPE.A);
+      expect(await ask(bytes, server)).toEqual(turned(bytes, []));
+      expect(seen.map(({ server, protocol }) => [server, protocol])).toEqual([[server, 'udp']]);
+    });
+  }
+
   test('a port where nobody listens is SERVFAIL at once', async () => {
     reset();
     upstream.ip('address', 'add', '198.18.240.12/24', 'dev', 'eth0');
