@@ -23,6 +23,12 @@ test('buildWeb stays within the bound of the first load, and leaves nothing inli
     const files = readdirSync(join(out, 'assets'));
     for (const [, name] of html.matchAll(/\/assets\/([^"]+)/g)) expect(files).toContain(name);
     expect(files.filter((name) => name.endsWith('.map'))).toEqual([]);
+    const icons = files.filter((name) => name.endsWith('.svg'));
+    expect(icons.length).toBeGreaterThan(0);
+    for (const name of icons)
+      expect(readFileSync(join(out, 'assets', name), 'utf8')).not.toMatch(
+        /<style|style=|<script|\son\w+=/,
+      );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 /** The frame in a real browser: log-in, palette, keys, themes, a control plane that goes away, and why nothing is shown. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { CONTENT_SECURITY_POLICY } from '#console/server/headers.ts';
 import { type Fixture, type FixtureOptions, startFixture } from '../../web/fixtures/server.ts';
 import { axeFindings } from './axe.ts';
 import { describeInBrowser, NOW_MS, picture, startBrowser, type TestBrowser } from './browser.ts';
@@ -100,6 +101,43 @@ describeInBrowser('the frame in a browser', () => {
     await picture(page, 'graph-empty');
     expect(await axeFindings(page)).toEqual([]);
     await page.close();
+  });
+
+  test('what is smuggled into a page neither runs nor changes its looks: the policy of the control plane is in force', async () => {
+    const other = await startBrowser();
+    const { address } = serve();
+    const served = await fetch(address);
+    expect(served.headers.get('content-security-policy')).toBe(CONTENT_SECURITY_POLICY);
+    const page = await other.open(`${address}/overview`);
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    expect(other.takeErrors()).toEqual([]);
+    const smuggled = `(async () => {
+      const refused = [];
+      addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective));
+      const box = document.body.appendChild(document.createElement('div'));
+      box.innerHTML = '<img src="/none.png" onerror="window.ran = 1"><p style="color: red">text</p><style>p { color: red }</style>';
+      const script = document.createElement('script');
+      script.textContent = 'window.ran = 2';
+      box.append(script);
+      setTimeout('window.ran = 3');
+      await new Promise((resolve) => box.querySelector('img').complete ? resolve() : box.querySelector('img').addEventListener('error', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return { ran: window.ran, colour: getComputedStyle(box.querySelector('p')).color, refused: [...new Set(refused)].sort() };
+    })()`;
+    const { ran, colour, refused } = (await page.evaluate(smuggled)) as {
+      ran: unknown;
+      colour: string;
+      refused: string[];
+    };
+    expect([ran, colour === 'rgb(255, 0, 0)']).toEqual([undefined, false]);
+    for (const directive of [
+      'script-src-attr',
+      'script-src-elem',
+      'style-src-attr',
+      'style-src-elem',
+    ])
+      expect(refused).toContain(directive);
+    await other.stop();
   });
 
   test('writes nothing to the console of the browser that is an error, besides what was refused', () => {

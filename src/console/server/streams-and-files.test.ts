@@ -255,10 +255,27 @@ describe('files', () => {
     expect(answer).toMatch(/^HTTP\/1.1 (200|400|404)/);
   });
 
-  test('without a bundle the page says which command builds it', async () => {
+  test('without a bundle the page says which command builds it, and obeys the policy', async () => {
     await using rig = startConsoleRig({ bundle: new FolderBundle(join(folder, 'none')) });
     const response = await rig.ask('/');
     expect(response.status).toBe(503);
-    expect(await response.text()).toContain('npm run web');
+    expect(response.headers.get('content-security-policy')).toBe(CONTENT_SECURITY_POLICY);
+    const page = await response.text();
+    expect(page).toContain('npm run web');
+    expect(page).not.toMatch(/<style|style=|<script|\son\w+=/);
+  });
+
+  test('the policy takes scripts and styles from our own files alone: nothing inline, nothing evaluated, nobody else', () => {
+    const directives = new Map(
+      CONTENT_SECURITY_POLICY.split('; ').map((each) => {
+        const [name = '', ...sources] = each.split(' ');
+        return [name, sources.join(' ')];
+      }),
+    );
+    expect(directives.get('default-src')).toBe("'none'");
+    for (const name of ['script-src', 'style-src', 'worker-src', 'connect-src'])
+      expect([name, directives.get(name)]).toEqual([name, "'self'"]);
+    expect([...directives.keys()].filter((name) => /-(elem|attr)$/.test(name))).toEqual([]);
+    expect(CONTENT_SECURITY_POLICY).not.toMatch(/unsafe|nonce|sha\d|https?:|\*/);
   });
 });
