@@ -40,9 +40,9 @@ export const PACKET_LOOK_MS = 1_000;
 
 /**
  * What a workload may use of one turn of the loop while others want it too. A read of 512 KiB, the largest, costs about
- * four of these: a bulk stream pays for one with four turns of the others.
+ * twelve of these: a bulk stream pays for one with twelve turns of the others, who need six for a request.
  */
-export const SHARE_TURN_MS = 0.15;
+export const SHARE_TURN_MS = 0.05;
 /** A share never owes more than this: one bad turn must not shut a workload out for long. */
 export const SHARE_DEBT_MAX_MS = 5;
 /** Reading and decrypting, which happen before we can look at the clock: about 2 GB/s. */

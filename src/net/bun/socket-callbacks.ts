@@ -29,7 +29,7 @@ export const STREAM_CALLBACKS: SocketCallbacks = {
     giveBack(bytes);
     connection.readOn();
   },
-  drain: (socket) => socket.data?.handler.onDrain(),
+  drain: (socket) => socket.data?.drained(),
   end: (socket) => socket.data?.peerEnded(),
   close: (socket, error) => socket.data?.closed(error),
   error: (socket, error) => {

@@ -156,6 +156,18 @@ export class SocketConnection implements TlsConnection, Holdable {
     share.took(this, bytes.length, startedAt);
   }
 
+  /** There is room again for what waits: that is written now, at the same expense. */
+  drained(): void {
+    const { share } = this;
+    if (share === undefined || share.alone) {
+      this.handler.onDrain();
+      return;
+    }
+    const startedAt = share.now();
+    this.handler.onDrain();
+    share.wrote(startedAt);
+  }
+
   /**
    * After a large chunk of a plain socket: reads what came meanwhile past Bun, which would copy each chunk into a buffer of its
    * own. Nothing else may be in the way: Bun reads the socket itself when this returns, and reports its end.

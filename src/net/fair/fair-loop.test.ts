@@ -66,6 +66,21 @@ describe('LoopShare', () => {
     expect(bulk.held).toBe(false);
   });
 
+  test('writing what waited is paid for by the next read', () => {
+    const bulk = new Socket();
+    event(quiet, new Socket());
+    const startedAt = noisy.now();
+    clock.advance(LARGE.ms);
+    noisy.wrote(startedAt);
+    event(noisy, bulk);
+    let turns = 0;
+    for (; bulk.held; turns += 1) {
+      event(quiet, new Socket());
+      nextTurn();
+    }
+    expect(turns).toBe(4);
+  });
+
   test('two busy shares do not wait for each other', () => {
     const [one, other] = [new Socket(), new Socket()];
     event(noisy, one, LARGE);

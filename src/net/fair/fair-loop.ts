@@ -121,6 +121,11 @@ export class LoopShare {
     if (this.#left <= 0) this.#exhausted(what, cost, bytes >= LARGE_READ_BYTES);
   }
 
+  /** After waiting bytes were written: the next read pays for it. */
+  wrote(startedAt: number): void {
+    this.#spend(this.#loop.clock.now() - startedAt);
+  }
+
   /** Before work is begun for a new `what`: false when it has to wait, then `release` is called in a later turn. */
   admits(what: Holdable, cost: number): boolean {
     if (!this.#queued && (this.alone || this.#left > 0 || !this.#contended())) {
