@@ -3,6 +3,7 @@
  * pod a member of the Service; every other is a workload of its own, outside the mesh. Slices that Kubernetes keeps say nothing
  * that selectors do not.
  */
+import { parseIp } from '#base/ip.ts';
 import type { LabeledWorkload } from '#config/compile/upstream.ts';
 import type { EndpointSlice } from '#kube/client/kinds.ts';
 import { serviceKey } from '#model/service/service.ts';
@@ -68,6 +69,7 @@ export function deriveEndpointSlice(
   return (slice.endpoints ?? []).flatMap((endpoint): [string, LabeledWorkload][] => {
     const { addresses } = endpoint;
     if (endpoint.targetRef?.kind === 'Pod' || addresses.length === 0) return [];
+    if (!addresses.every((address) => parseIp(address) !== undefined)) return [];
     const uid = `${mesh.clusterId}/discovery.k8s.io/EndpointSlice/${namespace}/${name}/${addresses[0]}`;
     const workload = {
       uid,
@@ -102,7 +104,10 @@ export function deriveEndpointSlice(
 
 function portsOf(slice: EndpointSlice, { membership }: BoundService): PortMapping[] {
   return membership.ports.flatMap(({ servicePort, name = '' }) => {
-    const port = slice.ports?.find((each) => (each.name ?? '') === name);
-    return port === undefined ? [] : [{ servicePort, targetPort: port.port }];
+    const port = slice.ports?.find(
+      (each) => (each.name ?? '') === name && (each.protocol ?? 'TCP') === 'TCP',
+    );
+    // One without a number stands for all of them: none that a connection could be sent to.
+    return typeof port?.port === 'number' ? [{ servicePort, targetPort: port.port }] : [];
   });
 }

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import type { SourceCollection } from '#collections/collection.ts';
 import { Graph } from '#collections/graph.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import type { Workload } from '#model/workload/workload.ts';
+import { ADDRESS } from '#xds/resources/address.ts';
 import { DEFAULT_MESH } from '../derive/mesh.ts';
 import type { MeshSources } from './mesh-graph.ts';
 import { createMeshGraph } from './mesh-graph.ts';
@@ -190,6 +192,25 @@ describe('endpoints that are written by hand', () => {
     expect(member()).toEqual(want);
     put('endpointSlices', slice({ endpoints: [] }));
     expect(member()).toBeUndefined();
+  });
+
+  test.each<[string, unknown, number[]]>([
+    ['without a number', [{ name: 'sql' }], []],
+    ['with a number that is null', [{ name: 'sql', port: null }], []],
+    ['of UDP', [{ name: 'sql', port: 15432, protocol: 'UDP' }], []],
+    ['of TCP', [{ name: 'sql', port: 15432, protocol: 'TCP' }], [15432]],
+    ['none at all', null, []],
+  ])('with a port %s can be told to proxies', (_title, ports, want) => {
+    const [[, { workload }]] = workloads({ ports, endpoints: [{ addresses: ['198.18.7.9'] }] });
+    const { value } = ADDRESS.decode(ADDRESS.encode({ kind: 'workload', workload })) as {
+      value: { workload: Workload };
+    };
+    const [mappings] = value.workload.services.values();
+    expect(mappings.map(({ targetPort }) => targetPort)).toEqual(want as never);
+  });
+
+  test('with an address that is none are not told at all', () => {
+    expect(workloads({ endpoints: [{ addresses: ['198.18.7.900'] }] })).toEqual([]);
   });
 
   test('that are not ready take no traffic', () => {
