@@ -4,6 +4,7 @@
  * that selectors do not.
  */
 import { parseIp } from '#base/ip.ts';
+import { portProblem } from '#config/compile/names.ts';
 import type { LabeledWorkload } from '#config/compile/upstream.ts';
 import type { EndpointSlice } from '#kube/client/kinds.ts';
 import { serviceKey } from '#model/service/service.ts';
@@ -107,7 +108,8 @@ function portsOf(slice: EndpointSlice, { membership }: BoundService): PortMappin
     const port = slice.ports?.find(
       (each) => (each.name ?? '') === name && (each.protocol ?? 'TCP') === 'TCP',
     );
-    // One without a number stands for all of them: none that a connection could be sent to.
-    return typeof port?.port === 'number' ? [{ servicePort, targetPort: port.port }] : [];
+    // Kubernetes allows any number, and none, for all ports: nothing that a connection could be sent to.
+    if (port === undefined || portProblem(port.port) !== undefined) return [];
+    return [{ servicePort, targetPort: port.port }];
   });
 }

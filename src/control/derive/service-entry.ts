@@ -1,6 +1,6 @@
 /** Istio ServiceEntries as the model's `Service`: one for each host (Istio: ambient/services.go). */
 
-import { canonicalIp } from '#base/ip.ts';
+import { canonicalIp, parseIp } from '#base/ip.ts';
 import { SERVICE_ENTRY } from '#config/compile/destination-rule-shape.ts';
 import type { Compiled } from '#config/compile/finding.ts';
 import { Findings } from '#config/compile/finding.ts';
@@ -132,7 +132,9 @@ function entryAddresses(
   const allocated = allocates(object)
     ? (object.status?.addresses ?? [])
         .filter((each) => each.host === undefined || each.host === hostname)
-        .flatMap((each) => each.value ?? [])
+        .flatMap(({ value }) =>
+          value !== undefined && parseIp(value) !== undefined ? [value] : [],
+        )
     : [];
   return (given.length > 0 ? given : allocated).map((text) => {
     const [base, length] = text.split('/');

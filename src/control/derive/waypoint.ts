@@ -3,7 +3,7 @@
  * for a waypoint that is not ready, or not there, is refused by the node proxy instead of passing it by, so L7 policy
  * is never skipped in silence. The reason is reported as a condition.
  */
-import { canonicalIp } from '#base/ip.ts';
+import { canonicalIp, parseIp } from '#base/ip.ts';
 import type { Gateway, LabelSelector } from '#kube/client/kinds.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { compileLabelSelector, matchLabels } from '#kube/meta/label-selector.ts';
@@ -198,7 +198,7 @@ function addressOf(gateway: Gateway, network: string): GatewayAddress | undefine
     const namespace = namespaceOf(gateway);
     return { service: { namespace, hostname }, hbonePort: HBONE_PORT };
   }
-  const address = addresses[0]?.value;
+  const address = addresses.find(({ value }) => parseIp(value ?? '') !== undefined)?.value;
   return address === undefined
     ? undefined
     : { address: { network, address: canonicalIp(address) }, hbonePort: HBONE_PORT };

@@ -41,7 +41,8 @@ export function derivePod(pod: Kinds.Pod, context: WorkloadContext): LabeledWork
   const { mesh } = context;
   const { status } = pod;
   if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
-  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : []);
+  const given = status?.podIPs?.map(({ ip }) => ip) ?? [status?.podIP ?? ''];
+  const addresses = given.filter((address) => parseIp(address) !== undefined);
   if (addresses.length === 0) return undefined;
   const namespace = namespaceOf(pod);
   const { name, labels = {}, annotations = {} } = pod.metadata;
@@ -255,6 +256,12 @@ function entryPort(
   return ports[target] ?? ports[name];
 }
 
+/** As much as discovery can say of it. */
+function capacityOf(weight: number | undefined): number {
+  const isCapacity = Number.isInteger(weight) && weight !== undefined && weight > 0;
+  return isCapacity ? Math.min(weight, 0xffffffff) : 1;
+}
+
 /** A Unix socket is of the machine that it is on: no other can be told of it. */
 function isOnNetwork({ address }: WorkloadEntrySpec): boolean {
   return address !== undefined && !address.startsWith('unix://');
@@ -298,7 +305,7 @@ function entryWorkload(
     hostNetwork: false,
     nativeTunnel,
     hostname: isAddress ? '' : address,
-    capacity: spec.weight || 1,
+    capacity: capacityOf(spec.weight),
     waypoint: context.waypoint,
     authorizationPolicies: context.policies,
   };
