@@ -105,10 +105,14 @@ function metricsOf(spec: MetricsSpec, path: string, findings: Findings): Compile
   const { reportingInterval, overrides = [] } = spec;
   if (reportingInterval !== undefined) {
     checkedDuration(reportingInterval, `${path}.reportingInterval`, findings);
+    // In Istio: how often Envoy counts the bytes of open TCP connections (stats plugin, tcp_reporting_duration). Ours are up to date whenever they are read.
     findings.ineffective(
       `${path}.reportingInterval`,
-      'the bytes of running connections are counted up to the moment of each scrape',
-      { level: 'info', hint: 'set the interval of the scrapes at the collector of the metrics' },
+      `no ${reportingInterval} are waited for: bytes of open TCP connections are counted up to each scrape, and all else as it ends`,
+      {
+        level: 'info',
+        hint: 'remove the field: numbers are as fresh as the scrapes, whose interval is set in Prometheus',
+      },
     );
   }
   return {

@@ -413,6 +413,19 @@ describe('findings', () => {
     expect(at(spec)).toEqual(want);
   });
 
+  test('an interval is told with what happens in its place, and what to do', () => {
+    const spec = { metrics: [{ reportingInterval: '5s' }] };
+    const { findings } = compileTelemetry({ metadata: { namespace: 'n', name: 't' }, spec });
+    expect(findings).toMatchObject([
+      {
+        level: 'info',
+        path: 'spec.metrics[0].reportingInterval',
+        message: expect.stringMatching(/^no 5s are waited for: bytes of open TCP connections/),
+        hint: expect.stringMatching(/^remove the field: .* in Prometheus$/),
+      },
+    ]);
+  });
+
   test('providers that the mesh lacks or that cannot do it, and a second one for a namespace, are told', () => {
     const mesh = compileMeshTelemetry(
       MESH,
