@@ -21,7 +21,11 @@ const proxy = (at: number): FederatedProxy => ({
 });
 const REQUEST = new Request('http://control:15014/federate');
 
-function rig(answers: Record<string, (signal: AbortSignal) => Promise<Response>>, count = 3) {
+function rig(
+  answers: Record<string, (signal: AbortSignal) => Promise<Response>>,
+  count = 3,
+  proxies = Array.from({ length: count }, (_, at) => proxy(at + 1)),
+) {
   const clock = new FakeClock();
   const own = new MetricRegistry();
   own.gauge({ name: 'mine', help: 'M.', labels: [] }).with([]).set(1);
@@ -35,7 +39,6 @@ function rig(answers: Record<string, (signal: AbortSignal) => Promise<Response>>
         new Response(`# HELP a_total A.\n# TYPE a_total counter\na_total{l="${hostname}"} 2\n`))
     )(signal);
   };
-  const proxies = Array.from({ length: count }, (_, at) => proxy(at + 1));
   const federation = new Federation({
     clock,
     log: silentLogger,
@@ -69,6 +72,12 @@ describe('Federation', () => {
       '',
     ]);
     expect(text.match(/# TYPE a_total/g)).toHaveLength(1);
+  });
+
+  test('names a proxy with an IPv6 address as Prometheus would', async () => {
+    const { scrape, asked } = rig({}, 1, [{ ...proxy(1), ip: 'fd00::5' }]);
+    expect(await scrape()).toContain(',instance="[fd00::5]:15020"} 1');
+    expect(asked).toEqual(['[fd00::5]']);
   });
 
   test('says who is silent, refuses, or breaks off, and passes on the others', async () => {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '#base/clock.ts';
 import { messageOf } from '#base/errors.ts';
-import { isIpv6 } from '#base/ip.ts';
+import { formatHostPort } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { EXPOSITION_CONTENT_TYPE } from '#telemetry/metrics/exposition.ts';
 import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
@@ -122,9 +122,8 @@ export class Federation {
     signal.addEventListener('abort', end, { once: true });
     // It also ends an answer that drips.
     clock.after(leftMs, () => own.abort(new Error(`no whole answer within ${leftMs} ms`)));
-    const host = isIpv6(ip) ? `[${ip}]` : ip;
     try {
-      const response = await fetch(`http://${host}:${METRICS_PORT}/metrics`, {
+      const response = await fetch(`http://${formatHostPort(ip, METRICS_PORT)}/metrics`, {
         signal: own.signal,
         headers: { accept: TYPE },
       });
@@ -176,7 +175,7 @@ function labelsOf(
     pod: key.slice(slash + 1),
     proxy: kind,
     ...(node !== '' && { node }),
-    ...(ip !== '' && { instance: `${ip}:${METRICS_PORT}` }),
+    ...(ip !== '' && { instance: formatHostPort(ip, METRICS_PORT) }),
   };
 }
 

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '#base/clock.ts';
 import { rfc3339 } from '#base/clock.ts';
 import { messageOf } from '#base/errors.ts';
-import { isIpv6 } from '#base/ip.ts';
+import { formatHostPort } from '#base/ip.ts';
 import type { TelemetrySink } from '#console/telemetry-sink.ts';
 import type { FlowEdge } from '#telemetry/flow/flow-frame.ts';
 import { SCRAPE_PERIOD_MS, SCRAPE_TIMEOUT_MS } from '../limits.ts';
@@ -171,9 +171,8 @@ export class Collector {
     const abort = new AbortController();
     const silence = new Error(`no answer within ${SCRAPE_TIMEOUT_MS} ms`);
     const timer = clock.after(SCRAPE_TIMEOUT_MS, () => abort.abort(silence));
-    const host = isIpv6(target.ip) ? `[${target.ip}]` : target.ip;
     try {
-      const response = await fetch(`http://${host}:${METRICS_PORT}${path}`, {
+      const response = await fetch(`http://${formatHostPort(target.ip, METRICS_PORT)}${path}`, {
         signal: abort.signal,
       });
       if (!response.ok) throw new Error(`${path} answered ${response.status}`);

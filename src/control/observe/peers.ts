@@ -3,6 +3,7 @@
  * proxies asks the others; with it each says whether it leads. They are found as pods, and asked on their monitoring port.
  */
 import type { Clock, Timer } from '#base/clock.ts';
+import { formatHostPort } from '#base/ip.ts';
 import type { Collection } from '#collections/collection.ts';
 import type { Pod } from '#kube/client/kinds.ts';
 import { PEER_ANSWER_BYTES_MAX, PEER_POLL_MS, PEER_TIMEOUT_MS } from '../limits.ts';
@@ -120,8 +121,7 @@ export class Peers {
   }
 
   async #askOne(ip: string): Promise<PeerWord | undefined> {
-    const host = ip.includes(':') ? `[${ip}]` : ip;
-    const url = `http://${host}:${this.#options.port}${STREAMS_PATH}`;
+    const url = `http://${formatHostPort(ip, this.#options.port)}${STREAMS_PATH}`;
     try {
       const signal = AbortSignal.timeout(PEER_TIMEOUT_MS);
       const response = await this.#deps.fetch(url, { signal });
