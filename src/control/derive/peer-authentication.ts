@@ -2,8 +2,10 @@
  * PeerAuthentication as DENY policies on a missing principal (Istio: architecture/ambient/peer-authentication.md).
  * PERMISSIVE needs none; DISABLE counts as PERMISSIVE, because the node proxy cannot refuse HBONE.
  */
+
 import type { ConfigObject, ObjectIdentity } from '#config/compile/istio-kinds.ts';
 import { byAge, identityOf } from '#config/compile/istio-kinds.ts';
+import { portProblem } from '#config/compile/names.ts';
 import type { Authorization, AuthorizationMatch } from '#model/authorization/authorization.ts';
 import { NO_MATCH } from '#model/authorization/authorization.ts';
 import { selectsAll } from './mesh.ts';
@@ -93,6 +95,8 @@ function portPlan(
   const ports = Object.entries(object.spec?.portLevelMtls ?? {})
     .filter(([, settings]) => wanted.includes(modeOf(settings)))
     .map(([port]) => Number(port))
+    // Definitions of some age let any word in.
+    .filter((port) => portProblem(port) === undefined)
     .sort((left, right) => left - right);
   return ports.length === 0 ? undefined : { strict, ports };
 }

@@ -350,6 +350,15 @@ describe('convertPeerAuthentication', () => {
     ]);
   });
 
+  test('what is no port is no port that differs', () => {
+    const odd = { http: 'PERMISSIVE', 80: 'PERMISSIVE', 65536: 'PERMISSIVE' } as const;
+    const policy = convert(own('STRICT', odd));
+    expect(policy?.rules[0].clauses.slice(1)).toEqual([
+      [{ ...NO_MATCH, notDestinationPorts: [80] }],
+    ]);
+    expect(convert(own('STRICT', { http: 'PERMISSIVE' }))).toBeUndefined();
+  });
+
   test('nothing when no port differs, without a selector, or in the root namespace', () => {
     expect(convert(own('STRICT', { 80: 'STRICT' }))).toBeUndefined();
     expect(convert(whole('STRICT'))).toBeUndefined();
