@@ -3,8 +3,8 @@ import { MeshError } from '#base/errors.ts';
 import { type Principal, parseIdentity, principalOf } from '#model/identity/spiffe.ts';
 
 /**
- * The peer's principal out of the URI SANs of its leaf. As ztunnel does (src/tls/workload.rs): the first SAN that
- * is an Istio identity counts, and its trust domain must be ours.
+ * The peer's principal out of the URI SANs of its leaf: the first that is an Istio identity counts, as for ztunnel
+ * (src/tls/workload.rs). It must be of our trust domain; ztunnel asks that of any of them.
  */
 export function verifyPeer(uris: readonly string[], trustDomain: string): Principal | MeshError {
   const principal = principalOf(uris);
