@@ -27,8 +27,12 @@ export class Deadlines {
   start(who: Expiring): Timer {
     const deadline = new Deadline(this.#clock.now() + this.#delayMs, who);
     deadline.insertBefore(this.#ring);
-    this.#timer ??= this.#clock.after(this.#delayMs, () => this.#look());
+    if (this.#timer === undefined) this.#wait(this.#delayMs);
     return deadline;
+  }
+
+  #wait(delayMs: number): void {
+    this.#timer = this.#clock.after(delayMs, () => this.#look());
   }
 
   #look(): void {
@@ -37,7 +41,7 @@ export class Deadlines {
     // Those that callbacks start now are due later.
     for (let head = this.#ring.next; head !== this.#ring; head = this.#ring.next) {
       if (head.due > now) {
-        this.#timer = this.#clock.after(head.due - now, () => this.#look());
+        this.#wait(head.due - now);
         return;
       }
       head.cancel();

@@ -5,6 +5,7 @@ import { formatHostPort } from '#base/ip.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+import { peerName } from '../netns/raw-socket.ts';
 import type { Accept, JudgePeer, ListenOptions, ServerTlsSetup, TlsVersion } from '../network.ts';
 import { finishHandshake, type HandshakeSocket } from './handshake.ts';
 import type { Newcomers } from './newcomers.ts';
@@ -54,13 +55,15 @@ export function enter(
   { gate, share }: ListenOptions,
   tls: boolean,
 ): SocketConnection | undefined {
-  // Reset by its peer before it was accepted: Bun then knows no address, whatever its types say.
-  const isGone = (socket.remoteAddress as string | undefined) === undefined;
-  if (isGone || !newcomers.admit(socket) || (gate !== undefined && !gate.enter())) {
+  const { fd } = socket;
+  // Undefined: reset by its peer before it was accepted. Bun would ask the kernel for the address and again for the port.
+  const remote = peerName(fd);
+  const isWelcome = remote !== undefined && newcomers.admit(fd, remote);
+  if (!isWelcome || (gate !== undefined && !gate.enter())) {
     socket.terminate();
     return undefined;
   }
-  const connection = new SocketConnection(socket, { role: 'accepted', tls, gate, share });
+  const connection = new SocketConnection(socket, { role: 'accepted', tls, remote, gate, share });
   socket.data = connection;
   return connection;
 }

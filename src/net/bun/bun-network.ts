@@ -293,10 +293,14 @@ function openOrFail(options: ConnectOptions, dial: Dial): number {
     return raw.openConnection(options);
   } catch (error) {
     if (!(error instanceof MeshError)) throw error;
-    // Callers never see `onFail` before `connect` has returned.
-    queueMicrotask(() => dial.fail(error));
+    failSoon(dial, error);
     return -1;
   }
+}
+
+/** Callers never see `onFail` before `connect` has returned. */
+function failSoon(dial: Dial, error: MeshError): void {
+  queueMicrotask(() => dial.fail(error));
 }
 
 function clientTls(options: TlsConnectOptions): object {

@@ -1,6 +1,7 @@
 /** Sheds accepted connections that would take the last open files, and says so now and then. */
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import type { SocketAddress } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { OPEN_FILES_LOG_PERIOD_MS } from '../limits.ts';
 import { leavesRoomToAccept, openFilesMax } from '../netns/open-files.ts';
@@ -17,8 +18,8 @@ export class Newcomers {
   }
 
   /** False: the new connection has to go at once. */
-  admit(socket: { readonly fd: number; readonly remoteAddress: string }): boolean {
-    if (leavesRoomToAccept(socket.fd)) return true;
+  admit(fd: number, remote: SocketAddress): boolean {
+    if (leavesRoomToAccept(fd)) return true;
     this.#refused += 1;
     const now = this.#clock.now();
     if (now < this.#nextLog) return false;
@@ -26,7 +27,7 @@ export class Newcomers {
     this.#log.warn('open files run short, new connections are refused', {
       openFilesMax: openFilesMax(),
       refused: this.#refused,
-      lastFrom: socket.remoteAddress,
+      lastFrom: remote.address,
       hint: NET_ERRORS.NET_SOCKET,
     });
     return false;

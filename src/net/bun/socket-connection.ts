@@ -4,7 +4,7 @@
  */
 import { assert } from '#base/assert.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
-import { canonicalIp, formatHostPort } from '#base/ip.ts';
+import { formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import type { Holdable, LoopShare } from '../fair/fair-loop.ts';
@@ -21,15 +21,12 @@ export interface RawSocket {
   pause(): unknown;
   resume(): unknown;
   readonly fd: number;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
 }
 
 export interface ConnectionOrigin {
   role: 'accepted' | 'dialled';
   tls: boolean;
-  /** Where a dialled connection goes; Bun does not know it for adopted sockets. */
-  remote?: SocketAddress;
+  remote: SocketAddress;
   /** Hears of the end of an accepted connection. */
   gate?: AcceptGate;
   /** Whose part of the loop its events use. */
@@ -76,8 +73,8 @@ export class SocketConnection implements TlsConnection, Holdable {
     this.#socket = socket;
     this.#origin = origin;
     this.share = origin.share;
-    this.remoteAddress = origin.remote?.address ?? canonicalIp(socket.remoteAddress);
-    this.remotePort = origin.remote?.port ?? socket.remotePort;
+    this.remoteAddress = origin.remote.address;
+    this.remotePort = origin.remote.port;
   }
 
   get fd(): number {

@@ -157,6 +157,13 @@ export function localName(fd: number): SocketAddress | undefined {
   return decodeSocketName(nameBuffer);
 }
 
+/** Undefined when it has no peer (any more). */
+export function peerName(fd: number): SocketAddress | undefined {
+  nameLength[0] = SOCKET_NAME_BYTES_MAX;
+  if (libc().getpeername(fd, ptr(nameBuffer), ptr(nameLength)) !== 0) return undefined;
+  return decodeSocketName(nameBuffer);
+}
+
 /** Bytes that came, into `buffer`; 0 at the peer's FIN, and the name of the error where there is one but EAGAIN, which is -1. */
 export function receive(fd: number, buffer: Uint8Array): number | string {
   const count = libc().recv(fd, ptr(buffer), buffer.length, abi.MSG_DONTWAIT);

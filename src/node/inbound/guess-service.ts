@@ -25,12 +25,14 @@ export function guessService(snapshot: MeshSnapshot, facts: MeantFor): Service |
     const service = snapshot.services.get(key);
     if (service === undefined) continue;
     if (service.hostname === named) return service;
-    const leads =
-      mappings.some(({ targetPort }) => targetPort === port) ||
-      service.ports.some(({ targetPort }) => targetPort === port);
-    if (leads) byPort ??= service;
+    if (leadTo(port, mappings) || leadTo(port, service.ports)) byPort ??= service;
   }
   return byPort;
+}
+
+function leadTo(port: number, mappings: Iterable<{ readonly targetPort: number }>): boolean {
+  for (const { targetPort } of mappings) if (targetPort === port) return true;
+  return false;
 }
 
 function namedHost({ authority, forwarded }: MeantFor): string | undefined {

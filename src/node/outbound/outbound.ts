@@ -75,15 +75,24 @@ class Outgoing implements SessionHooks, Flow {
 }
 
 function forward(outgoing: Outgoing, workload: Workload): void {
-  const { original, session } = outgoing;
+  const { original } = outgoing;
   const { context } = outgoing.deps;
   const request = { source: workload, original };
   const verdict = decideOutbound(context.state.current, request, context.random);
   if (verdict.kind === 'refuse' || verdict.hostname === undefined) {
     carry(outgoing, workload, verdict);
-    return;
-  }
-  const { hostname, service } = verdict;
+  } else lookUp(outgoing, workload, verdict, verdict.hostname);
+}
+
+function lookUp(
+  outgoing: Outgoing,
+  workload: Workload,
+  verdict: Exclude<OutboundVerdict, { readonly kind: 'refuse' }>,
+  hostname: string,
+): void {
+  const { original, session } = outgoing;
+  const { context } = outgoing.deps;
+  const { service } = verdict;
   context.dns.metrics.onDemand(workload, hostname);
   context.hosts.resolve(hostname, original.address, (found) => {
     if (session.over) return;
@@ -137,9 +146,8 @@ function openTunnel(
 ): void {
   const { session, source } = outgoing;
   const { context, pod, usage } = outgoing.deps;
-  const principal = formatPrincipal(workload);
   const request = {
-    source: principal,
+    source: formatPrincipal(workload),
     expected: verdict.expected,
     destination: verdict.destination,
     sourceAddress: source.address,
@@ -157,15 +165,20 @@ function openTunnel(
     verdict.inner === undefined
       ? session
       : throughOuter(outgoing, workload, { facts, request, expected: verdict.inner });
-  if (context.identities.get(principal) !== undefined) {
-    context.pool.open(request, handler);
-    return;
-  }
-  context.identities.whenReady(principal).then(
+  if (context.identities.get(request.source) !== undefined) context.pool.open(request, handler);
+  else awaitIdentity(outgoing, request, handler);
+}
+
+function awaitIdentity(
+  { deps: { context }, session }: Outgoing,
+  request: TunnelRequest,
+  handler: ConnectHandler<TunnelConnection>,
+): void {
+  context.identities.whenReady(request.source).then(
     () => context.pool.open(request, handler),
     (cause: unknown) => {
       session.refuse(
-        new MeshError('NODE_NO_IDENTITY', `no certificate for ${principal}`, {
+        new MeshError('NODE_NO_IDENTITY', `no certificate for ${request.source}`, {
           side: 'self',
           hint: NODE_ERRORS.NODE_NO_IDENTITY,
           cause,

@@ -95,10 +95,8 @@ export class MeshSnapshot {
 
   /** Several services may claim one address: own namespace, then canonical, then first (ztunnel src/state.rs). */
   serviceAt(network: string, address: string, clientNamespace: string): Service | undefined {
-    const candidates = this.#servicesByAddress
-      .get(network, address)
-      ?.filter((service) => isVisibleTo(service, clientNamespace));
-    const exact = candidates && best(candidates, clientNamespace);
+    const services = this.#servicesByAddress.get(network, address);
+    const exact = services && best(visible(services, clientNamespace), clientNamespace);
     return exact ?? this.#ranges.find(network, address, clientNamespace);
   }
 
@@ -190,6 +188,10 @@ export class MeshSnapshot {
       else known.push(service);
     }
   }
+}
+
+function visible(services: readonly Service[], clientNamespace: string): readonly Service[] {
+  return services.filter((service) => isVisibleTo(service, clientNamespace));
 }
 
 function best(

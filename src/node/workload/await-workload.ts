@@ -12,15 +12,18 @@ export interface Flow {
   onWorkload(workload: Workload): void;
 }
 
-export function awaitWorkload(
-  { context, pod }: { readonly context: NodeContext; readonly pod: PodIdentity },
-  flow: Flow,
-): void {
-  const known = context.state.current.servedBy(pod);
-  if (known !== undefined) {
-    flow.onWorkload(known);
-    return;
-  }
+interface Place {
+  readonly context: NodeContext;
+  readonly pod: PodIdentity;
+}
+
+export function awaitWorkload(place: Place, flow: Flow): void {
+  const known = place.context.state.current.servedBy(place.pod);
+  if (known === undefined) waitFor(place, flow);
+  else flow.onWorkload(known);
+}
+
+function waitFor({ context, pod }: Place, flow: Flow): void {
   context.state.waitFor(
     (snapshot) => snapshot.servedBy(pod),
     { clock: context.clock, timeoutMs: WORKLOAD_WAIT_MS },

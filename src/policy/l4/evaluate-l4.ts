@@ -57,14 +57,22 @@ export function evaluateL4(
   if (!hasAllow) {
     return { allow: true, reason: 'no ALLOW policy applies', policy: undefined, dryRun };
   }
-  const allowedBy = authorizations.find(
-    (policy) => policy.action === 'allow' && !policy.dryRun && matchesPolicy(policy, facts),
-  );
+  const allowedBy = allowing(authorizations, facts);
   if (allowedBy === undefined) {
     return { allow: false, ...noneAllowed(authorizations), dryRun };
   }
   const policyName = nameOf(allowedBy);
   return { allow: true, reason: `allowed by: ${policyName}`, policy: policyName, dryRun };
+}
+
+function allowing(
+  authorizations: readonly Authorization[],
+  facts: Facts,
+): Authorization | undefined {
+  for (const policy of authorizations) {
+    if (policy.action === 'allow' && !policy.dryRun && matchesPolicy(policy, facts)) return policy;
+  }
+  return undefined;
 }
 
 function noneAllowed(authorizations: readonly Authorization[]): Pick<Verdict, 'reason' | 'policy'> {

@@ -64,21 +64,29 @@ export class LogWriter {
       this.#droppedTotal += 1;
       return;
     }
-    if (this.#blocked) return;
-    if (this.#batchMs === 0 || pending.length >= ACCESS_LOG_BATCH_BYTES) {
-      if (this.#isUrgent) return;
-      this.#isUrgent = true;
-      setImmediate(() => {
-        this.#isUrgent = false;
-        this.flush();
-      });
-    } else if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#clock.after(this.#batchMs, () => {
-        this.#scheduled = false;
-        this.flush();
-      });
-    }
+    if (!this.#blocked) this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#batchMs === 0 || this.#pending.length >= ACCESS_LOG_BATCH_BYTES) {
+      if (!this.#isUrgent) this.#flushNow();
+    } else if (!this.#scheduled) this.#flushLater();
+  }
+
+  #flushNow(): void {
+    this.#isUrgent = true;
+    setImmediate(() => {
+      this.#isUrgent = false;
+      this.flush();
+    });
+  }
+
+  #flushLater(): void {
+    this.#scheduled = true;
+    this.#clock.after(this.#batchMs, () => {
+      this.#scheduled = false;
+      this.flush();
+    });
   }
 
   /** Hands over what waits; also before the process ends. */
