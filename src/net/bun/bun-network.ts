@@ -21,6 +21,7 @@ import {
   HANDSHAKE_COST_MS,
 } from '../limits.ts';
 import * as raw from '../netns/raw-socket.ts';
+import { SpareSockets } from '../netns/spare-sockets.ts';
 import type {
   Accept,
   ConnectHandler,
@@ -62,10 +63,12 @@ interface BunListener {
 export class BunNetwork implements Network {
   readonly #clock: Clock;
   readonly #newcomers: Newcomers;
+  readonly #spares: SpareSockets;
 
   constructor(deps: { clock: Clock; log?: Logger }) {
     this.#clock = deps.clock;
     this.#newcomers = new Newcomers({ log: silentLogger, ...deps });
+    this.#spares = new SpareSockets(deps.clock);
   }
 
   listen(options: ListenOptions, accept: Accept<Connection>): Listener {
@@ -142,13 +145,13 @@ export class BunNetwork implements Network {
 
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void {
     const dial = new Dial(options, handler, { clock: this.#clock, tls: false });
-    const fd = openOrFail(options, dial);
+    const fd = openOrFail(options, this.#spares, dial);
     if (fd >= 0) adoptPlain(fd, dial);
   }
 
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void {
     const dial = new Dial(options, handler, { clock: this.#clock, tls: true });
-    const fd = openOrFail(options, dial);
+    const fd = openOrFail(options, this.#spares, dial);
     if (fd >= 0) adoptTls(fd, options, dial);
   }
 
@@ -288,9 +291,9 @@ function adoptPlain(fd: number, dial: Dial): void {
   adoptConnection({ fd, allowHalfOpen: true, data: dial, socket: PLAIN_CALLBACKS }, dial);
 }
 
-function openOrFail(options: ConnectOptions, dial: Dial): number {
+function openOrFail(options: ConnectOptions, spares: SpareSockets, dial: Dial): number {
   try {
-    return raw.openConnection(options);
+    return raw.openConnection(options, spares);
   } catch (error) {
     if (!(error instanceof MeshError)) throw error;
     failSoon(dial, error);

@@ -16,12 +16,7 @@ import {
   KEEPALIVE_TIME_SECONDS,
   LISTEN_BACKLOG,
 } from '../limits.ts';
-import type {
-  ConnectOptions,
-  KeepaliveTimes,
-  ListenOptions,
-  NetworkNamespace,
-} from '../network.ts';
+import type { ConnectOptions, KeepaliveTimes, ListenOptions } from '../network.ts';
 import * as abi from './constants.ts';
 import { errno, libc, ptr } from './libc.ts';
 import { within } from './namespace.ts';
@@ -32,6 +27,7 @@ import {
   putSocketName,
   SOCKET_NAME_BYTES_MAX,
 } from './socket-name.ts';
+import { openTcp, type SpareSockets } from './spare-sockets.ts';
 
 /** RFC 863; never a source port. */
 const DISCARD_PORT = 9;
@@ -46,7 +42,8 @@ const nameLength = new Uint32Array(1);
 export function openListener(options: ListenOptions): number {
   const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
   const what = `listen on ${options.address}:${options.port}`;
-  const fd = openSocket(options.namespace, family, what);
+  const fd = within(options.namespace, () => openTcp(family));
+  checkOpened(fd, what);
   setOption(fd, abi.SOL_SOCKET, abi.SO_REUSEADDR, 1);
   if (options.reusePort) setOption(fd, abi.SOL_SOCKET, abi.SO_REUSEPORT, 1);
   if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, what);
@@ -63,11 +60,12 @@ export function openListener(options: ListenOptions): number {
 }
 
 /** Starts a connect and returns the descriptor at once; Bun reports how it ends, and sets TCP_NODELAY. */
-export function openConnection(options: ConnectOptions): number {
+export function openConnection(options: ConnectOptions, spares: SpareSockets): number {
   const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
   const address = parseIp(options.address);
   if (address === undefined) throw notAnAddress(options.address);
-  const fd = openSocket(options.namespace, family, options);
+  const fd = spares.open(options.namespace, family);
+  checkOpened(fd, options);
   if (options.mark !== undefined) mustSet(fd, abi.SO_MARK, options.mark, options);
   if (options.local === true) setUnpaced(fd);
   else setKeepalive(fd, options.keepalive);
@@ -225,12 +223,9 @@ export function closeDescriptor(fd: number): void {
   libc().close(fd);
 }
 
-function openSocket(namespace: NetworkNamespace | undefined, family: number, what: What): number {
-  const type = abi.SOCK_STREAM | abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC;
-  const fd = within(namespace, () => libc().socket(family, type, 0));
+function checkOpened(fd: number, what: What): void {
   if (fd < 0) throw failed(-1, 'NET_SOCKET', what);
   if (!leavesRoomToDial(fd)) throw failed(fd, 'NET_SOCKET', what, abi.EMFILE);
-  return fd;
 }
 
 function setTransparent(fd: number, family: number): void {
