@@ -59,7 +59,7 @@ const PAGES: readonly Reading[] = [
   {
     name: 'service',
     path: '/services/shop/product-service',
-    says: ['product-service.shop.svc.cluster.local', 'Ask why'],
+    says: ['product-service.shop.svc.cluster.local', 'Ask why', '90 % intended'],
   },
   {
     name: 'service-endpoints',

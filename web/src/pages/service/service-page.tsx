@@ -1,4 +1,5 @@
 /** One service: how it answers, who calls it, its endpoints with those that are ejected, what routes and policies say of it. */
+import type { GraphAnswer } from '#console/api/graph.ts';
 import type { EndpointRow, ServiceAnswer } from '#console/api/lists.ts';
 import { address } from '../../store/api.ts';
 import { usePage } from '../../store/page.ts';
@@ -141,6 +142,7 @@ function TrafficTab({ service }: { service: ServiceAnswer }) {
             nothing="Nobody called it in this window."
           />
         </Panel>
+        <Destinations id={id} namespace={namespace} />
         <Panel
           title="About it"
           actions={
@@ -193,6 +195,30 @@ function TrafficTab({ service }: { service: ServiceAnswer }) {
         </Panel>
       </Stack>
     </WideAndNarrow>
+  );
+}
+
+/** Which workloads answer, each with its share: a canary stands beside what it is to replace, with the share that it was meant to have. */
+function Destinations({ id, namespace }: { id: string; namespace: string }) {
+  const { query, isLive } = useScope();
+  const { window, at } = query;
+  const answer = useSteadyQuery<GraphAnswer>(
+    address('graph', { type: 'workload', focus: id, window, at }),
+    { refreshMs: isLive ? REFRESH_MS : 0 },
+  );
+  return (
+    <Panel title="Who answers" note="canaries beside the others">
+      <Answered query={answer} what="who answers">
+        {({ edges }) => (
+          <Peers
+            edges={edges.filter((edge) => edge.source === id)}
+            end="target"
+            namespace={namespace}
+            nothing="Nobody answered in this window."
+          />
+        )}
+      </Answered>
+    </Panel>
   );
 }
 
