@@ -64,6 +64,12 @@ const snapshot = new MeshSnapshot({
       hostNetwork: true,
       services: { [key('on-node')]: [{ servicePort: 80, targetPort: 9100 }] },
     } as Partial<Extra>),
+    workload('on-claimed-node', {
+      addresses: ['198.18.0.2'],
+      protocol: 'none',
+      hostNetwork: true,
+      services: { [key('on-claimed-node')]: [{ servicePort: 80, targetPort: 9100 }] },
+    } as Partial<Extra>),
     workload('external', {
       hostname: 'db.example',
       protocol: 'none',
@@ -78,6 +84,25 @@ const snapshot = new MeshSnapshot({
       addresses: ['198.18.2.2'],
       protocol: 'none',
       services: { [key('listed')]: [{ servicePort: 80, targetPort: 9090 }] },
+    } as Partial<Extra>),
+    ...['198.18.0.2', '203.0.113.50', '203.0.113.51'].map((address) =>
+      workload(`claim-${address}`, {
+        uid: `Kubernetes/networking.istio.io/WorkloadEntry/x/${address}`,
+        namespace: address === '203.0.113.51' ? 'shop' : 'hostile',
+        addresses: [address],
+      }),
+    ),
+    workload('outside', {
+      uid: 'Kubernetes/networking.istio.io/ServiceEntry/shop/outside/203.0.113.50',
+      addresses: ['203.0.113.50'],
+      protocol: 'none',
+      services: { [key('outside')]: [{ servicePort: 80, targetPort: 80 }] },
+    } as Partial<Extra>),
+    workload('machine', {
+      uid: 'Kubernetes/networking.istio.io/ServiceEntry/shop/machine/203.0.113.51',
+      addresses: ['203.0.113.51'],
+      protocol: 'none',
+      services: { [key('machine')]: [{ servicePort: 80, targetPort: 80 }] },
     } as Partial<Extra>),
     workload('dual', {
       addresses: ['198.18.2.9', 'fd00::29'],
@@ -113,6 +138,9 @@ const snapshot = new MeshSnapshot({
           ports: http,
           waypoint: waypointOf('way'),
         }),
+        service('on-claimed-node', { addresses: vip('198.19.0.21'), ports: http }),
+        service('outside', { addresses: vip('198.19.0.18'), ports: http }),
+        service('machine', { addresses: vip('198.19.0.19'), ports: http }),
         service('bread', { addresses: vip('198.19.0.16') }),
         service('within', {
           addresses: vip('198.19.0.17'),
@@ -305,6 +333,21 @@ describe('decideOutbound', () => {
       title: 'an endpoint on the host network is plain TCP to the node',
       to: ['198.19.0.10', 80],
       want: { kind: 'tcp', destination: { address: '198.18.0.1', port: 9100 } },
+    },
+    {
+      title: 'an entry of another namespace that claims the address of an endpoint changes nothing',
+      to: ['198.19.0.18', 80],
+      want: { kind: 'tcp', destination: { address: '203.0.113.50', port: 80 } },
+    },
+    {
+      title: 'nor one that claims the address of a node',
+      to: ['198.19.0.21', 80],
+      want: { kind: 'tcp', destination: { address: '198.18.0.2', port: 9100 } },
+    },
+    {
+      title: 'a machine of the same namespace that is listed by its address is reached by tunnel',
+      to: ['198.19.0.19', 80],
+      want: { kind: 'hbone', authority: '203.0.113.51:80' },
     },
     {
       title: 'an endpoint that is known by name is looked up',

@@ -13,6 +13,7 @@ import {
   type Service,
   serviceKey,
 } from '#model/service/service.ts';
+import { isPod } from '#model/workload/address-claim.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { NODE_ERRORS } from '../errors.ts';
@@ -158,11 +159,7 @@ function toEndpoint(
   const address = addressOf(picked.workload, request.original.address, service.ipFamilies);
   const name = `endpoint ${picked.workload.name} of ${service.hostname}`;
   if (address === undefined) return toName(service, picked);
-  // A ServiceEntry may list a pod of the mesh by its address: it is the pod that answers there.
-  const workload =
-    picked.workload.protocol === 'none'
-      ? (snapshot.workloadAt(picked.workload.network, address) ?? picked.workload)
-      : picked.workload;
+  const workload = whoIsAt(snapshot, address, { service, endpoint: picked.workload });
   if (workload.protocol === 'none') {
     const destination = { address, port: targetPort };
     return { kind: 'tcp', destination, workload, service, reason: `${name} is not captured` };
@@ -177,6 +174,21 @@ function toEndpoint(
     service,
     reason: name,
   };
+}
+
+/**
+ * A ServiceEntry may list a pod of the mesh, or a machine of its own namespace, by its address: it is that which answers
+ * there. An entry of another namespace that claims the address says nothing about endpoints that are not its own.
+ */
+function whoIsAt(
+  snapshot: MeshSnapshot,
+  address: string,
+  { service, endpoint }: { service: Service; endpoint: Workload },
+): Workload {
+  if (endpoint.protocol !== 'none' || isPod(endpoint)) return endpoint;
+  const found = snapshot.workloadAt(endpoint.network, address);
+  const isBelieved = found !== undefined && (isPod(found) || found.namespace === service.namespace);
+  return isBelieved ? found : endpoint;
 }
 
 /** Of an endpoint that has no address of its own: of a ServiceEntry with resolution DNS, or of a machine. */
