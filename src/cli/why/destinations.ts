@@ -76,7 +76,7 @@ export function upstreamOf(world: World, key: string): Upstream | undefined {
   const workloads = [...mesh.workloads.entries()].map(([, each]) => each);
   const members = workloads.filter(({ workload }) => workload.services.has(key));
   const capturedAt = (address: string) =>
-    workloads.find(
+    workloads.filter(
       ({ workload }) =>
         workload.protocol === 'hbone' &&
         !workload.hostNetwork &&

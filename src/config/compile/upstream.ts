@@ -4,6 +4,7 @@ import { formatPrincipal } from '#model/identity/spiffe.ts';
 import type { Endpoint, TrafficPolicy, Upstream } from '#model/route/route-table.ts';
 import type { Service } from '#model/service/service.ts';
 import { serviceKey } from '#model/service/service.ts';
+import { whoAnswers } from '#model/workload/address-claim.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { DestinationPolicies } from './destination-rule.ts';
 
@@ -14,8 +15,8 @@ export interface LabeledWorkload {
 }
 
 export interface UpstreamOptions {
-  /** The workload that takes tunnels at an address: an entry may list it as if it were outside. */
-  readonly capturedAt?: (address: string) => LabeledWorkload | undefined;
+  /** Workloads that take tunnels at an address: an entry may list one as if it were outside. */
+  readonly capturedAt?: (address: string) => readonly LabeledWorkload[];
   readonly resolution?: Upstream['resolution'];
 }
 
@@ -23,7 +24,7 @@ export function buildUpstream(
   service: Service,
   policies: DestinationPolicies,
   members: readonly LabeledWorkload[],
-  { capturedAt = () => undefined, resolution }: UpstreamOptions = {},
+  { capturedAt = () => [], resolution }: UpstreamOptions = {},
 ): Upstream {
   const { namespace, hostname } = service;
   const endpoints: Endpoint[] = [];
@@ -80,7 +81,7 @@ export function buildWaypointEndpoints(
     service.ports.map(({ servicePort }) => [servicePort, servicePort]),
   );
   return waypoint.members.flatMap((member): Endpoint[] => {
-    const endpoint = endpointOf(waypoint.service, member, () => undefined);
+    const endpoint = endpointOf(waypoint.service, member, () => []);
     if (endpoint === undefined) return [];
     const { uid } = endpoint;
     return [{ ...endpoint, uid: `${uid} for ${via}`, ports, via, protocol: 'hbone' }];
@@ -91,14 +92,15 @@ export function buildWaypointEndpoints(
 function endpointOf(
   service: Service,
   member: LabeledWorkload,
-  capturedAt: (address: string) => LabeledWorkload | undefined,
+  capturedAt: (address: string) => readonly LabeledWorkload[],
 ): Endpoint | undefined {
   const { workload, labels } = member;
   const mappings = workload.services.get(serviceKey(service));
   const address = workload.addresses[0] ?? workload.hostname;
   if (mappings === undefined || mappings.length === 0 || !address) return undefined;
-  const peer =
-    workload.protocol === 'none' ? (capturedAt(address)?.workload ?? workload) : workload;
+  const captured = workload.protocol === 'none' ? capturedAt(address) : [];
+  const claiming = captured.map((each) => each.workload);
+  const peer = whoAnswers(workload, claiming, service.namespace);
   const ports: Record<number, number> = {};
   for (const { servicePort, targetPort } of mappings) ports[servicePort] = targetPort;
   return {

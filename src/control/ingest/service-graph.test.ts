@@ -323,20 +323,37 @@ test('a waypoint reaches a captured pod by tunnel, also when an entry lists it a
       hosts: ['api.example'],
       resolution: 'STATIC',
       ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
-      endpoints: [{ address: '198.18.1.7' }, { address: '198.18.7.7' }],
+      endpoints: ['198.18.1.7', '198.18.7.7', '198.18.7.8'].map((address) => ({ address })),
     },
     { labels: { 'istio.io/use-waypoint': 'w' } },
   );
+  const machine = (address: string, namespace: string) =>
+    named(
+      `m-${address}`,
+      { address, serviceAccount: 'machine' },
+      { namespace, annotations: { 'ambient.istio.io/redirection': 'enabled' } },
+    );
+  const workloadEntries = [
+    machine('198.18.1.7', 'a-hostile'),
+    machine('198.18.7.7', 'a-hostile'),
+    machine('198.18.7.8', 'shop'),
+  ];
   const gateway = {
     ...named('w', { gatewayClassName: 'istio-waypoint', listeners: [] }),
     status: { addresses: [{ type: 'Hostname', value: 'w.shop.svc.cluster.local' }] },
   } as KubeObject;
-  const { mesh } = meshOf({ pods: [pod], serviceEntries: [entry], gateways: [gateway] });
+  const { mesh } = meshOf({
+    pods: [pod],
+    serviceEntries: [entry],
+    workloadEntries,
+    gateways: [gateway],
+  });
   const endpoints = mesh.upstreams.get('shop/api.example')?.endpoints ?? [];
   expect(
     endpoints.map(({ address, protocol, principal }) => [address, protocol, principal]).sort(),
   ).toEqual([
     ['198.18.1.7', 'hbone', 'spiffe://cluster.local/ns/shop/sa/api'],
     ['198.18.7.7', 'none', 'spiffe://cluster.local/ns/shop/sa/default'],
+    ['198.18.7.8', 'hbone', 'spiffe://cluster.local/ns/shop/sa/machine'],
   ]);
 });

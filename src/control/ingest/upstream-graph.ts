@@ -156,7 +156,7 @@ export function upstreamCollection(
         service.subjectAltNames,
       );
     const endpoints = reads.lookup(members, key);
-    const capturedAt = (address: string) => reads.lookup(captured, address).at(0);
+    const capturedAt = (address: string) => reads.lookup(captured, address);
     const upstream = buildUpstream(service, complete(ruled), endpoints, {
       capturedAt,
       resolution,

@@ -12,3 +12,21 @@ export function isPod({ uid }: Workload): boolean {
 export function claimOf(workload: Workload): number {
   return (isPod(workload) ? 2 : 0) + (workload.protocol === 'hbone' ? 1 : 0);
 }
+
+/**
+ * Who answers at the address of an endpoint of a service in `namespace`. A ServiceEntry may list a pod of the mesh, or a machine
+ * of its own namespace, by its address. What an entry of another namespace claims says nothing about endpoints that are not its own.
+ */
+export function whoAnswers(
+  endpoint: Workload,
+  claiming: readonly Workload[],
+  namespace: string,
+): Workload {
+  if (endpoint.protocol !== 'none' || isPod(endpoint)) return endpoint;
+  let best = endpoint;
+  for (const each of claiming) {
+    const isBelieved = isPod(each) || each.namespace === namespace;
+    if (isBelieved && claimOf(each) > claimOf(best)) best = each;
+  }
+  return best;
+}

@@ -13,7 +13,7 @@ import {
   type Service,
   serviceKey,
 } from '#model/service/service.ts';
-import { isPod } from '#model/workload/address-claim.ts';
+import { whoAnswers } from '#model/workload/address-claim.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { NODE_ERRORS } from '../errors.ts';
@@ -159,7 +159,8 @@ function toEndpoint(
   const address = addressOf(picked.workload, request.original.address, service.ipFamilies);
   const name = `endpoint ${picked.workload.name} of ${service.hostname}`;
   if (address === undefined) return toName(service, picked);
-  const workload = whoIsAt(snapshot, address, { service, endpoint: picked.workload });
+  const claiming = snapshot.workloadAt(picked.workload.network, address);
+  const workload = whoAnswers(picked.workload, claiming ? [claiming] : [], service.namespace);
   if (workload.protocol === 'none') {
     const destination = { address, port: targetPort };
     return { kind: 'tcp', destination, workload, service, reason: `${name} is not captured` };
@@ -174,21 +175,6 @@ function toEndpoint(
     service,
     reason: name,
   };
-}
-
-/**
- * A ServiceEntry may list a pod of the mesh, or a machine of its own namespace, by its address: it is that which answers
- * there. An entry of another namespace that claims the address says nothing about endpoints that are not its own.
- */
-function whoIsAt(
-  snapshot: MeshSnapshot,
-  address: string,
-  { service, endpoint }: { service: Service; endpoint: Workload },
-): Workload {
-  if (endpoint.protocol !== 'none' || isPod(endpoint)) return endpoint;
-  const found = snapshot.workloadAt(endpoint.network, address);
-  const isBelieved = found !== undefined && (isPod(found) || found.namespace === service.namespace);
-  return isBelieved ? found : endpoint;
 }
 
 /** Of an endpoint that has no address of its own: of a ServiceEntry with resolution DNS, or of a machine. */
