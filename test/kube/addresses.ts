@@ -34,7 +34,7 @@ export const both = (
   { families }: Pick<HostOptions, 'families'>,
   ipv4: string,
   ipv6: string,
-): string[] => (families === 'dual' ? [ipv4, ipv6] : [ipv4]);
+): string[] => (families === 'ipv4' ? [ipv4] : [ipv4, ipv6]);
 export const podsCidrs = (options: Pick<HostOptions, 'families'>): string =>
   both(options, PODS_CIDR, PODS_CIDR_6).join(',');
 export const servicesCidrs = (options: Pick<HostOptions, 'families'>): string =>

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { systemClock } from '#base/clock.ts';
 import { encodePem } from '#wire/x509/pem.ts';
-import { API_SERVICE, CONTROL_PLANE, nodeAddress, nodeName } from './addresses.ts';
+import { API_SERVICE, CONTROL_PLANE, nodeAddress, nodeAddress6, nodeName } from './addresses.ts';
 import type { StatePaths } from './state.ts';
 
 x509.cryptoProvider.set(crypto);
@@ -57,7 +57,7 @@ function leaves(nodes: number): Leaf[] {
       file: nodeName(number),
       user: `system:node:${nodeName(number)}`,
       group: 'system:nodes',
-      names: [ip(nodeAddress(number)), dns(nodeName(number))],
+      names: [ip(nodeAddress(number)), ip(nodeAddress6(number)), dns(nodeName(number))],
       client: true,
     })),
   ];

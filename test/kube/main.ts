@@ -3,13 +3,13 @@
 import { systemClock } from '#base/clock.ts';
 import { openCluster, startCluster, stopCluster, whyNoCluster } from './cluster.ts';
 import { runHost } from './host-main.ts';
-import type { ClusterOptions } from './options.ts';
+import { type ClusterOptions, FAMILIES, type Families } from './options.ts';
 import { buildPrograms } from './program.ts';
 import { clusterNames, isAlive, readRecord } from './state.ts';
 import { sweep } from './sweep.ts';
 
 const USAGE = `usage: bun test/kube/main.ts COMMAND [--name NAME] …        (NAME is "test" if not given)
-  up [--nodes 0|1|2] [--proxy nftables|iptables] [--cni ptp|bridge] [--families ipv4|dual]
+  up [--nodes 0|1|2] [--proxy nftables|iptables] [--cni ptp|bridge] [--families ipv4|dual|dual-ipv6-first]
                             start a cluster that stays until "down"
   down                      end it; nothing is left
   status                    its parts, where its kubeconfig and logs are; without --name: all clusters
@@ -27,7 +27,7 @@ const CHOICES: Record<string, readonly string[]> = {
   nodes: ['0', '1', '2'],
   proxy: ['nftables', 'iptables'],
   cni: ['ptp', 'bridge'],
-  families: ['ipv4', 'dual'],
+  families: FAMILIES,
 };
 
 /** Flags up to the first word that is none. */
@@ -61,7 +61,7 @@ async function up(flags: Flags, name: string): Promise<number> {
   const options: ClusterOptions = { name, nodes: Number(flags.nodes ?? 2) as 0 | 1 | 2 };
   if (flags.proxy !== undefined) options.proxy = flags.proxy as 'nftables' | 'iptables';
   if (flags.cni !== undefined) options.cni = flags.cni as 'ptp' | 'bridge';
-  if (flags.families !== undefined) options.families = flags.families as 'ipv4' | 'dual';
+  if (flags.families !== undefined) options.families = flags.families as Families;
   const cluster = await startCluster({ ...options, detached: true, progress });
   progress('ready');
   console.log(`kubeconfig ${cluster.kubeconfig}\nlogs       ${cluster.logs}`);

@@ -63,7 +63,7 @@ export async function joinNode(
   node: { index: number; count: number; pid: number },
 ): Promise<void> {
   const { index, count, pid } = node;
-  const isDual = families === 'dual';
+  const isDual = families !== 'ipv4';
   const veth = `v-${nodeName(index)}`;
   // Of one that was lost a moment ago the kernel may still be removing it.
   await run([...inControlPlane(name), 'ip', 'link', 'delete', veth]);

@@ -91,7 +91,7 @@ export class Node {
       ...[kube, 'kubelet', `--config=${join(this.#folder, 'kubelet.json')}`],
       `--kubeconfig=${join(paths.root, `${this.name}.kubeconfig`)}`,
       `--hostname-override=${this.name}`,
-      `--node-ip=${both(options, nodeAddress(this.#index), nodeAddress6(this.#index)).join(',')}`,
+      `--node-ip=${this.#addresses().join(',')}`,
       '--root-dir=/var/lib/kubelet',
       '--v=2',
     ]);
@@ -130,6 +130,13 @@ export class Node {
 
   #inside(): string[] {
     return joining(this.#cgroups, this.#enter());
+  }
+
+  /** The one that it is known by first. */
+  #addresses(): string[] {
+    const { options } = this.#deps;
+    const addresses = both(options, nodeAddress(this.#index), nodeAddress6(this.#index));
+    return options.families === 'dual-ipv6-first' ? addresses.reverse() : addresses;
   }
 
   #writeFiles(): void {

@@ -1,6 +1,9 @@
 /** What one may ask of a test cluster. */
 import type { ProxyMode } from './kube-proxy.ts';
 
+export const FAMILIES = ['ipv4', 'dual', 'dual-ipv6-first'] as const;
+export type Families = (typeof FAMILIES)[number];
+
 export interface ClusterOptions {
   /** Carried by its folder, namespace and cgroups; one cluster for each name. */
   name: string;
@@ -10,8 +13,11 @@ export interface ClusterOptions {
   proxy?: ProxyMode;
   /** Primary CNI plugin. Default ptp. */
   cni?: 'ptp' | 'bridge';
-  /** Dual: nodes, pods and Services that ask for it have an IPv6 address too. Default ipv4. */
-  families?: 'ipv4' | 'dual';
+  /**
+   * Dual: nodes, pods and Services that ask for it have an IPv6 address too; IPv6 first: it is the one that nodes and pods are
+   * known by, and probed at. Default ipv4.
+   */
+  families?: Families;
 }
 
 export type HostOptions = Required<ClusterOptions>;
