@@ -131,6 +131,8 @@ describeInBrowser('the console’s pages at work', () => {
     await page.keyboard.type('  mt');
     await page.getByRole('option', { name: /mtls/ }).waitFor();
     await page.keyboard.press('Escape');
+    const preview = page.getByRole('region', { name: 'What applying changes' });
+    expect(await preview.getByRole('insertion').textContent()).toBe('+   mt');
     await page.keyboard.press('Backspace');
     await page.keyboard.press('Backspace');
     await page.getByText('not judged since it changed').waitFor();

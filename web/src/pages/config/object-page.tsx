@@ -8,6 +8,7 @@ import { useSession } from '../../store/session.ts';
 import { hrefOf, navigate, setQuery, useUrl } from '../../store/url.ts';
 import { Chip } from '../../ui/chip.tsx';
 import { Button, Select } from '../../ui/controls.tsx';
+import { counted } from '../../ui/format.ts';
 import { HealthGlyph } from '../../ui/health.tsx';
 import { Link } from '../../ui/link.tsx';
 import { Facts, Page, Panel } from '../../ui/panel.tsx';
@@ -15,6 +16,7 @@ import { Answered, Loading } from '../../ui/states.tsx';
 import { FindingList, Resource } from '../parts/applied.tsx';
 import { Age } from '../parts/cells.tsx';
 import { Missing } from '../parts/missing.tsx';
+import { changedLines } from './changed-lines.ts';
 import css from './config.module.css';
 import { isChanged, placed } from './editor-state.ts';
 import { type ObjectAddress, pathOf } from './object-address.ts';
@@ -24,6 +26,7 @@ import { type Editor, useEditor } from './use-editor.ts';
 
 const CodeEditor = lazy(() => import('./code-editor.tsx'));
 const REFRESH_MS = 5000;
+const PREVIEW_LINES_MAX = 200;
 
 export function ObjectPage({ address }: { address: ObjectAddress }) {
   const { kind, namespace, name } = address;
@@ -88,7 +91,13 @@ function Opened({ object, kind }: { object: ConfigAnswer; kind: string }) {
   );
   const isReadOnly = !object.isEditable || session.data?.isReadOnly !== false;
   return (
-    <EditorBody editor={editor} kind={kind} isReadOnly={isReadOnly} onApplied={() => undefined}>
+    <EditorBody
+      editor={editor}
+      kind={kind}
+      isReadOnly={isReadOnly}
+      isInForce
+      onApplied={() => undefined}
+    >
       <Panel title="It speaks of">
         <References resources={object.references} nothing="Nothing else." />
       </Panel>
@@ -130,6 +139,8 @@ interface EditorBodyProps {
   readonly editor: Editor;
   readonly kind: string;
   readonly isReadOnly: boolean;
+  /** What the editor began with is in force. */
+  readonly isInForce?: boolean;
   readonly onApplied: (path: string) => void;
   readonly children?: React.ReactNode;
 }
@@ -141,7 +152,7 @@ const GLYPHS = {
   refused: 'failing',
 } as const;
 
-function EditorBody({ editor, kind, isReadOnly, onApplied, children }: EditorBodyProps) {
+function EditorBody({ editor, kind, isReadOnly, isInForce, onApplied, children }: EditorBodyProps) {
   const { state, send, validate, apply } = editor;
   const schema = useQuery<JsonSchema>(isReadOnly ? undefined : api(`schemas/${kind}`));
   const [goTo, setGoTo] = useState<{ line: number }>();
@@ -214,9 +225,38 @@ function EditorBody({ editor, kind, isReadOnly, onApplied, children }: EditorBod
             onLine={(finding: Finding) => setGoTo({ line: finding.line ?? 1 })}
           />
         </Panel>
+        {isInForce && isChanged(state) && <Preview base={state.base} text={state.text} />}
         {children}
       </div>
     </div>
+  );
+}
+
+/** What applying changes, before it is applied. */
+function Preview({ base, text }: { base: string; text: string }) {
+  const lines = useMemo(() => changedLines(base, text), [base, text]);
+  const added = lines.filter(({ kind }) => kind === 'added').length;
+  return (
+    <Panel
+      title="What applying changes"
+      note={`${counted(added, 'line')} added, ${lines.length - added} removed`}
+    >
+      <ol className={css.preview}>
+        {lines.slice(0, PREVIEW_LINES_MAX).map(({ kind, line, text: words }) => {
+          const Mark = kind === 'added' ? 'ins' : 'del';
+          return (
+            <li key={`${kind} ${line}`}>
+              <Mark>
+                <span aria-hidden="true">{kind === 'added' ? '+' : '−'}</span> {words}
+              </Mark>
+            </li>
+          );
+        })}
+      </ol>
+      {lines.length > PREVIEW_LINES_MAX && (
+        <p>and {lines.length - PREVIEW_LINES_MAX} lines more.</p>
+      )}
+    </Panel>
   );
 }
 
