@@ -250,6 +250,21 @@ describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}`
     expect(streams().length).toBe(1);
   });
 
+  test('a peer that never answers CONNECT is given up in time, said once, and others of its connection notice nothing', async () => {
+    const neighbour = await echoed(await connect(pair.product.ip, PEER_PORTS.echo));
+    const seen = await connect(pair.product.ip, PEER_PORTS.mute);
+    await until(() => (streams().length === 2 ? true : undefined));
+    await echoed(neighbour, 'meanwhile');
+    expect((await seen.closed)?.code).toBe('NET_RESET');
+    node.assembly.accessLog.flush();
+    const lines = logs.split('\n').filter((line) => line.includes('no answer to CONNECT'));
+    expect(lines).toEqual([
+      expect.stringContaining('closed_by="upstream" reason="answer timeout"'),
+    ]);
+    await finish(await echoed(neighbour, 'afterwards'));
+    expect(streams()[0].connection).toBe(streams()[1].connection);
+  }, 30_000);
+
   test('after GOAWAY new tunnels go over another connection, the running ones finish on theirs', async () => {
     const running = await echoed(await connect(pair.product.ip, PEER_PORTS.goaway));
     await until(() =>

@@ -12,6 +12,8 @@ export const PEER_PORTS = {
   echo: 8080,
   /** 200, then GOAWAY while the stream goes on. */
   goaway: 2000,
+  /** Never answers. */
+  mute: 2001,
   /** Breaks the stream off instead of an answer. */
   reset: 2002,
   /** Answers with the status that is left after this. */
@@ -85,6 +87,7 @@ if (import.meta.main) {
       const port = Number(String(headers[':authority']).split(':').at(-1));
       if (input.inner !== undefined && !inner) passOn(stream);
       else if (port === PEER_PORTS.reset) stream.close(INTERNAL_ERROR);
+      else if (port === PEER_PORTS.mute) return;
       else if (port >= PEER_PORTS.status) {
         const status = port === PEER_PORTS.echo ? 200 : port - PEER_PORTS.status;
         if (status === 200) echo(stream, connection);
