@@ -100,21 +100,7 @@ class TunnelWorld {
 
   open(authority = '198.18.2.2:8080', expected = ['spiffe://x']) {
     const opened = Promise.withResolvers<{ tunnel: TunnelConnection; recorder: Recorder }>();
-    const request: TunnelRequest = {
-      source: WEB,
-      expected,
-      destination: { address: '198.18.2.2', port: 15008 },
-      sourceAddress: '198.18.1.2',
-      namespace: undefined,
-      client: { address: '198.18.1.2', port: 40001 },
-      head: {
-        authority,
-        baggage: 'service.name=web',
-        forwarded: 'for="198.18.1.2:40001"',
-        traceparent: '',
-      },
-    };
-    this.pool.open(request, {
+    this.pool.open(requestFor(authority, expected), {
       onOpen(tunnel) {
         const recorder = new Recorder();
         opened.resolve({ tunnel, recorder });
@@ -126,9 +112,76 @@ class TunnelWorld {
   }
 }
 
+function requestFor(authority: string, expected: string[]): TunnelRequest {
+  return {
+    source: WEB,
+    expected,
+    destination: { address: '198.18.2.2', port: 15008 },
+    sourceAddress: '198.18.1.2',
+    namespace: undefined,
+    client: { address: '198.18.1.2', port: 40001 },
+    head: {
+      authority,
+      baggage: 'service.name=web',
+      forwarded: 'for="198.18.1.2:40001"',
+      traceparent: '',
+    },
+  };
+}
+
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
+
+/** RFC 9113 §6.5 and §6.9: what ztunnel says as well, but for the order (src/config.rs, facts of HBONE). */
+const FIRST_FRAMES = {
+  client: [
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').toString('hex'),
+    '000018' + '04' + '00' + '00000000',
+    '0004' + '00400000', // a window of 4 MiB for each stream
+    '0005' + '00100000', // frames up to 1 MiB
+    '0006' + '00004000', // heads up to 16 KiB
+    '0002' + '00000000', // no pushes
+    '000004' + '08' + '00' + '00000000' + '00ff0001', // 16 MiB for the connection
+  ].join(''),
+  server: [
+    '000018' + '04' + '00' + '00000000',
+    '0004' + '00400000',
+    '0005' + '00100000',
+    '0006' + '00010000', // heads up to 64 KiB
+    '0003' + '000000c8', // 200 streams
+    '000004' + '08' + '00' + '00000000' + '00ff0001',
+  ].join(''),
+};
+
+test.each(['client', 'server'] as const)('the first bytes of a %s', async (role) => {
+  const clock = new FakeClock();
+  const [client, server] = memoryPair();
+  let sent = '';
+  const listen = new Recorder();
+  listen.onData = (bytes) => {
+    sent += Buffer.from(bytes).toString('hex');
+  };
+  if (role === 'server') {
+    client.handler = listen;
+    const nobody = { onTunnel: () => undefined, onClose: () => undefined };
+    server.handler = serveTunnels(server, { clock }, nobody);
+  } else {
+    server.handler = listen;
+    const connectTls = (_: TlsConnectOptions, handler: ConnectHandler<Connection>) => {
+      client.handler = handler.onOpen(client);
+    };
+    const network = { connectTls } as unknown as Network;
+    const pool = new TunnelPool({ network, clock, identities: { get: () => IDENTITY } });
+    pool.open(requestFor('198.18.2.2:8080', ['spiffe://x']), {
+      onOpen: () => new Recorder(),
+      onFail: () => undefined,
+    });
+  }
+  const want = FIRST_FRAMES[role];
+  await until(() => sent.length >= want.length);
+  expect(sent.slice(0, want.length)).toBe(want);
+});
 
 test('TunnelPool opens a tunnel: the server sees authority and baggage, bytes and FIN pass both ways', async () => {
   const world = new TunnelWorld();
@@ -153,6 +206,38 @@ test('TunnelPool dials once for concurrent first tunnels and shares the connecti
   expect(world.dials.length).toBe(1);
   await world.open('198.18.2.2:8080', ['spiffe://y']);
   expect(world.dials.length).toBe(2);
+  world.pool.close();
+});
+
+const OTHER = formatPrincipal({
+  trustDomain: 'cluster.local',
+  namespace: 'shop',
+  serviceAccount: 'other',
+});
+test.each<[string, Partial<TunnelRequest>, number]>([
+  ['the same', {}, 1],
+  ['for another client', { client: { address: '198.18.1.2', port: 40002 } }, 1],
+  ['of another identity', { source: OTHER }, 2],
+  ['from another address', { sourceAddress: 'fd00::2' }, 2],
+  ['to another address', { destination: { address: '198.18.2.3', port: 15008 } }, 2],
+  ['to another port', { destination: { address: '198.18.2.2', port: 15009 } }, 2],
+  ['to one that proves one name more', { expected: ['spiffe://x', 'spiffe://y'] }, 2],
+])('a second tunnel, %s: with what differs (%j), dials in all: %d', async (_title, more, dials) => {
+  const world = new TunnelWorld();
+  const request = requestFor('198.18.2.2:8080', ['spiffe://x']);
+  const open = (each: TunnelRequest) =>
+    new Promise<void>((resolve, onFail) => {
+      world.pool.open(each, {
+        onOpen() {
+          resolve();
+          return new Recorder();
+        },
+        onFail,
+      });
+    });
+  await open(request);
+  await open({ ...request, ...more });
+  expect(world.dials.length).toBe(dials);
   world.pool.close();
 });
 
