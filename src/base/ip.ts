@@ -41,11 +41,8 @@ export function formatHostPort(address: string, port: number): string {
 /** Splits `host:port` and `[v6]:port`; undefined when host or port is missing or the port is no port. */
 export function parseHostPort(text: string): { host: string; port: number } | undefined {
   const colon = text.lastIndexOf(':');
-  if (colon <= 0) return undefined;
-  const digits = text.slice(colon + 1);
-  if (!/^[0-9]{1,5}$/.test(digits)) return undefined;
-  const port = Number(digits);
-  if (port < 1 || port > 65535) return undefined;
+  const port = portOf(text, colon + 1);
+  if (colon <= 0 || port === 0) return undefined;
   const host = text.slice(0, colon);
   if (host.startsWith('[')) {
     if (!host.endsWith(']')) return undefined;
@@ -53,6 +50,18 @@ export function parseHostPort(text: string): { host: string; port: number } | un
     return bytes === undefined ? undefined : { host: formatIp(bytes) ?? host, port };
   }
   return host.includes(':') ? undefined : { host, port };
+}
+
+/** The port that the text from `start` on is; 0 when it is none. */
+function portOf(text: string, start: number): number {
+  if (text.length - start > 5) return 0;
+  let port = 0;
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < ZERO || code > NINE) return 0;
+    port = port * 10 + code - ZERO;
+  }
+  return port > 65_535 ? 0 : port;
 }
 
 function isMapped(bytes: Uint8Array): boolean {

@@ -34,9 +34,15 @@ export class ByteQueue {
       this.addChunk(new Uint8Array(bytes));
       return;
     }
-    if (this.gathered === undefined || this.gatheredTo + length > this.gathered.length) {
+    if (this.gathered === undefined) {
+      // As it is: often it is all that ever waits, and a part of so small an array costs more than the array.
+      this.gathered = new Uint8Array(bytes);
+      this.gatheredTo = length;
+      return;
+    }
+    if (this.gatheredTo + length > this.gathered.length) {
       // Buffers double, so that few bytes on many connections stay few.
-      const wanted = Math.max(GATHER_BYTES_MIN, length, 2 * (this.gathered?.length ?? 0));
+      const wanted = Math.max(GATHER_BYTES_MIN, length, 2 * this.gathered.length);
       this.closeGathered();
       this.gathered = new Uint8Array(Math.min(QUEUE_CHUNK_BYTES, wanted));
     }
@@ -47,7 +53,7 @@ export class ByteQueue {
   /** The oldest bytes; `take` what was used of them. */
   get first(): Uint8Array | undefined {
     if (this.head < this.chunks.length) return this.chunks[this.head];
-    return this.gathered?.subarray(this.gatheredFrom, this.gatheredTo);
+    return this.gathered === undefined ? undefined : this.waitingOf(this.gathered);
   }
 
   /** Drops the first `count` bytes of `first`. */
@@ -80,6 +86,11 @@ export class ByteQueue {
     this.head = 0;
   }
 
+  private waitingOf(gathered: Uint8Array): Uint8Array {
+    const { gatheredFrom: from, gatheredTo: to } = this;
+    return from === 0 && to === gathered.length ? gathered : gathered.subarray(from, to);
+  }
+
   private addChunk(chunk: Uint8Array): void {
     if (this.chunks === NO_CHUNKS) this.chunks = [chunk];
     else this.chunks.push(chunk);
@@ -87,7 +98,7 @@ export class ByteQueue {
 
   private closeGathered(): void {
     if (this.gathered === undefined) return;
-    this.addChunk(this.gathered.subarray(this.gatheredFrom, this.gatheredTo));
+    this.addChunk(this.waitingOf(this.gathered));
     this.gathered = undefined;
     this.gatheredFrom = 0;
     this.gatheredTo = 0;
