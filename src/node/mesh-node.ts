@@ -41,10 +41,11 @@ export function startMeshNode(options: NodeOptions, { log, drain }: Life): Runni
   const clock = systemClock;
   const random = systemRandom;
   const { xdsAddress, rootFile, tokenFile, clusterId, trustDomain, nodeName } = options;
-  const endpoint = { address: xdsAddress, rootFile, tokenFile, clusterId };
-  const { caAddress, caRootFile } = options;
+  const { xdsHeaders, caAddress, caRootFile, caHeaders } = options;
+  const called = { tokenFile, clusterId };
+  const endpoint = { ...called, address: xdsAddress, rootFile, headers: xdsHeaders };
   const signer = createCaClient(clock, {
-    endpoint: { ...endpoint, address: caAddress, rootFile: caRootFile },
+    endpoint: { ...called, address: caAddress, rootFile: caRootFile, headers: caHeaders },
     impersonate: true,
   });
   const identities = createSvidStore({ clock, random, log: log.child('identity'), signer });

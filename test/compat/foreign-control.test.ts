@@ -97,6 +97,7 @@ describe('a control plane that is not ours', () => {
     rootFile: join(folder, 'root.pem'),
     tokenFile: join(folder, 'token'),
     clusterId: 'east',
+    headers: { 'x-tenant': 'ours' },
   });
 
   function connect(): { client: XdsClient; state: MeshState } {
@@ -152,6 +153,7 @@ describe('a control plane that is not ours', () => {
       clusterid: 'east',
       'content-type': expect.stringContaining('application/grpc'),
       te: 'trailers',
+      'x-tenant': 'ours',
     });
     await until(() => (answersTo(AUTHORIZATION).length > 0 ? true : undefined));
     for (const ack of answersTo(ADDRESS))

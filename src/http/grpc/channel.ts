@@ -42,6 +42,8 @@ interface EndpointBase {
   /** File with the bearer token; none: calls go out unauthenticated. */
   readonly tokenFile?: string;
   readonly clusterId: string;
+  /** Further fields of every call, in lower case: what a control plane in front of which somebody else stands may ask for. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface ClientStreamHandler {
@@ -216,13 +218,14 @@ export function readRoots(rootFile: string): string {
 }
 
 function headOf(endpoint: EndpointBase, method: string): MessageHead {
-  const { address, serverName, tokenFile, clusterId } = endpoint;
+  const { address, serverName, tokenFile, clusterId, headers = {} } = endpoint;
   const authority = serverName ?? address.slice(0, address.lastIndexOf(':'));
   const head = MessageHead.request('POST', authority, method, 'https');
   head.add('te', 'trailers');
   head.add('content-type', 'application/grpc');
   head.add('user-agent', 'tulle');
   head.add('clusterid', clusterId);
+  for (const [name, value] of Object.entries(headers)) head.add(name, value);
   if (tokenFile !== undefined) head.add('authorization', `Bearer ${readToken(tokenFile)}`);
   return head;
 }

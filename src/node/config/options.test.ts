@@ -57,6 +57,8 @@ test('control plane, credentials and node metadata are named in the words of ztu
     ISTIO_META_CLUSTER_ID: 'east',
     CLUSTER_ID: 'west',
     ISTIO_META_ANYTHING: 'else',
+    'XDS_HEADER_X-Tenant': 'a',
+    CA_HEADER_TENANT: 'b',
     INPOD_UDS: '/run/pods.sock',
   };
   expect(parseNodeOptions([], env)).toMatchObject({
@@ -67,6 +69,8 @@ test('control plane, credentials and node metadata are named in the words of ztu
     tokenFile: '/token',
     clusterId: 'east',
     nodeMetadata: { CLUSTER_ID: 'east', ANYTHING: 'else' },
+    xdsHeaders: { 'x-tenant': 'a' },
+    caHeaders: { tenant: 'b' },
     inpodSocket: '/run/pods.sock',
   });
   const argv = ['--root-file=/flag.pem', '--cluster-id=flag', '--token-file=/flag'];
@@ -112,5 +116,15 @@ test.each(['0', '-1', '1.5', 'many'])('a limit of %s, and a level of it, are ref
   );
   expect(() => parseNodeOptions([`--log-level=${text}`], {})).toThrow(
     expect.objectContaining(code),
+  );
+});
+
+test.each([
+  ['XDS_HEADER_', 'a'],
+  ['XDS_HEADER_a b', 'a'],
+  ['CA_HEADER_a', 'a\r\nauthorization: b'],
+])('%s=%j is no field of a call', (name, value) => {
+  expect(() => parseNodeOptions([], { [name]: value })).toThrow(
+    expect.objectContaining({ code: 'NODE_OPTIONS' }),
   );
 });

@@ -34,6 +34,9 @@ export interface NodeOptions {
   caRootFile: string;
   /** Further metadata of the xDS node. */
   nodeMetadata: Readonly<Record<string, string>>;
+  /** Further fields of calls for discovery, and of those for certificates. */
+  xdsHeaders: Readonly<Record<string, string>>;
+  caHeaders: Readonly<Record<string, string>>;
   podName: string;
   podNamespace: string;
   podIp: string;
@@ -107,6 +110,9 @@ export function statusPortsOf(options: NodeOptions) {
 const TOKEN_FILE = '/var/run/secrets/tokens/istio-token';
 const ROOT_FILE = '/var/run/secrets/istio/root-cert.pem';
 const METADATA_PREFIX = 'ISTIO_META_';
+/** RFC 9110 §5.1 and §5.5. */
+const HEADER_NAME = /^[-!#$%&'*+.^_`|~0-9a-z]+$/;
+const HEADER_VALUE = /^[\x20-\x7e]*$/;
 
 /** Undefined when help was asked for. */
 export function parseNodeOptions(argv: string[], env: Environment): NodeOptions | undefined {
@@ -138,6 +144,8 @@ export function parseNodeOptions(argv: string[], env: Environment): NodeOptions 
     rootFile,
     caRootFile: values['root-file'] ?? env.CA_ROOT_CA ?? rootFile,
     nodeMetadata,
+    xdsHeaders: headersOf(env, 'XDS_HEADER_'),
+    caHeaders: headersOf(env, 'CA_HEADER_'),
     crlFile: (values['crl-file'] ?? env.CRL_PATH) || undefined,
     podName: env.POD_NAME ?? `node-${nodeName}`,
     podNamespace,
@@ -182,6 +190,22 @@ function metadataOf(env: Environment): Record<string, string> {
     metadata[name.slice(METADATA_PREFIX.length)] = value;
   }
   return metadata;
+}
+
+/** `XDS_HEADER_X-Tenant=a` becomes `x-tenant: a` (ztunnel src/config.rs). */
+function headersOf(env: Environment, prefix: string): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [variable, value] of Object.entries(env)) {
+    if (!variable.startsWith(prefix) || value === undefined) continue;
+    const name = variable.slice(prefix.length).toLowerCase();
+    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) {
+      throw usage(
+        `${variable}: what follows ${prefix} is no name of a field, or its value is no text`,
+      );
+    }
+    headers[name] = value;
+  }
+  return headers;
 }
 
 function parseFlags(argv: string[]) {
