@@ -399,7 +399,7 @@ test('a tunnel tells who keeps it for later that its connection is draining, how
   world.pool.close();
 });
 
-test('an unused connection is released after its time', async () => {
+test('an unused connection is released after its time, and the next tunnel has one that the pool knows', async () => {
   const clock = new FakeClock();
   const world = new TunnelWorld(clock);
   const { tunnel, recorder } = await world.open();
@@ -409,6 +409,10 @@ test('an unused connection is released after its time', async () => {
   expect(world.pool.status()).toMatchObject([{ connections: 1, streams: 0 }]);
   clock.advance(UNUSED_RELEASE_MS + 60_000);
   await until(() => world.pool.status().length === 0 || world.pool.status()[0].connections === 0);
+  clock.advance(UNUSED_RELEASE_MS);
+  expect(world.pool.status()).toEqual([]);
+  await world.open();
+  expect(world.pool.status()).toMatchObject([{ connections: 1, streams: 1 }]);
   world.pool.close();
 });
 

@@ -333,6 +333,16 @@ describe('a Telemetry at a node proxy', () => {
     );
   });
 
+  test('an edge that was forgotten is counted anew when it is seen again', async () => {
+    const node = rig(DEFAULT_TELEMETRY, DEFAULT_TELEMETRY);
+    node.begin(facts).finish(undefined);
+    await clock.advance(EDGE_IDLE_MS + 1);
+    for (let sweep = 0; sweep < 5; sweep += 1) node.sweep();
+    expect(count('opened')).toBe(0);
+    node.begin(facts).finish(undefined);
+    expect(count('opened')).toBe(1);
+  });
+
   test('a workload that calls without end has a bounded number of series, and forgets the idle ones', async () => {
     const node = rig(DEFAULT_TELEMETRY, DEFAULT_TELEMETRY);
     const running = node.begin({ ...facts, destinationIdentity: 'spiffe://first' });
