@@ -157,6 +157,12 @@ describe.skipIf(skip)('a pair of captured pods', () => {
     return seen.text;
   }
 
+  function inPod(name: string, ...words: string[]): string {
+    const done = Bun.spawnSync(['ip', 'netns', 'exec', name, ...words], { stderr: 'pipe' });
+    if (!done.success) throw new Error(`${words.join(' ')}: ${done.stderr}`);
+    return done.stdout.toString();
+  }
+
   const tunnel = (direction: string) =>
     logs.split('\n').find((line) => line.includes(`direction="${direction}"`)) ?? '';
 
@@ -181,6 +187,20 @@ describe.skipIf(skip)('a pair of captured pods', () => {
     await reset();
     await exchange(SERVER_IP, APP_PORT);
     expect(node.assembly.context.pool.status()).toMatchObject([{ connections: 1, streams: 0 }]);
+  });
+
+  test('only the app’s answers to the proxy are routed by mark, not what an app sends into the mesh', async () => {
+    const count =
+      'table inet seen { chain out { type filter hook output priority 0; meta mark & 0xfff == 0x111 counter; }; }';
+    for (const name of [pair.client, pair.server]) inPod(name, 'nft', count);
+    await reset();
+    await exchange(VIP, 80);
+    const [byClient, byServer] = [pair.client, pair.server].map((name) =>
+      Number(/packets (\d+)/.exec(inPod(name, 'nft', 'list table inet seen'))?.[1]),
+    );
+    expect(byClient).toBe(0);
+    // At least: SYN and ACK, the echo, the last words with their FIN.
+    expect(byServer).toBeGreaterThanOrEqual(3);
   });
 
   test('a denied identity gets 401 and the client a reset; the log names the policy', async () => {

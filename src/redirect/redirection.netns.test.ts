@@ -55,7 +55,7 @@ describe.skipIf(skip)('Redirection', () => {
     expect(chain(listing, 'istio-ambient-mangle', 'prerouting')).toEqual([
       'type filter hook prerouting priority mangle; policy accept;',
       // nft's spelling of: the lower 12 bits become 0x111, the others stay.
-      'meta mark & 0xfff == 0x539 ct mark set ct mark & 0xfffff111 | 0x111',
+      'meta mark & 0xfff == 0x539 ct direction original ct mark set ct mark & 0xfffff111 | 0x111',
     ]);
     expect(chain(listing, 'istio-ambient-mangle', 'output')).toEqual([
       'type route hook output priority mangle; policy accept;',

@@ -152,7 +152,10 @@ export function returnChains(): Chain[] {
     {
       name: 'prerouting',
       hook: { type: 'filter', point: 'prerouting', priority: MANGLE_PRIORITY },
-      rules: [[...nft.mark('packet', '==', PROXY), ...nft.markConnection(RETURN)]],
+      // Its answers to redirected connections pass here as well: marked, all that the app sends would be routed twice.
+      rules: [
+        [...nft.mark('packet', '==', PROXY), ...nft.fromOpener, ...nft.markConnection(RETURN)],
+      ],
     },
     {
       name: 'output',

@@ -31,7 +31,7 @@ export type Comparison = '==' | '!=';
 const META = { dreg: 1, key: 2, sreg: 3 } as const;
 const META_KEY = { mark: 3, iifname: 6, oifname: 7, skuid: 10, nfproto: 15, l4proto: 16 } as const;
 const CT = { dreg: 1, key: 2, sreg: 4 } as const;
-const CT_KEY = { mark: 3, zone: 17 } as const;
+const CT_KEY = { direction: 1, mark: 3, zone: 17 } as const;
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
 const IPPROTO_TCP = 6;
@@ -233,6 +233,9 @@ export function sourceBecomes(text: string): Expression[] {
     ]),
   ];
 }
+
+/** `ct direction original`: a packet from whoever opened the connection. */
+export const fromOpener = [loadCt(CT_KEY.direction), compare('==', new Uint8Array([0]))];
 
 /** The masked bits of the connection's mark become those of `value`; the others stay. */
 export function markConnection(value: MaskedMark): Expression[] {
