@@ -70,9 +70,6 @@ export const ZDS_RETRY_CAP_MS = 15_000;
 /** How often a pod whose listeners could not be opened is tried again (ztunnel src/inpod/statemanager.rs). */
 export const INPOD_RETRY_MS = 5_000;
 
-/** Connections in one admin answer unless the caller asks for more; the answer says how many there are. */
-export const CONNECTIONS_SHOWN = 1000;
-export const CONNECTIONS_SHOWN_MAX = 100_000;
 /** What an outside proxy may take to say hello or to answer (istio cni/pkg/nodeagent/ztunnelserver.go). */
 export const ZDS_ANSWER_TIMEOUT_MS = 5_000;
 /** Proxies on the CNI socket: one, and those that drain while it is upgraded. */

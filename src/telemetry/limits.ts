@@ -50,3 +50,7 @@ export const SHARED_OUTCOMES_MAX = 100;
 export const LOG_FILE_CHECK_MS = 1_000;
 /** A disk that is full, or a folder that is not there, is tried again after this. */
 export const LOG_FILE_RETRY_MS = 1_000;
+
+/** Connections in one answer of an admin port unless the caller asks for more; the answer says how many there are. */
+export const CONNECTIONS_SHOWN = 1_000;
+export const CONNECTIONS_SHOWN_MAX = 100_000;

@@ -68,9 +68,5 @@ export const PRIORITY_UPDATE_FREQUENCY = 2;
 /** Addresses and ports of workloads that a waypoint serves directly; each costs a table and an endpoint. */
 export const DIRECT_PLACES_MAX = 10_000;
 
-/** Connections in an answer of the admin port, when none is asked for and at most (as the node proxy's). */
-export const CONNECTIONS_SHOWN = 1_000;
-export const CONNECTIONS_SHOWN_MAX = 100_000;
-
 /** Bytes of tunnels that wait for slow destinations: beyond it connections with more than their free part are not read. */
 export const QUEUED_BYTES_MAX = 64 * 1024 * 1024;

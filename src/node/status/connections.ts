@@ -1,6 +1,7 @@
 /** `/connections`: what is open now, filtered and bounded, with the numbers of what was left out. */
 import { formatHostPort } from '#base/ip.ts';
 import type { Workload } from '#model/workload/workload.ts';
+import type { ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import type { ConnectionRecord } from '../telemetry.ts';
 import type { NodeContext } from '../workload/context.ts';
 
@@ -36,13 +37,6 @@ export interface ConnectionsAnswer {
   /** At most `limit` of those. */
   readonly limit: number;
   readonly connections: readonly ConnectionReport[];
-}
-
-export interface ConnectionFilter {
-  readonly direction?: string;
-  readonly namespace?: string;
-  /** Name, or `namespace/name`. */
-  readonly pod?: string;
 }
 
 /** Those of this thread that the filter leaves. */

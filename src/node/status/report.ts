@@ -3,13 +3,14 @@ import { rfc3339At } from '#base/clock.ts';
 import type { Drain } from '#base/drain.ts';
 import { processCpuSeconds } from '#base/process-cpu.ts';
 import { VERSION } from '#base/version.ts';
+import type { ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import { type JsonMembers, list, value } from '#telemetry/admin/json-stream.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
 import type { Assembly } from '../assemble.ts';
 import type { WorkerReport } from '../worker/messages.ts';
 import type { WorkloadProxy } from '../workload/workload-proxy.ts';
 import * as dump from './config-dump.ts';
-import { type ConnectionFilter, matchingConnections, reportOf } from './connections.ts';
+import { matchingConnections, reportOf } from './connections.ts';
 import { exposeNodeMetrics } from './node-metrics.ts';
 import type { StatusSource } from './servers.ts';
 

@@ -3,13 +3,12 @@ import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevels } from '#base/log.ts';
 import { wildcardAddress } from '#net/wildcard.ts';
+import { answerConnections, type ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import { type JsonMembers, jsonAnswer } from '#telemetry/admin/json-stream.ts';
 import { answerLogging } from '#telemetry/admin/logging.ts';
 import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
 import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
-import { CONNECTIONS_SHOWN, CONNECTIONS_SHOWN_MAX } from '../limits.ts';
 import type { WorkerReport } from '../worker/messages.ts';
-import type { ConnectionFilter } from './connections.ts';
 
 /** Says whose ports these are: src/node/started.ts. */
 export const STARTED_PATH = '/healthz/started';
@@ -70,7 +69,10 @@ const ADMIN: Record<string, Route> = {
   '/': () => new Response(INDEX),
   ...PUBLIC,
   '/config_dump': async (source) => jsonAnswer(source.config(await counts(source))),
-  '/connections': answerConnections,
+  '/connections': (source, request) =>
+    answerConnections(request, async (filter, limit) =>
+      jsonAnswer(source.connections(filter, limit, await source.reports(filter, limit))),
+    ),
   '/certs': (source) => jsonAnswer(source.certificates()),
   '/logging': (source, request) => answerLogging(request, source.levels),
   '/healthz': () => new Response('ok\n'),
@@ -88,21 +90,6 @@ const INDEX = `/config_dump    workloads, services, policies, certificates, pods
 /healthz        the process answers
 /healthz/ready  it serves everything it should
 `;
-
-async function answerConnections(source: StatusSource, request: Request): Promise<Response> {
-  const query = new URL(request.url).searchParams;
-  const limit = Number(query.get('limit') ?? CONNECTIONS_SHOWN);
-  if (!Number.isInteger(limit) || limit < 0 || limit > CONNECTIONS_SHOWN_MAX) {
-    const want = `limit: want a number up to ${CONNECTIONS_SHOWN_MAX}\n`;
-    return new Response(want, { status: 400 });
-  }
-  const filter = {
-    direction: query.get('direction') ?? undefined,
-    namespace: query.get('namespace') ?? undefined,
-    pod: query.get('pod') ?? undefined,
-  };
-  return jsonAnswer(source.connections(filter, limit, await source.reports(filter, limit)));
-}
 
 export function startStatusServers(source: StatusSource, ports: StatusPorts): StatusServers {
   const servers: ReturnType<typeof serve>[] = [];

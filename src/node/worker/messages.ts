@@ -6,6 +6,7 @@
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { TracingProvider } from '#model/telemetry/settings.ts';
 import type { TlsIdentity } from '#net/connection.ts';
+import type { ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import type { MetricSample } from '#telemetry/metrics/samples.ts';
 import type { Offered } from '#telemetry/report/outbox.ts';
 import type { TapFilter } from '#telemetry/requests/request-record.ts';
@@ -13,7 +14,7 @@ import type { Span } from '#telemetry/tracing/span.ts';
 import type { AccessLogFormat } from '../access-log.ts';
 import type { DnsOptions } from '../dns/dns-context.ts';
 import type { SnapshotChange } from '../state/snapshot-change.ts';
-import type { ConnectionFilter, ConnectionReport } from '../status/connections.ts';
+import type { ConnectionReport } from '../status/connections.ts';
 import type { PodLimits } from '../usage/pod-limits.ts';
 import type { UsageReport } from '../usage/usages.ts';
 import type { ProxyOptions } from '../workload/workload-proxy.ts';

@@ -1,16 +1,9 @@
 /** `/connections` of a waypoint or gateway: clients' connections that are open, in the shape of the node proxy's answer. */
 
 import { formatHostPort } from '#base/ip.ts';
+import type { ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import { type JsonMembers, list, value } from '#telemetry/admin/json-stream.ts';
 import type { OpenConnection } from '../listener/serve-connection.ts';
-
-export interface ConnectionFilter {
-  readonly direction?: string;
-  /** Of the client, as far as it is known. */
-  readonly namespace?: string;
-  /** Name of the client's workload, or `namespace/name`. */
-  readonly pod?: string;
-}
 
 /** `self` is this proxy's own pod. */
 export function connectionsAnswer(

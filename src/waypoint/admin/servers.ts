@@ -3,13 +3,12 @@ import type { Disposer } from '#base/disposer.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import type { LogLevels } from '#base/log.ts';
 import { wildcardAddress } from '#net/wildcard.ts';
+import { answerConnections, type ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import { type JsonMembers, jsonAnswer } from '#telemetry/admin/json-stream.ts';
 import { answerLogging } from '#telemetry/admin/logging.ts';
 import { answerMetrics } from '#telemetry/admin/metrics-answer.ts';
 import type { MetricRegistry } from '#telemetry/metrics/registry.ts';
 import { WAYPOINT_ERRORS } from '../errors.ts';
-import { CONNECTIONS_SHOWN, CONNECTIONS_SHOWN_MAX } from '../limits.ts';
-import type { ConnectionFilter } from './connections.ts';
 
 export interface AdminSource {
   registry: MetricRegistry;
@@ -66,24 +65,12 @@ function adminAnswers(admin: AdminAnswers): Record<string, Answer> {
     '/healthz': () => new Response('ok\n'),
     '/config_dump': () => jsonAnswer(admin.config()),
     '/logging': (request) => answerLogging(request, admin.levels),
-    '/connections'(request) {
-      const query = new URL(request.url).searchParams;
-      const limit = Number(query.get('limit') ?? CONNECTIONS_SHOWN);
-      if (!Number.isInteger(limit) || limit < 0 || limit > CONNECTIONS_SHOWN_MAX) {
-        const want = `limit: want a number up to ${CONNECTIONS_SHOWN_MAX}\n`;
-        return new Response(want, { status: 400 });
-      }
-      const filter = {
-        direction: query.get('direction') ?? undefined,
-        namespace: query.get('namespace') ?? undefined,
-        pod: query.get('pod') ?? undefined,
-      };
-      return jsonAnswer(admin.connections(filter, limit));
-    },
+    '/connections': (request) =>
+      answerConnections(request, (filter, limit) => jsonAnswer(admin.connections(filter, limit))),
   };
 }
 
-type Answer = (request: Request) => Response;
+type Answer = (request: Request) => Response | Promise<Response>;
 
 function serve(hostname: string, port: number, answers: Record<string, Answer>) {
   try {
