@@ -43,3 +43,12 @@ export function isMeshError(value: unknown, code?: string): value is MeshError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What the file system or the YAML parser said, as one clause: without the code and the path that the one repeats, and the picture that the other adds. */
+export function clauseOf(error: unknown): string {
+  const [line] = messageOf(error).split('\n', 1);
+  return line
+    .replace(/^E[A-Z]+: /, '')
+    .replace(/, \w+ '.*'$/, '')
+    .replace(/:$/, '');
+}

@@ -1,15 +1,17 @@
 import { describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
 import { MeshError } from '#base/errors.ts';
 import type { StatusAnswer } from '#control/observe/api.ts';
 import { completionScript } from './commands/completion.ts';
 import { resolveKinds, type ServedKind } from './commands/kubectl/discovery.ts';
 import { exitStatusOf } from './commands/kubectl/exec.ts';
-import { parseManifests } from './commands/kubectl/manifests.ts';
+import { typeName } from './commands/kubectl/get.ts';
+import { parseManifests, readManifests } from './commands/kubectl/manifests.ts';
 import { selectorText } from './commands/kubectl/pods.ts';
 import { formatStatus, isHealthy } from './commands/mesh/status.ts';
 import { AnswerIsNo, ExitWith, reportOf, UsageError } from './output/report.ts';
 import { formatAge, formatTable } from './output/table.ts';
-import { buildProgram, runCommandLine } from './program.ts';
+import { buildProgram } from './program.ts';
 
 const plain = (_colour: string, text: string) => text;
 
@@ -30,6 +32,19 @@ describe('reportOf', () => {
     ],
   ])('%s', (_title, error, want) => {
     expect(reportOf(error)).toEqual(want);
+  });
+
+  test('a cause that the message holds already, and advice to programmers of Bun, are left out', () => {
+    const cause =
+      'socket closed. For more information, pass `verbose: true` in the second argument to fetch()';
+    const broken = new MeshError('X', 'no answer', { side: 'self', hint: '', cause });
+    expect(reportOf(broken).text).toBe('error: no answer\n  cause: socket closed.\n');
+    const twice = new MeshError('X', 'cannot read /x', {
+      side: 'self',
+      hint: '',
+      cause: 'read /x',
+    });
+    expect(reportOf(twice).text).toBe('error: cannot read /x\n');
   });
 
   test('our own bug shows where it is', () => {
@@ -129,12 +144,24 @@ describe('parseManifests', () => {
   });
 
   test.each([
-    ['a broken document', 'a: [', 'x.yaml:1'],
+    ['a broken document, by its line and in one line', 'b: 1\na: \tx: y\n', /^x\.yaml:2: [^\n]+$/],
     ['no kind', 'apiVersion: v1\nmetadata: { name: a }\n', 'kind are required'],
     ['no name', 'apiVersion: v1\nkind: Pod\n', 'metadata.name is required'],
   ])('%s is refused', (_title, text, message) => {
     expect(() => parseManifests(text, 'x.yaml')).toThrow(message);
   });
+
+  test('a path that is not there, and a folder without manifests, are named once', () => {
+    expect(() => readManifests(['/nosuch'])).toThrow(/^\/nosuch: no such file or directory$/);
+    expect(() => readManifests([import.meta.dir])).toThrow(/no file in it ends in \.yaml/);
+  });
+});
+
+test('typeName is as kubectl writes kinds', () => {
+  expect(typeName({ kind: 'Pod', group: '' })).toBe('pod');
+  expect(typeName({ kind: 'VirtualService', group: 'networking.istio.io' })).toBe(
+    'virtualservice.networking.istio.io',
+  );
 });
 
 describe('exec', () => {
@@ -181,6 +208,21 @@ test('formatStatus names a refused configuration, and it makes the mesh unhealth
   expect(formatStatus(answer, plain)).toContain('bad port');
 });
 
+/** As from a shell. */
+async function run(argv: readonly string[]) {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'main.ts'), ...argv], {
+    stdout: 'pipe',
+    stderr: 'pipe',
+    stdin: 'ignore',
+  });
+  const [stdout, stderr, status] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, status };
+}
+
 describe('command line', () => {
   test('completion lists commands and flags of the tree', () => {
     const script = completionScript('bash', buildProgram());
@@ -191,7 +233,48 @@ describe('command line', () => {
     expect(() => completionScript('tcsh', buildProgram())).toThrow('bash, zsh, fish');
   });
 
-  test('an unknown command is wrong usage', async () => {
-    expect(await runCommandLine(['frobnicate'])).toBe(2);
+  test.each([
+    ['an unknown command', ['frobnicate'], /unknown command 'frobnicate'\n\(tulle --help/],
+    [
+      'one to be explained',
+      ['help', 'proxy', 'frob'],
+      /there is no tulle proxy frob: tulle proxy --help/,
+    ],
+    [
+      'a number that is none',
+      ['lab', 'up', '--nodes', 'x'],
+      /--nodes <count>' argument 'x'.*1 to 64 nodes\.\n\(tulle lab up --help/,
+    ],
+    ['a format that is none', ['get', 'pods', '-o', 'jsno'], /jsno.*json, yaml, wide, name/],
+    [
+      'a client that is none',
+      ['why', '--to', 'a', '--from', 'a/b/c'],
+      /--from a\/b\/c: write it as/,
+    ],
+    ['a gateway that is none', ['why', '--gateway', 'a'], /--gateway a: write it as/],
+  ])('%s is wrong usage, says what and what to type', async (_title, argv, said) => {
+    const { status, stderr } = await run(argv);
+    expect(stderr).toMatch(said);
+    expect(status).toBe(2);
+  });
+
+  test('the cluster is named before or after the command, and nowhere where none is talked to', async () => {
+    for (const argv of [
+      ['--kubeconfig', '/nosuch', 'get', 'pods'],
+      ['get', 'pods', '--kubeconfig', '/nosuch'],
+      ['proxy', 'certs', '--kubeconfig', '/nosuch', 'node1'],
+      ['exec', '--kubeconfig', '/nosuch', 'web', '--', 'ls', '--kubeconfig', 'x'],
+    ]) {
+      const { status, stderr } = await run(argv);
+      expect(stderr).toContain('cannot read /nosuch');
+      expect(status).toBe(3);
+    }
+    expect((await run(['lab', 'status', '--kubeconfig', '/nosuch'])).status).toBe(2);
+  });
+
+  test.each([[['--version']], [['-V']], [['version']]])('%j prints the version', async (argv) => {
+    const { status, stdout } = await run(argv);
+    expect(stdout).toStartWith('tulle ');
+    expect(status).toBe(0);
   });
 });

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'bun:test';
 import { MeshError } from '#base/errors.ts';
 import type { Selection } from '#kube/client/kube-client.ts';
 import type { Cluster } from './cluster.ts';
-import { controlPod } from './console-client.ts';
+import { controlPod, refused } from './console-client.ts';
+import { UsageError } from './output/report.ts';
 
 const forbidden = () =>
   new MeshError('KUBE_FORBIDDEN', 'pods is forbidden', { side: 'upstream', hint: 'h' });
@@ -40,5 +41,21 @@ describe('controlPod', () => {
     expect(own.asked).toEqual([undefined, 'istio-system']);
     const nowhere = clusterOf([], () => false);
     await expect(controlPod(nowhere.cluster)).rejects.toMatchObject({ code: 'KUBE_FORBIDDEN' });
+  });
+});
+
+describe('refused', () => {
+  test('a wrong flag is wrong usage, and is called as it was typed', () => {
+    const body = { error: 'namespaces: "B_" is no name', field: 'namespaces', hint: 'as a-b' };
+    const error = refused('/api/v1/graph?namespaces=B_', 400, JSON.stringify(body));
+    expect(error).toEqual(new UsageError('--namespace: "B_" is no name\n  try: as a-b'));
+  });
+
+  test('everything else is a failure, with what was said', () => {
+    const error = refused('/api/v1/graph?x=1', 503, JSON.stringify({ error: 'not yet' }));
+    expect(error).toMatchObject({
+      code: 'CLI_CONSOLE_REFUSED',
+      message: '/api/v1/graph: not yet (503)',
+    });
   });
 });

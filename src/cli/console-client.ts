@@ -11,6 +11,7 @@ import type { KubeClient } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { type Cluster, clusterFor } from './cluster.ts';
 import { CLI_ERRORS } from './errors.ts';
+import { UsageError } from './output/report.ts';
 import { openPodPort, type PodPortTarget } from './pod-port.ts';
 import { readRunningLab } from './running-lab.ts';
 
@@ -127,13 +128,29 @@ function checked(send: ReachedConsole['ask']): ReachedConsole['ask'] {
   };
 }
 
+/** What was asked wrongly is told by the flag that said it: members of a query are called as flags are, but for these. */
+const FLAGS: Readonly<Record<string, string>> = {
+  namespaces: 'namespace',
+  workloads: 'workload',
+  services: 'service',
+  methods: 'method',
+  pathPrefix: 'path',
+  perSecond: 'per-second',
+};
+
 /** `why` answers requests that it cannot judge with 400 and its own words. */
-function refused(path: string, status: number, text: string): MeshError {
+export function refused(path: string, status: number, text: string): MeshError | UsageError {
   let answer: Partial<ErrorAnswer> = {};
   try {
     answer = JSON.parse(text) as Partial<ErrorAnswer>;
   } catch (error) {
     answer = { error: `${text.slice(0, 200)} (${messageOf(error)})` };
+  }
+  const { error = '', field, hint } = answer;
+  if (status === 400) {
+    const flag = field === undefined ? '' : `--${FLAGS[field] ?? field}: `;
+    const said = error.startsWith(`${field}: `) ? error.slice(`${field}: `.length) : error;
+    return new UsageError(`${flag}${said}${hint === undefined ? '' : `\n  try: ${hint}`}`);
   }
   const message = `${path.split('?', 1)[0]}: ${answer.error ?? text.slice(0, 500)} (${status})`;
   return new MeshError('CLI_CONSOLE_REFUSED', message, {

@@ -8,24 +8,30 @@ import { registerLab } from './commands/lab/register.ts';
 import { registerMesh } from './commands/mesh/register.ts';
 import { registerObserve } from './commands/observe/register.ts';
 import { registerProxy } from './commands/proxy/register.ts';
+import { versionText } from './commands/version.ts';
 import { registerWhy } from './commands/why/register.ts';
-import { AnswerIsNo, EXIT, reportOf, UsageError } from './output/report.ts';
+import { EXIT, reportOf, UsageError } from './output/report.ts';
 
 /** Flags that many commands share. */
 export const OUTPUT_TEXT_OR_JSON = () =>
   new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
 
+const KUBECONFIG: [string, string] = [
+  '--kubeconfig <path>',
+  'cluster to talk to (default: $KUBECONFIG, a running lab, ~/.kube/config)',
+];
+
+/** Commands that talk to no cluster, with all beneath them. */
+const WITHOUT_CLUSTER = new Set(['lab', 'manifest', 'completion', 'help', 'version']);
+
 export function buildProgram(): Command {
   const program = new Command('tulle');
   program
     .description('An ambient service mesh: Istio’s resources and wire protocols, no sidecars')
-    .option(
-      '--kubeconfig <path>',
-      'cluster to talk to (default: $KUBECONFIG, a running lab, ~/.kube/config)',
-    )
-    .showHelpAfterError('(tulle help COMMAND lists the flags)')
-    .exitOverride()
-    .enablePositionalOptions();
+    .option(...KUBECONFIG)
+    .version(versionText('text').trimEnd(), '-V, --version', 'print the version')
+    .enablePositionalOptions()
+    .helpCommand(false);
   registerLab(program);
   registerKubectlVerbs(program);
   registerMesh(program);
@@ -47,12 +53,38 @@ export function buildProgram(): Command {
     .command('version')
     .description('print the version')
     .addOption(OUTPUT_TEXT_OR_JSON())
-    .action(async (options: { output: string }) => {
-      const { versionText } = await import('./commands/version.ts');
+    .action((options: { output: string }) => {
       process.stdout.write(versionText(options.output));
     });
-  for (const command of allCommands(program)) command.exitOverride();
+  program
+    .command('help')
+    .description('what a command does, and its flags')
+    .argument('[command...]')
+    .action((words: string[]) => namedCommand(program, words).outputHelp());
+  // Where the flag stands is habit: kubectl takes it before and after the verb.
+  for (const command of program.commands)
+    if (!WITHOUT_CLUSTER.has(command.name()))
+      for (const leaf of leavesOf(command))
+        if (leaf.options.every(({ long }) => long !== '--kubeconfig')) leaf.option(...KUBECONFIG);
+  for (const command of allCommands(program))
+    command.exitOverride().showHelpAfterError(`(${wordsOf(command)} --help lists what there is)`);
   return program;
+}
+
+function namedCommand(program: Command, words: readonly string[]): Command {
+  return words.reduce((command, word) => {
+    const child = command.commands.find((each) => each.name() === word);
+    if (child !== undefined) return child;
+    throw new UsageError(`there is no ${wordsOf(command)} ${word}: ${wordsOf(command)} --help`);
+  }, program);
+}
+
+function wordsOf(command: Command): string {
+  return command.parent === null ? command.name() : `${wordsOf(command.parent)} ${command.name()}`;
+}
+
+function leavesOf(command: Command): Command[] {
+  return allCommands(command).filter(({ commands }) => commands.length === 0);
 }
 
 function allCommands(command: Command): Command[] {
@@ -73,7 +105,6 @@ export async function runCommandLine(argv: string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     const report = reportOf(error);
     process.stderr.write(report.text);
-    if (error instanceof AnswerIsNo || error instanceof UsageError) return report.status;
     return report.status;
   }
 }

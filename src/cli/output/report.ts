@@ -29,13 +29,21 @@ export interface Report {
   status: number;
 }
 
+/** Bun's fetch ends its messages with advice for whoever calls it in a program. */
+const BUN_ADVICE = / ?For more information, pass `verbose: true`.*$/s;
+
+function causeOf(text: string, message: string): string {
+  const cause = text.replace(BUN_ADVICE, '');
+  return message.includes(cause) ? '' : `\n  cause: ${cause}`;
+}
+
 export function reportOf(error: unknown): Report {
   if (error instanceof AnswerIsNo)
     return { text: error.message === '' ? '' : `${error.message}\n`, status: EXIT.no };
   if (error instanceof ExitWith) return { text: '', status: error.status };
   if (error instanceof UsageError) return { text: `error: ${error.message}\n`, status: EXIT.usage };
   if (isMeshError(error)) {
-    const cause = error.cause === undefined ? '' : `\n  cause: ${messageOf(error.cause)}`;
+    const cause = error.cause === undefined ? '' : causeOf(messageOf(error.cause), error.message);
     const hint = error.hint === '' ? '' : `\n  try: ${error.hint}`;
     return { text: `error: ${error.message}${cause}${hint}\n`, status: EXIT.failed };
   }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { MeshError, messageOf } from '#base/errors.ts';
+import { clauseOf, MeshError, messageOf } from '#base/errors.ts';
 import type { KubeClient, KubeObject, ResourceRef } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import { LAB_ERRORS } from '../errors.ts';
@@ -20,19 +20,20 @@ export function readManifests(path: string): Manifest[] {
   try {
     if (!statSync(path).isDirectory()) return parseManifests(readFileSync(path, 'utf8'), path);
     const names = readdirSync(path).filter((name) => /\.(ya?ml|json)$/.test(name));
+    if (names.length === 0) throw manifestError(path, 'no file in it ends in .yaml, .yml or .json');
     return names
       .sort()
       .flatMap((name) => parseManifests(readFileSync(join(path, name), 'utf8'), join(path, name)));
   } catch (error) {
     if (error instanceof MeshError) throw error;
-    throw manifestError(path, messageOf(error));
+    throw manifestError(path, clauseOf(error));
   }
 }
 
 export function parseManifests(text: string, path: string): Manifest[] {
   return parseAllDocuments(text).flatMap((document, index) => {
     const origin = `${path}, document ${index + 1}`;
-    if (document.errors.length > 0) throw manifestError(origin, document.errors[0].message);
+    if (document.errors.length > 0) throw manifestError(origin, clauseOf(document.errors[0]));
     const object = document.toJS() as (KubeObject & { items?: KubeObject[] }) | null;
     if (object === null) return [];
     if (object.kind === 'List')

@@ -1,7 +1,9 @@
 /** `tulle get`: the server's tables, or the objects as JSON, YAML or names; -w follows changes. */
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
+import { isMeshError } from '#base/errors.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import { RESOURCES } from '#kube/client/resources.ts';
 import { resourcePath } from '#kube/client/rest-client.ts';
 import { type Cluster, clusterFor } from '../../cluster.ts';
 import { AnswerIsNo, UsageError } from '../../output/report.ts';
@@ -41,9 +43,24 @@ export async function get(words: string[], options: GetOptions, command: Command
     const where = options.allNamespaces
       ? ''
       : ` in ${options.namespace ?? cluster.namespace} namespace`;
-    process.stderr.write(`No resources found${where}.\n`);
+    process.stderr.write(`No resources found${where}.${await namespaceHint(cluster, options)}\n`);
   }
   if (options.watch) await follow(cluster, targets[0], options);
+}
+
+/** A namespace that is not there is a slip more often than an empty one. */
+async function namespaceHint({ client }: Cluster, options: GetOptions): Promise<string> {
+  const { namespace, allNamespaces } = options;
+  if (namespace === undefined || allNamespaces) return '';
+  try {
+    await client.get(RESOURCES.namespaces, { name: namespace });
+    return '';
+  } catch (error) {
+    // Who may not read namespaces is told no more than kubectl tells.
+    return isMeshError(error, 'KUBE_NOT_FOUND')
+      ? ` There is no such namespace: tulle get namespaces`
+      : '';
+  }
 }
 
 /** `pods`, `pods web-1 web-2`, `pod/web-1 svc/web`, `vs,dr`. */
@@ -100,12 +117,16 @@ async function printTarget(
   ];
   const cells = rows.map((row) => {
     const texts = columns.map((column) => cellText(row.cells[column.index]));
-    if (place.several && texts.length > 0)
-      texts[0] = `${target.kind.names[1] ?? target.kind.resource}/${texts[0]}`;
+    if (place.several && texts.length > 0) texts[0] = `${typeName(target.kind)}/${texts[0]}`;
     return [...(namespaced ? [row.object?.metadata?.namespace ?? ''] : []), ...texts];
   });
   process.stdout.write((place.first ? '' : '\n') + formatTable(header, cells));
   return rows.length;
+}
+
+/** As kubectl writes it: `pod`, `virtualservice.networking.istio.io`. */
+export function typeName({ kind, group }: Pick<ServedKind, 'kind' | 'group'>): string {
+  return `${kind.toLowerCase()}${group === '' ? '' : `.${group}`}`;
 }
 
 function cellText(cell: unknown): string {
@@ -117,7 +138,7 @@ function printObjects(answer: unknown, target: Target, output: string): number {
   const body = answer as KubeObject & { items?: KubeObject[] };
   if (output === 'name') {
     for (const item of body.items ?? [body])
-      process.stdout.write(`${target.kind.resource}/${item.metadata.name}\n`);
+      process.stdout.write(`${typeName(target.kind)}/${item.metadata.name}\n`);
   } else {
     process.stdout.write(
       output === 'json' ? `${JSON.stringify(body, null, 2)}\n` : stringify(body),

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { MeshError, messageOf } from '#base/errors.ts';
+import { clauseOf, MeshError } from '#base/errors.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
 import { CLI_ERRORS } from '../../errors.ts';
 
@@ -26,7 +26,9 @@ export function parseManifests(text: string, file: string): Manifest[] {
   return parseAllDocuments(text).flatMap((document) => {
     const line = text.slice(0, document.contents?.range?.[0] ?? 0).split('\n').length;
     const reference = `${file}:${line}`;
-    if (document.errors.length > 0) throw bad(reference, document.errors[0].message);
+    const [broken] = document.errors;
+    if (broken !== undefined)
+      throw bad(`${file}:${broken.linePos?.[0].line ?? line}`, clauseOf(broken));
     const value: unknown = document.toJS();
     if (value === null || value === undefined) return [];
     return flatten(value, reference);
@@ -58,20 +60,19 @@ function filesOf(path: string): string[] {
   try {
     directory = statSync(path).isDirectory();
   } catch (error) {
-    throw bad(path, messageOf(error));
+    throw bad(path, clauseOf(error));
   }
   if (!directory) return [path];
-  return readdirSync(path)
-    .filter((name) => MANIFEST_FILE.test(name))
-    .sort()
-    .map((name) => join(path, name));
+  const names = readdirSync(path).filter((name) => MANIFEST_FILE.test(name));
+  if (names.length === 0) throw bad(path, 'no file in it ends in .yaml, .yml or .json');
+  return names.sort().map((name) => join(path, name));
 }
 
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw bad(path, messageOf(error));
+    throw bad(path, clauseOf(error));
   }
 }
 

@@ -1,6 +1,5 @@
 /** kubectl's verbs, for machines without kubectl: names, flags and help. */
-import type { Command } from 'commander';
-import { UsageError } from '../../output/report.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const collect = (value: string, previous: string[]) => [...previous, value];
 const NAMESPACE: [string, string] = [
@@ -8,9 +7,13 @@ const NAMESPACE: [string, string] = [
   'namespace (default: the context’s)',
 ];
 
+const output = (...choices: string[]) =>
+  new Option('-o, --output <format>', 'how to print it').choices(choices);
+
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value)) throw new UsageError(`${text} is not a whole number`);
+  if (!Number.isInteger(value) || value < 0)
+    throw new InvalidArgumentError('It is not a whole number.');
   return value;
 }
 
@@ -22,7 +25,7 @@ export function registerKubectlVerbs(program: Command): void {
     .option(...NAMESPACE)
     .option('-A, --all-namespaces', 'in every namespace')
     .option('-l, --selector <labels>', 'label selector')
-    .option('-o, --output <format>', 'json, yaml, wide or name')
+    .addOption(output('json', 'yaml', 'wide', 'name'))
     .option('-w, --watch', 'follow changes')
     .action(async (words, options, command) =>
       (await import('./get.ts')).get(words, options, command),
@@ -40,7 +43,7 @@ export function registerKubectlVerbs(program: Command): void {
     .description('create or change objects from files (server-side apply)')
     .option('-f, --filename <path>', 'file, directory or - (repeatable)', collect, [])
     .option(...NAMESPACE)
-    .option('-o, --output <format>', 'text or json')
+    .addOption(output('text', 'json'))
     .action(async (options, command) => (await import('./apply.ts')).apply(options, command));
   program
     .command('delete')

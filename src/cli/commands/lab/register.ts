@@ -1,18 +1,18 @@
 /** `tulle lab up|down|status`: flags and help. */
-import { type Command, Option } from 'commander';
-import { UsageError } from '../../output/report.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { NODES_MAX } from '#lab/limits.ts';
 
 export function portNumber(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new UsageError(`${text} is not a port number (0 to 65535)`);
+    throw new InvalidArgumentError('It is no port number (0 to 65535).');
   return port;
 }
 
-function count(text: string): number {
+function nodeCount(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new UsageError(`${text} is not a positive number`);
+  if (!Number.isInteger(value) || value < 1 || value > NODES_MAX)
+    throw new InvalidArgumentError(`A lab has 1 to ${NODES_MAX} nodes.`);
   return value;
 }
 
@@ -35,7 +35,7 @@ export function registerLab(program: Command): void {
       collect,
       [],
     )
-    .option('--nodes <count>', 'number of nodes', count, 2)
+    .option('--nodes <count>', 'number of nodes', nodeCount, 2)
     .option('--detach', 'return when it is ready; stop it with tulle lab down')
     .option('--console-port <port>', 'console and API on 127.0.0.1', portNumber, 20001)
     .option(

@@ -1,7 +1,7 @@
 /** `tulle why`: reads requests and manifests, asks the running mesh when there are none, and prints the answers. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { messageOf } from '#base/errors.ts';
+import { clauseOf, messageOf } from '#base/errors.ts';
 import { askConsole } from '../../console-client.ts';
 import { AnswerIsNo, UsageError } from '../../output/report.ts';
 import { paletteFor } from '../../output/table.ts';
@@ -64,7 +64,7 @@ function bodyOf(path: string): unknown {
   try {
     text = readFileSync(path === '-' ? '/dev/stdin' : path, 'utf8');
   } catch (error) {
-    throw new UsageError(`--request ${path}: ${messageOf(error)}`);
+    throw new UsageError(`--request ${path}: ${clauseOf(error)}`);
   }
   try {
     return JSON.parse(text);
@@ -77,6 +77,8 @@ function fromFlags(options: WhyOptions): WhyRequest {
   const { to, method, path, sni, gateway, namespace } = options;
   if (to === undefined && gateway === undefined)
     throw new UsageError('say what is asked for: --to host:port, or --request FILE');
+  if (gateway !== undefined && !/^[^/]+\/[^/]+$/.test(gateway))
+    throw new UsageError(`--gateway ${gateway}: write it as NAMESPACE/NAME`);
   const headers = Object.fromEntries((options.header ?? []).map(headerOf));
   return {
     ...(gateway === undefined && { source: sourceOf(options.from, namespace) }),
@@ -107,6 +109,10 @@ function destinationOf(text: string): WhyRequest['destination'] {
 /** A pod says more than a service account: where there is one of the name, its account, labels and address count. */
 function sourceOf(from: string | undefined, namespace: string): WhyRequest['source'] {
   if (from === undefined) return { namespace };
-  const [own, name] = from.includes('/') ? from.split('/') : [namespace, from];
+  const [own, name, ...more] = from.includes('/') ? from.split('/') : [namespace, from];
+  if (own === '' || !name || more.length > 0)
+    throw new UsageError(
+      `--from ${from}: write it as NAMESPACE/SERVICEACCOUNT, NAMESPACE/POD, or a name in --namespace`,
+    );
   return { namespace: own, serviceAccount: name, workload: `${own}/${name}` };
 }
