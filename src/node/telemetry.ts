@@ -8,6 +8,7 @@ import { rfc3339 } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import { LogLevels } from '#base/log.ts';
 import { recentSlot, recentSlots } from '#base/recent.ts';
+import { Roster, type Rostered } from '#base/roster.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { PipeCounters } from '#net/pipe/pipe.ts';
@@ -84,7 +85,7 @@ export class NodeTelemetry {
   readonly #edges = new Map<string, EdgeCounters>();
   /** Found without their key, which is a long text. */
   readonly #recent = recentSlots<EdgeCounters>();
-  readonly #live = new Set<ConnectionRecord>();
+  readonly #live = new Roster<ConnectionRecord>();
   readonly #settings: SettingsInForce;
   readonly #attributes = new ConnectionAttributes();
   readonly #budget = new SeriesBudget();
@@ -118,7 +119,7 @@ export class NodeTelemetry {
     this.flows.onTake(report);
   }
 
-  get live(): ReadonlySet<ConnectionRecord> {
+  get live(): Iterable<ConnectionRecord> & { readonly size: number } {
     return this.#live;
   }
 
@@ -170,7 +171,7 @@ export class NodeTelemetry {
     error: MeshError | undefined,
     firstEnd: FirstEnd,
   ): void => {
-    this.#live.delete(record);
+    this.#live.remove(record);
     record.edge.live -= 1;
     const edge =
       error === undefined ? record.edge : this.#edge(record.facts, responseOf(error).flag);
@@ -418,7 +419,9 @@ type OnFinish = (
 ) => void;
 
 /** One live connection; the pipe adds to the byte fields. */
-export class ConnectionRecord implements PipeCounters {
+export class ConnectionRecord implements PipeCounters, Rostered {
+  /** Among those that are open. */
+  place = -1;
   receivedBytes = 0;
   sentBytes = 0;
   readonly facts: ConnectionFacts;

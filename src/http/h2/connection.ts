@@ -18,6 +18,7 @@ import * as limits from '../limits.ts';
 import { H2Receiver } from './receiver.ts';
 import { H2Sender, isDrainPing } from './sender.ts';
 import type { H2Stream, H2StreamHandler, Initiator } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 export type { H2Stream, H2StreamHandler, Initiator } from './stream.ts';
 
@@ -76,7 +77,7 @@ export class H2Connection implements ConnectionHandler {
   readonly handler: H2ConnectionHandler;
   readonly clock: Clock;
   private readonly account: BufferAccount;
-  readonly streams = new Map<number, H2Stream>();
+  readonly streams = new StreamTable();
   readonly sender: H2Sender;
   readonly receiver: H2Receiver;
   closed = false;
@@ -118,7 +119,7 @@ export class H2Connection implements ConnectionHandler {
     this.nextStreamId += 2;
     stream.toHead = head.method === 'HEAD';
     stream.toTunnel = isTunnel(head);
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.sender.sendHead(stream, head, end);
     return stream;
   }
@@ -177,7 +178,7 @@ export class H2Connection implements ConnectionHandler {
 
   /** Client role. */
   tellDraining(): void {
-    for (const stream of [...this.streams.values()]) stream.handler.onDraining?.();
+    for (const stream of this.streams.all()) stream.handler.onDraining?.();
   }
 
   /** GOAWAY and close at once; streams get `onReset`. */
@@ -229,7 +230,7 @@ export class H2Connection implements ConnectionHandler {
 
   /** A stream ended on both sides, or was reset. */
   remove(stream: H2Stream): void {
-    if (!this.streams.delete(stream.id)) return;
+    if (!this.streams.remove(stream)) return;
     this.sender.forget(stream);
     if (this.closed) return;
     this.handler.onChange();
@@ -294,10 +295,10 @@ export class H2Connection implements ConnectionHandler {
   }
 
   private resetAll(error: MeshError, errorCode: number, initiator: Initiator): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.all()) {
       if (stream.closed) continue;
       stream.abandon();
-      this.streams.delete(stream.id);
+      this.streams.remove(stream);
       stream.handler.onReset(error, errorCode, initiator);
     }
   }

@@ -280,7 +280,7 @@ export class H2Receiver implements FrameSink {
     }
     const stream = this.makeStream(id, NO_HANDLER);
     stream.headReceived = true;
-    owner.streams.set(id, stream);
+    owner.streams.add(stream);
     if (this.decoder.tooLarge) {
       this.refuse(stream, 431, 'its header list is too large');
       return;
@@ -436,7 +436,7 @@ export class H2Receiver implements FrameSink {
     const debug = bytes.toString('utf8', at + 8, at + debugEnd);
     owner.draining = true;
     if (!owner.options.isServer) {
-      for (const stream of [...owner.streams.values()]) {
+      for (const stream of owner.streams.all()) {
         if (stream.id <= last) continue;
         const text = `the peer is going away (${code.errorCodeName(errorCode)}${debug === '' ? '' : `: ${debug}`})`;
         this.drop(stream);

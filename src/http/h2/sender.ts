@@ -225,7 +225,7 @@ export class H2Sender implements StreamOwner {
     this.peerStreamsMax = peer.concurrentStreamsMax;
     const difference = peer.initialWindowBytes - windowBefore;
     if (difference !== 0) {
-      for (const stream of this.owner.streams.values()) {
+      for (const stream of this.owner.streams.all()) {
         stream.sendWindow += difference;
         if (stream.sendWindow > WINDOW_BYTES_MAX) return false;
       }

@@ -72,7 +72,7 @@ export class H2ServerConnection implements ConnectionHandler, Sweepable {
     if (h2.active > 0) {
       this.quietSince = nowMs;
       const bodyIdleMs = options.bodyIdleTimeoutMs ?? limits.BODY_IDLE_TIMEOUT_MS;
-      for (const { handler } of [...h2.streams.values()]) {
+      for (const { handler } of h2.streams.all()) {
         if (handler instanceof H2ServerExchange) handler.sweep(nowMs - bodyIdleMs);
       }
     }

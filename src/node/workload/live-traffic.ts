@@ -3,6 +3,7 @@
  * Closes what a policy change or a revocation no longer allows, and everything when the pod or the time to drain is over.
  */
 import { MeshError } from '#base/errors.ts';
+import { Roster } from '#base/roster.ts';
 import type { H2Connection } from '#http/h2/connection.ts';
 import type { ServiceKey } from '#model/service/service.ts';
 import type { Workload } from '#model/workload/workload.ts';
@@ -14,10 +15,8 @@ import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import type { Session } from './session.ts';
 
 export class LiveTraffic {
-  /** Undefined until it is decided. */
-  readonly #inbound = new Map<Session, AccessFacts | undefined>();
-  /** With the service that was asked for, once it is known. */
-  readonly #outbound = new Map<Session, ServiceKey | undefined>();
+  readonly #inbound = new Roster<Session>();
+  readonly #outbound = new Roster<Session>();
   /** HBONE connections with the chain that their peer proved. */
   readonly #peers = new Map<H2Connection, readonly Uint8Array[]>();
   readonly #watch = new PolicyWatch();
@@ -42,16 +41,20 @@ export class LiveTraffic {
   }
 
   addInbound(session: Session, access?: AccessFacts): void {
-    if (!session.over) this.#inbound.set(session, access);
+    if (session.over) return;
+    session.access = access;
+    this.#inbound.add(session);
   }
 
   addOutbound(session: Session, service?: ServiceKey): void {
-    if (!session.over) this.#outbound.set(session, service);
+    if (session.over) return;
+    session.service = service;
+    this.#outbound.add(session);
   }
 
   remove(session: Session): void {
-    this.#inbound.delete(session);
-    this.#outbound.delete(session);
+    this.#inbound.remove(session);
+    this.#outbound.remove(session);
   }
 
   /** One that comes while we drain (its handshake was under way) serves what its peer has sent already. */
@@ -89,7 +92,8 @@ export class LiveTraffic {
     if (local === undefined) this.#watch.forget();
     if (local === undefined || !this.#watch.isChanged(snapshot, local)) return 0;
     let judged = 0;
-    for (const [session, access] of [...this.#inbound]) {
+    for (const session of [...this.#inbound]) {
+      const { access } = session;
       if (access === undefined) continue;
       judged += 1;
       const now = { ...access, local };
@@ -103,7 +107,8 @@ export class LiveTraffic {
   /** Traffic of a service that waits for a waypoint to be judged does not go on around it. */
   #recheckOutbound({ unjudged }: MeshSnapshot): void {
     if (unjudged.size === 0) return;
-    for (const [session, service] of [...this.#outbound]) {
+    for (const session of [...this.#outbound]) {
+      const { service } = session;
       const policy = service && unjudged.get(service);
       if (policy === undefined) continue;
       const reason = `${policy} needs a waypoint to judge traffic of ${service}`;
@@ -113,13 +118,13 @@ export class LiveTraffic {
 
   /** The pod as it is now, when a connection to it is open; one that is gone from the mesh keeps what it had. */
   #localIn(snapshot: MeshSnapshot): Workload | undefined {
-    for (const access of this.#inbound.values())
+    for (const { access } of this.#inbound)
       if (access !== undefined) return snapshot.workloads.get(access.local.uid) ?? access.local;
     return undefined;
   }
 
   abortAll(error: MeshError): void {
-    for (const session of [...this.#inbound.keys(), ...this.#outbound.keys()]) session.abort(error);
+    for (const session of [...this.#inbound, ...this.#outbound]) session.abort(error);
     for (const connection of [...this.#peers.keys()]) connection.close();
   }
 }

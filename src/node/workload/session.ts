@@ -4,10 +4,13 @@
  */
 import { assert } from '#base/assert.ts';
 import type { MeshError } from '#base/errors.ts';
+import type { Rostered } from '#base/roster.ts';
+import type { ServiceKey } from '#model/service/service.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
 import type { ConnectHandler } from '#net/network.ts';
 import { EarlyData, type EarlyOptions } from '#net/pipe/early-data.ts';
 import { Pipe, type PipeCounters, type PipeOptions, type PipeSide } from '#net/pipe/pipe.ts';
+import type { AccessFacts } from '../inbound/decide.ts';
 import { EARLY_BYTES_MAX } from '../limits.ts';
 import type { ConnectionRecord } from '../telemetry.ts';
 import type { PodUsage } from '../usage/pod-usage.ts';
@@ -34,7 +37,13 @@ const GONE: ConnectionHandler = {
 };
 
 /** It is the options of what it is made of: one object for each connection, and no functions of its own. */
-export class Session implements ConnectHandler<Connection>, EarlyOptions, PipeOptions {
+export class Session implements ConnectHandler<Connection>, EarlyOptions, PipeOptions, Rostered {
+  /** Of `LiveTraffic`. */
+  place = -1;
+  /** Of an inbound one, once it is decided. */
+  access: AccessFacts | undefined = undefined;
+  /** That an outbound one asks for, once it is known. */
+  service: ServiceKey | undefined = undefined;
   /** Set when the destination is decided. */
   record: ConnectionRecord | undefined = undefined;
   /** Goes to the upstream before anything else; not counted. */
