@@ -51,8 +51,10 @@ export async function runStreams(options: StreamsOptions): Promise<LoadResult> {
 
 /** `log` has a line a request: start (us since 1970), status (-1 for none), duration in us. */
 export function parseH2Load(output: string, log: string): LoadResult {
-  const [, failed, errored, timedOut] =
-    /(\d+) failed, (\d+) errored, (\d+) timeout/.exec(output) ?? [];
+  // Each a part of the one before it: h2load(1).
+  const [, failed = 0, errored = 0, timeout = 0] = (
+    /(\d+) failed, (\d+) errored, (\d+) timeout/.exec(output) ?? []
+  ).map(Number);
   const durations: number[] = [];
   let bad = 0;
   for (const line of log.split('\n')) {
@@ -68,7 +70,7 @@ export function parseH2Load(output: string, log: string): LoadResult {
     requestsPerSecond: Number(/finished in .*?, ([\d.]+) req\/s/.exec(output)?.[1] ?? Number.NaN),
     p50Ms: at(0.5),
     p99Ms: at(0.99),
-    // Statuses other than 2xx and 3xx are among the failed ones; the log may know of more.
-    errors: Math.max(bad, Number(failed ?? 0) + Number(errored ?? 0) + Number(timedOut ?? 0)),
+    // The log may know of more.
+    failures: { status: Math.max(bad, failed) - errored, error: errored - timeout, timeout },
   };
 }

@@ -11,6 +11,7 @@ import { isMeshError, messageOf } from '#base/errors.ts';
 import { reportOf, UsageError } from '#cli/output/report.ts';
 import { type BenchCase, CASES } from './cases.ts';
 import { makeCertificates } from './certificates.ts';
+import { formatFailures } from './failures.ts';
 import { type BenchReport, type BenchRow, formatReport, medianRows } from './report.ts';
 import { directSubject } from './subjects/direct.ts';
 import { envoySubject } from './subjects/envoy.ts';
@@ -202,9 +203,10 @@ async function main(argv: string[]): Promise<number> {
   };
   process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
   for (const row of rows.filter(({ failedRequests }) => failedRequests > 0)) {
-    const { subject, failedRequests, connections, load } = row;
+    const { subject, failedRequests, failures, connections, load } = row;
     const what = `${row.case}, ${load}, ${connections} connections`;
-    process.stderr.write(`${subject}: ${failedRequests} failed requests (${what})\n`);
+    const kinds = formatFailures(failures);
+    process.stderr.write(`${subject}: ${failedRequests} failed requests: ${kinds} (${what})\n`);
   }
   const broken = rows.some((row) => row.subject === tulleSubject.name && row.failedRequests > 0);
   return failed.length === 0 && !broken ? 0 : 1;

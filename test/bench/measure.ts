@@ -1,4 +1,5 @@
 /** One load against one subject's processes: CPU around it, memory after it, one row. */
+import { addFailures, failedIn, NO_FAILURES } from './failures.ts';
 import { runStreams, type StreamsOptions } from './h2load.ts';
 import { type Usage, usageOf } from './process-usage.ts';
 import type { BenchRow } from './report.ts';
@@ -42,6 +43,7 @@ export function emptyRow(target: Target, connections: number, load: string): Ben
     rssMiB: null,
     privateMiB: null,
     failedRequests: 0,
+    failures: NO_FAILURES,
     bytesPerPush: null,
     storedMiB: null,
   };
@@ -54,10 +56,12 @@ export async function measureHttp(
   const { pids } = target;
   const { connections, seconds, load: name, warmUpSeconds = WARM_UP_SECONDS } = options;
   const warmUp = Math.min(warmUpSeconds, seconds * WARM_UP_SHARE_MAX);
-  await loadOnce(target, connections, warmUp);
+  const warm = await loadOnce(target, connections, warmUp);
   const before = usageOf(pids);
   const load = await loadOnce(target, connections, seconds);
   const after = usageOf(pids);
+  // A warm-up has no figures, but whoever drops a request then drops it.
+  const failures = addFailures(warm.failures, load.failures);
   return {
     ...emptyRow(target, connections, name),
     requestsPerSecond: load.requestsPerSecond,
@@ -66,7 +70,8 @@ export async function measureHttp(
     p50Ms: load.p50Ms,
     p99Ms: load.p99Ms,
     ...memoryOf(pids, after),
-    failedRequests: load.errors,
+    failedRequests: failedIn(failures),
+    failures,
   };
 }
 

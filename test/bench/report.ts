@@ -1,5 +1,6 @@
 /** What a benchmark run found, as JSON rows (stable) or as text with ratios and a bar picture. */
 import { formatTable } from '#cli/output/table.ts';
+import { addFailures, type Failures } from './failures.ts';
 
 export interface BenchRow {
   case: string;
@@ -20,6 +21,8 @@ export interface BenchRow {
   rssMiB: number | null;
   privateMiB: number | null;
   failedRequests: number;
+  /** The same by kind. */
+  failures: Failures;
   /** Of one response of xDS to one proxy. */
   bytesPerPush: number | null;
   /** What is on disk after it. */
@@ -91,6 +94,7 @@ export function medianRows(rows: readonly BenchRow[]): BenchRow[] {
   return [...Map.groupBy(rows, keyOf).values()].map((group) => {
     const merged = { ...group[0] };
     for (const name of FIGURES) merged[name] = median(group.map((row) => row[name]));
+    merged.failures = group.map((row) => row.failures).reduce(addFailures);
     merged.failedRequests = group.reduce((sum, row) => sum + row.failedRequests, 0);
     return merged;
   });

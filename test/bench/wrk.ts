@@ -1,5 +1,6 @@
 /** Runs wrk (Debian package wrk) for a bounded time and reads its figures. */
 import { MeshError } from '#base/errors.ts';
+import type { Failures } from './failures.ts';
 
 export interface LoadOptions {
   url: string;
@@ -15,7 +16,7 @@ export interface LoadResult {
   requestsPerSecond: number;
   p50Ms: number;
   p99Ms: number;
-  errors: number;
+  failures: Failures;
 }
 
 const UNIT_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
@@ -31,19 +32,17 @@ export function parseWrk(output: string): LoadResult {
     return match ? milliseconds(match[1]) : Number.NaN;
   };
   const requests = Number(output.match(/^\s+(\d+) requests in/m)?.[1] ?? Number.NaN);
-  const socketErrors = output.match(
-    /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/,
-  );
-  const bad = Number(output.match(/Non-2xx or 3xx responses: (\d+)/)?.[1] ?? 0);
-  const broken = socketErrors
-    ? socketErrors.slice(1).reduce((sum, text) => sum + Number(text), 0)
-    : 0;
+  // Left out where all are 0. `connect`: connect(2) itself failed, a refusal is read; `timeout`: answered after more than 2 s.
+  const [, connect = 0, read = 0, write = 0, timeout = 0] = (
+    output.match(/Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/) ?? []
+  ).map(Number);
+  const status = Number(output.match(/Non-2xx or 3xx responses: (\d+)/)?.[1] ?? 0);
   return {
     requests,
     requestsPerSecond: Number(output.match(/Requests\/sec:\s+([\d.]+)/)?.[1] ?? Number.NaN),
     p50Ms: percentile(50),
     p99Ms: percentile(99),
-    errors: bad + broken,
+    failures: { connect, read, write, timeout, status },
   };
 }
 
