@@ -2,12 +2,10 @@
 import { systemClock } from '#base/clock.ts';
 import { type Logger, LogLevels } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
-import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
+import { openJudgedPool } from '#hbone/pool/judged-pool.ts';
 import type { SvidStore } from '#identity/svid/svid-store.ts';
-import { followCrlFile } from '#identity/trust/crl-file.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import { openFilesMax } from '#net/netns/open-files.ts';
-import type { JudgePeer } from '#net/network.ts';
 import { OtlpExporters } from '#otlp/exporters.ts';
 import { LogWriter, standardOutput } from '#telemetry/access-log/log-writer.ts';
 import { crlRejections, exposeProcess } from '#telemetry/metrics/istio.ts';
@@ -99,14 +97,10 @@ export function assembleNode(options: AssemblyOptions): Assembly {
   const { identities, log, crlFile, workers = 0 } = options;
   const limits = shareOf(podLimitsFor(openFilesMax(), options.podLimits), 1 + workers);
   const usages = new Usages({ clock, registry, log }, limits);
-  const revocations =
-    crlFile === undefined
-      ? undefined
-      : followCrlFile(crlFile, { clock, log, onRevoked: crlRejections(registry) });
-  const judgePeer: JudgePeer | undefined =
-    revocations && ((chain) => revocations.judge(chain, 'upstream'));
-  const pool = new TunnelPool({ network, clock, identities, judgePeer }, { mark: PROXY_MARK });
-  revocations?.onChange(() => pool.judgeAgain());
+  const { pool, revocations } = openJudgedPool(
+    { network, clock, log, identities, onRevoked: crlRejections(registry) },
+    { crlFile, mark: PROXY_MARK },
+  );
   const base = { clock, random, log, network, state };
   const dns = dnsContext({ ...base, registry, usages }, options.dns);
   const context: NodeContext = {

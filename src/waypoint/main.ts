@@ -6,13 +6,13 @@
 import { systemRandom } from '#base/random.ts';
 import { VERSION } from '#base/version.ts';
 import { encodeBaggage } from '#hbone/baggage.ts';
-import { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
+import { openJudgedPool } from '#hbone/pool/judged-pool.ts';
+import type { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import { createCaClient } from '#identity/svid/ca-client.ts';
 import { createSvidStore, type SvidStore } from '#identity/svid/svid-store.ts';
-import { followCrlFile, type Revocations } from '#identity/trust/crl-file.ts';
+import type { Revocations } from '#identity/trust/crl-file.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { SocketAddress, TlsIdentity } from '#net/connection.ts';
-import type { JudgePeer } from '#net/network.ts';
 import { startTrim } from '#net/trim.ts';
 import { wildcardAddress } from '#net/wildcard.ts';
 import { crlRejections } from '#telemetry/metrics/istio.ts';
@@ -259,14 +259,10 @@ function startControl(base: Base, kind: ProxyKind, options: WaypointRoleOptions)
     kind,
     [options.gatewayName || serviceAccount, options.podName].map((each) => `${namespace}/${each}`),
   );
-  const revocations =
-    crlFile === undefined
-      ? undefined
-      : followCrlFile(crlFile, { clock, log, onRevoked: crlRejections(registry) });
-  const judgePeer: JudgePeer | undefined =
-    revocations && ((chain) => revocations.judge(chain, 'upstream'));
-  const tunnels = new TunnelPool({ network, clock, identities: svids, judgePeer });
-  revocations?.onChange(() => tunnels.judgeAgain());
+  const { pool: tunnels, revocations } = openJudgedPool(
+    { network, clock, log, identities: svids, onRevoked: crlRejections(registry) },
+    { crlFile },
+  );
   return { principal, svids, transport, xds, discovery, tunnels, revocations };
 }
 
