@@ -39,6 +39,8 @@ async function runRole(name: string | undefined, argv: string[]): Promise<void> 
     );
     process.exit(EXIT.usage);
   }
+  // A log that nobody reads any more costs lines, not the traffic of everybody who passes through this process.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const run = await load();
   await run(argv);
 }
@@ -47,15 +49,14 @@ async function main(argv: string[]): Promise<void> {
   // Container runtimes find the plugin by the name of its program, and give it no arguments.
   if (basename(process.execPath) === CNI_PLUGIN) return runRole('cni', []);
   if (argv[0] === 'role') return runRole(argv[1], argv.slice(2));
+  // `tulle logs … | head` closes our output early: that is the reader's right, not a fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.done);
+    throw error;
+  });
   const { runCommandLine } = await import('./program.ts');
   process.exitCode = await runCommandLine(argv);
 }
-
-// `tulle logs … | head` closes our output early: that is the reader's right, not a fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.done);
-  throw error;
-});
 
 try {
   await main(process.argv.slice(2));

@@ -10,18 +10,13 @@ import { statePaths } from './launcher/state.ts';
 
 export async function runLabHost(argv: string[]): Promise<void> {
   const options = JSON.parse(argv[0] ?? '{}') as LabOptions;
-  let starterIsThere = true;
-  process.stdout.on('error', () => {
-    starterIsThere = false;
-  });
-  const emit = (event: LabEvent) => {
-    if (starterIsThere) process.stdout.write(encodeEvent(event));
-  };
+  const emit = (event: LabEvent) => void process.stdout.write(encodeEvent(event));
   const host = new LabHost({ clock: systemClock, paths: statePaths(), onEvent: emit }, options);
   stopOnSignals(host);
+  // Its starter was killed before it could tell anybody where the lab is: nobody wants one that they do not know of.
+  process.stdout.on('error', () => void host.stop());
   try {
     await host.start();
-    starterIsThere = false;
   } catch (error) {
     const known = isMeshError(error) ? error : undefined;
     emit({
@@ -37,9 +32,11 @@ export async function runLabHost(argv: string[]): Promise<void> {
   process.exit(reason === undefined ? 0 : 3);
 }
 
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** The first signal takes the lab down. */
 export function stopOnSignals(host: LabHost): void {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of STOP_SIGNALS) {
     process.on(signal, () => void host.stop());
   }
 }

@@ -11,7 +11,7 @@ import { RESOURCES } from '#kube/client/resources.ts';
 import { RestClient } from '#kube/client/rest-client.ts';
 import { LAB_ERRORS } from './errors.ts';
 import { type LabEvent, type ReadyEvent, readEvents } from './events.ts';
-import { stopOnSignals } from './host.ts';
+import { STOP_SIGNALS, stopOnSignals } from './host.ts';
 import type { BalancedPort } from './launcher/balancers.ts';
 import { LabHost, type LabOptions, restoredError } from './launcher/host.ts';
 import { checkMachine, thisMachine } from './launcher/preflight.ts';
@@ -133,9 +133,13 @@ async function startDetached(
     child.kill();
     ended(' without an answer');
   });
+  // It is in a session of its own, where Ctrl-C here does not reach it. What it answers ends this process.
+  const stop = () => void child.kill('SIGTERM');
+  for (const signal of STOP_SIGNALS) process.on(signal, stop);
   try {
     return await outcome.promise;
   } finally {
+    for (const signal of STOP_SIGNALS) process.off(signal, stop);
     timer.cancel();
     // The child stays; nothing of it may hold this process.
     reading.abort();

@@ -1,6 +1,6 @@
 /** Machines that cannot run the lab: one sentence with its remedy, and exit status 3. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandResult, missingFor, ROOT, run } from '#test/support/lab.ts';
@@ -60,23 +60,44 @@ describe.skipIf(skip)('lab up says what is wrong', () => {
     expectRefusal(result, /the lab needs nft/, 'apt-get install nftables');
   });
 
-  test('a signal while it starts takes it down at once', async () => {
-    const directory = join(home, 'stopped');
-    const child = Bun.spawn([TULLE, 'lab', 'up', '--console-port', '0'], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+  describe.each([
+    ['in the foreground', []],
+    ['detached', ['--detach']],
+  ])('%s', (title, flags) => {
+    const started = async (name: string) => {
+      const directory = join(home, `${name}-${title}`);
+      const child = Bun.spawn([TULLE, 'lab', 'up', '--console-port', '0', ...flags], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, TULLE_HOME: directory },
+      });
+      // Its state is there: it has begun, and is not ready yet.
+      while (!existsSync(join(directory, 'lab', 'lab.json'))) await Bun.sleep(5);
+      return { child, state: join(directory, 'lab') };
+    };
+
+    test('a signal while it starts takes it down at once', async () => {
+      const { child, state } = await started('stopped');
+      child.kill('SIGINT');
+      const [status, complaint] = await Promise.all([child.exited, child.stderr.text()]);
+      expect({ status, complaint }).toEqual({
+        status: 3,
+        complaint: expect.stringContaining('stopped before it was ready'),
+      });
+      expect(readdirSync(state)).toEqual(['lab.log']);
+    }, 20_000);
+  });
+
+  test('a detached one that nobody was told of, because its starter was killed, ends', async () => {
+    const directory = join(home, 'orphan');
+    const child = Bun.spawn([TULLE, 'lab', 'up', '--console-port', '0', '--detach'], {
+      stdio: ['ignore', 'ignore', 'ignore'],
       env: { ...process.env, TULLE_HOME: directory },
     });
-    // Its state is there: it has begun, and is not ready yet.
-    while (!existsSync(join(directory, 'lab', 'lab.json'))) await Bun.sleep(5);
-    child.kill('SIGTERM');
-    const [status, complaint] = await Promise.all([child.exited, child.stderr.text()]);
-    expect({ status, complaint }).toEqual({
-      status: 3,
-      complaint: expect.stringContaining('stopped before it was ready'),
-    });
-    expect((await run([TULLE, 'lab', 'status'], { env: { TULLE_HOME: directory } })).status).toBe(
-      1,
-    );
+    const state = join(directory, 'lab');
+    while (!existsSync(join(state, 'lab.json'))) await Bun.sleep(5);
+    child.kill('SIGKILL');
+    while (existsSync(join(state, 'lab.json'))) await Bun.sleep(20);
+    expect(readdirSync(state)).toEqual(['lab.log']);
   }, 20_000);
 
   describe('beside a running one', () => {
