@@ -38,8 +38,10 @@ export interface ConnectionEnd {
 
 export type AccessLogFormat = 'text' | 'json';
 
-interface EarlyFailure {
-  readonly direction: string;
+export interface EarlyFailure {
+  readonly direction: 'inbound' | 'outbound';
+  /** Whose connection it was to be: a listener has no address of its own before its peer is known. */
+  readonly pod: { readonly namespace: string; readonly name: string };
   readonly source: SocketAddress;
   readonly destination: SocketAddress;
   readonly error: MeshError;
@@ -92,7 +94,11 @@ const END: readonly Field<ConnectionEnd>[] = [
 ];
 const EARLY: readonly Field<EarlyFailure>[] = [
   bare('src.addr', ({ source }) => nameOf(source)),
+  quoted('src.workload', ({ direction, pod }) => only(direction === 'outbound', pod.name)),
+  quoted('src.namespace', ({ direction, pod }) => only(direction === 'outbound', pod.namespace)),
   bare('dst.addr', ({ destination }) => nameOf(destination)),
+  quoted('dst.workload', ({ direction, pod }) => only(direction === 'inbound', pod.name)),
+  quoted('dst.namespace', ({ direction, pod }) => only(direction === 'inbound', pod.namespace)),
   quoted('direction', ({ direction }) => direction),
   quoted('error', ({ error }) => errorText(error)),
   quoted('closed_by', ({ cause }) => cause.by),
@@ -155,6 +161,10 @@ export function putEarlyFailure(
     const head = { time, level: 'warn', message: 'connection failed' };
     out.text(jsonLine(head, known(EARLY, failure)));
   } else out.text(`${time}\twarn\taccess\tconnection failed\t${textFields(EARLY, failure)}\n`);
+}
+
+function only(isSo: boolean, text: string): string | undefined {
+  return isSo ? text : undefined;
 }
 
 function errorText(error: MeshError): string {

@@ -34,6 +34,11 @@ const ROWS: Row[] = [
     want: { by: 'downstream', reason: 'reset' },
   },
   {
+    title: 'a request on 15008 that asks for no tunnel',
+    error: failure('HBONE_BAD_REQUEST', 'downstream'),
+    want: { by: 'self', reason: 'bad tunnel request' },
+  },
+  {
     title: 'a reset by the app behind a tunnel',
     error: failure('HBONE_TUNNEL_RESET', 'upstream'),
     want: { by: 'upstream', reason: 'reset' },

@@ -37,6 +37,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   HBONE_TUNNEL_RESET: { reason: 'reset' },
   HBONE_TUNNEL_RESET_LOCAL: { reason: 'reset' },
   HBONE_CONNECTION_LOST: { reason: 'connection lost' },
+  HBONE_BAD_REQUEST: { by: 'self', reason: 'bad tunnel request' },
   HBONE_NO_IDENTITY: { reason: 'no certificate' },
   HBONE_POOL_CLOSED: { by: 'operator', reason: 'shutdown' },
   NODE_NO_IDENTITY: { reason: 'no certificate' },

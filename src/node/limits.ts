@@ -83,3 +83,5 @@ export const END_LOOKUP_MS = 1_500;
 export const END_LOOKUPS = 3;
 /** How often a node that is not ready yet, or whose taint could not be removed, is looked at again. */
 export const UNTAINT_PERIOD_MS = 1_000;
+/** Ports of a service that a refusal names: what a person compares at a glance. */
+export const PORTS_SHOWN_MAX = 10;

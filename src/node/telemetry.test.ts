@@ -18,6 +18,7 @@ import { completeWorkload } from './config/static-file.ts';
 import { EDGE_IDLE_MS } from './limits.ts';
 import { type ConnectionFacts, NodeTelemetry } from './telemetry.ts';
 
+const POD = { namespace: 'shop', name: 'product-1' };
 const FACTS: ConnectionFacts = {
   direction: 'outbound',
   source: { address: '198.18.1.2', port: 40000 },
@@ -112,9 +113,13 @@ describe('NodeTelemetry', () => {
     const options = { side: 'downstream', hint: '' } as const;
     const error = new MeshError('NET_TLS_FAILED', 'no certificate', options);
     const { source, destination } = FACTS;
-    telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+    telemetry.failedEarly({ direction: 'inbound', pod: POD, source, destination, error });
     expect(lines[0]).toEndWith(
-      '\twarn\taccess\tconnection failed\tsrc.addr=198.18.1.2:40000 dst.addr=198.19.0.11:80 direction="inbound" error="no certificate (downstream)" closed_by="downstream" reason="TLS failure"\n',
+      '\twarn\taccess\tconnection failed\tsrc.addr=198.18.1.2:40000 dst.addr=198.19.0.11:80 dst.workload="product-1" dst.namespace="shop" direction="inbound" error="no certificate (downstream)" closed_by="downstream" reason="TLS failure"\n',
+    );
+    telemetry.failedEarly({ direction: 'outbound', pod: POD, source, destination, error });
+    expect(lines[1]).toContain(
+      ' src.workload="product-1" src.namespace="shop" dst.addr=198.19.0.11:80 direction="outbound" ',
     );
     expect(registry.expose()).toContain(
       'tulle_tcp_early_failures_total{reporter="destination",response_flags="TLS_FAILURE",closed_by="downstream",reason="TLS failure"} 1',
@@ -128,7 +133,7 @@ describe('NodeTelemetry', () => {
       lines = [];
       telemetry.begin(FACTS).finish(undefined, 'downstream');
       telemetry.begin(FACTS).finish(error);
-      telemetry.failedEarly({ direction: 'outbound', source, destination, error });
+      telemetry.failedEarly({ direction: 'outbound', pod: POD, source, destination, error });
       return lines.map((line) => line.split('\t').slice(1, 4).join(' '));
     };
     const opened = 'debug access connection opened';
@@ -214,7 +219,7 @@ describe('NodeTelemetry', () => {
       telemetry.begin({ ...FACTS, mutualTls: true }).finish(undefined);
       const error = failure('NET_TLS_FAILED', 'no certificate');
       const { source, destination } = FACTS;
-      telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+      telemetry.failedEarly({ direction: 'inbound', pod: POD, source, destination, error });
       expect(outbox.takeAll()?.records).toMatchObject([
         {
           proxy: 'istio-system/node-1',

@@ -10,7 +10,6 @@ import { LogLevels } from '#base/log.ts';
 import { recentSlot, recentSlots } from '#base/recent.ts';
 import { Roster, type Rostered } from '#base/roster.ts';
 import { type Service, serviceKey } from '#model/service/service.ts';
-import type { SocketAddress } from '#net/connection.ts';
 import type { PipeCounters } from '#net/pipe/pipe.ts';
 import type { LogWriter } from '#telemetry/access-log/log-writer.ts';
 import { FlowBook } from '#telemetry/flow/flow-book.ts';
@@ -36,6 +35,7 @@ import {
   type AccessLogFormat,
   type ConnectionEnd,
   type ConnectionLog,
+  type EarlyFailure,
   putConnection,
   putEarlyFailure,
 } from './access-log.ts';
@@ -146,12 +146,7 @@ export class NodeTelemetry {
     });
   }
 
-  failedEarly(facts: {
-    direction: 'inbound' | 'outbound';
-    source: SocketAddress;
-    destination: SocketAddress;
-    error: MeshError;
-  }): void {
+  failedEarly(facts: Omit<EarlyFailure, 'cause'>): void {
     const cause = closeCauseOf(facts.error, undefined);
     const reporter = facts.direction === 'outbound' ? 'source' : 'destination';
     const { flag } = responseOf(facts.error);

@@ -86,7 +86,7 @@ function node(): MetricRegistry {
   telemetry.begin(facts).finish(undefined);
   const error = new MeshError('NET_CONNECT_REFUSED', 'refused', { side: 'upstream', hint: 'h' });
   telemetry.begin(facts).finish(error);
-  telemetry.failedEarly({ ...facts, error });
+  telemetry.failedEarly({ ...facts, pod: web, error });
   return assembly.registry;
 }
 

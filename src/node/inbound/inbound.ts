@@ -54,7 +54,13 @@ export function acceptHbone(
   const source = { address: connection.remoteAddress, port: connection.remotePort };
   const destination = { address: connection.localAddress, port: connection.localPort };
   const failedEarly = (error: MeshError) =>
-    context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+    context.telemetry.failedEarly({
+      direction: 'inbound',
+      pod: deps.pod,
+      source,
+      destination,
+      error,
+    });
   // As ztunnel: our own trust domain only, aliases are not consulted.
   const { trustDomain = context.trustDomain } = deps.pod;
   const peer = verifyPeer(connection.peerUris, trustDomain);
@@ -161,7 +167,8 @@ class Incoming implements SessionHooks, Flow {
 
   failedEarly(error: MeshError): void {
     const { source, destination } = this.ends;
-    this.deps.context.telemetry.failedEarly({ direction: 'inbound', source, destination, error });
+    const { context, pod } = this.deps;
+    context.telemetry.failedEarly({ direction: 'inbound', pod, source, destination, error });
   }
 
   onOver(): void {

@@ -224,7 +224,11 @@ describe('decideOutbound', () => {
     {
       title: 'a port that the service does not have is refused',
       to: ['198.19.0.1', 81],
-      want: { kind: 'refuse', code: 'NODE_NO_UPSTREAM' },
+      want: {
+        kind: 'refuse',
+        code: 'NODE_NO_UPSTREAM',
+        reason: expect.stringMatching(/\S+ has no port 81, but 80$/),
+      },
     },
     {
       title: 'a service with a waypoint goes there with the address untranslated',

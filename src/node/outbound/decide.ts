@@ -17,7 +17,7 @@ import { whoAnswers } from '#model/workload/address-claim.ts';
 import type { Workload } from '#model/workload/workload.ts';
 import type { SocketAddress } from '#net/connection.ts';
 import type { NODE_ERRORS } from '../errors.ts';
-import { ILLEGAL_PORTS } from '../limits.ts';
+import { ILLEGAL_PORTS, PORTS_SHOWN_MAX } from '../limits.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
 import { addressOf, isElsewhere, type PickedEndpoint, pickEndpoint } from './pick-endpoint.ts';
 
@@ -112,8 +112,23 @@ function toService(
     );
   }
   if (picked !== undefined) return toEndpoint(snapshot, request, service, picked);
-  const reason = `no healthy upstream: ${service.hostname}:${original.port} has ${endpoints.length} endpoints, none usable`;
-  return { kind: 'refuse', code: 'NODE_NO_UPSTREAM', service, reason };
+  const why = whyNone(service, original.port, endpoints.length);
+  return {
+    kind: 'refuse',
+    code: 'NODE_NO_UPSTREAM',
+    service,
+    reason: `no healthy upstream: ${why}`,
+  };
+}
+
+/** A port that was mistyped is found in the log, not by comparing the Service with the client. */
+function whyNone({ hostname, ports }: Service, port: number, endpoints: number): string {
+  if (ports.length > 0 && ports.every(({ servicePort }) => servicePort !== port)) {
+    const shown = ports.slice(0, PORTS_SHOWN_MAX).map(({ servicePort }) => servicePort);
+    return `${hostname} has no port ${port}, but ${shown.join(', ')}${ports.length > shown.length ? ', …' : ''}`;
+  }
+  const what = `${hostname}:${port}`;
+  return endpoints === 0 ? `${what} has no endpoints` : `none of ${endpoints} of ${what} is usable`;
 }
 
 /**

@@ -66,7 +66,8 @@ class Outgoing implements SessionHooks, Flow {
 
   failedEarly(error: MeshError): void {
     const { source, original: destination } = this;
-    this.deps.context.telemetry.failedEarly({ direction: 'outbound', source, destination, error });
+    const { context, pod } = this.deps;
+    context.telemetry.failedEarly({ direction: 'outbound', pod, source, destination, error });
   }
 
   onOver(): void {

@@ -344,7 +344,13 @@ export class WorkloadProxy implements DrainPart {
         alpn: [HBONE_ALPN],
         judgePeer: revocations && judgeWith(revocations),
         onRefused: (error, source) =>
-          telemetry.failedEarly({ direction: 'inbound', source, destination, error }),
+          telemetry.failedEarly({
+            direction: 'inbound',
+            pod: deps.pod,
+            source,
+            destination,
+            error,
+          }),
       },
       (connection) => acceptHbone(deps, connection),
     );
