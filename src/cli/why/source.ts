@@ -15,6 +15,8 @@ export interface Source {
   readonly principal: Principal | undefined;
   /** Its connections do not pass a proxy of the mesh. */
   readonly outside: boolean;
+  /** It was named, and the running mesh has nothing of the name. */
+  readonly isUnheardOf: boolean;
   /** `default/web at 10.0.0.7`. */
   readonly description: string;
 }
@@ -22,18 +24,21 @@ export interface Source {
 export function sourceOf(world: World, request: WhyRequest): Source {
   const { settings, mesh } = world;
   const { source = {} } = request;
+  const meant = meantBy(world, source);
   const found =
-    (source.workload && workloadNamed(world, source.workload)) ||
+    meant.one ??
     (source.ip === undefined
       ? undefined
       : world.snapshot().workloadAt(settings.network, source.ip));
-  const isNamed = source.workload !== undefined && found !== undefined;
+  const isNamed = meant.one !== undefined;
   const namespace = (isNamed ? undefined : source.namespace) ?? found?.namespace ?? 'default';
   const serviceAccount =
     (isNamed ? undefined : source.serviceAccount) ?? found?.serviceAccount ?? 'default';
   const trustDomain = source.trustDomain ?? settings.trustDomain;
-  const mtls = source.mtls ?? source.serviceAccount !== undefined;
-  const ip = source.ip ?? (isNamed ? found.addresses[0] : undefined) ?? assumedAddress();
+  const outside =
+    source.mtls === undefined ? isPlain(world, request, meant.all) : source.mtls === false;
+  const mtls = source.mtls ?? (source.serviceAccount !== undefined && !outside);
+  const ip = source.ip ?? meant.one?.addresses[0] ?? assumedAddress();
   const identity = { trustDomain, namespace, serviceAccount };
   const workload = { ...(found ?? unknownWorkload(world, ip)), ...identity };
   const labels = source.labels ?? (found && mesh.workloads.get(found.uid)?.labels) ?? {};
@@ -45,11 +50,52 @@ export function sourceOf(world: World, request: WhyRequest): Source {
     labels,
     ip,
     principal,
-    outside: source.mtls === false,
+    outside,
+    isUnheardOf:
+      world.files === undefined && source.workload !== undefined && meant.all.length === 0,
     description:
       principal === undefined ? `${who}, without a proven identity` : `${who} (${principal})`,
   };
 }
+
+interface Meant {
+  /** Of these the request is one's; `one` is known as more than an account. */
+  readonly all: readonly Workload[];
+  readonly one: Workload | undefined;
+}
+
+/**
+ * Who a name from the command line is: a pod, else all that run as a service account, else the pods of a Deployment or its like. A
+ * request that names an account alone is about whoever may run as it.
+ */
+function meantBy(world: World, source: NonNullable<WhyRequest['source']>): Meant {
+  const { workload: name, namespace, serviceAccount } = source;
+  const pod = name === undefined ? undefined : workloadNamed(world, name);
+  if (pod !== undefined) return { all: [pod], one: pod };
+  // Files rarely hold all that runs as an account.
+  if (name === undefined && world.files !== undefined) return { all: [], one: undefined };
+  const inNamespace = [...world.mesh.workloads.entries()]
+    .map(([, { workload }]) => workload)
+    .filter((workload) => workload.namespace === namespace);
+  const all = inNamespace.filter((workload) => workload.serviceAccount === serviceAccount);
+  if (all.length > 0 || name === undefined) return { all, one: undefined };
+  const ofName = inNamespace.filter((workload) => `${namespace}/${workload.workloadName}` === name);
+  return { all: ofName, one: ofName[0] };
+}
+
+/** Whoever of them it is, no proxy speaks for it. Sidecars are Istio's; waypoints and gateways speak for themselves. */
+function isPlain({ mesh }: World, request: WhyRequest, all: readonly Workload[]): boolean {
+  if (request.mode === 'sidecar' || all.length === 0) return false;
+  return all.every(
+    ({ uid, protocol, nativeTunnel }) =>
+      protocol !== 'hbone' &&
+      !nativeTunnel &&
+      mesh.workloads.get(uid)?.labels[SIDECAR_LABEL] !== 'istio',
+  );
+}
+
+/** Istio puts it on pods that have a sidecar. */
+const SIDECAR_LABEL = 'security.istio.io/tlsMode';
 
 /** By `namespace/name`. */
 export function workloadNamed({ mesh }: World, key: string): Workload | undefined {

@@ -181,6 +181,40 @@ spec: { mtls: { mode: STRICT } }
     });
   });
 
+  test('a client that is named, and whose pods no proxy speaks for, comes in plaintext', () => {
+    const strict = `
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default }
+spec: { mtls: { mode: STRICT } }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: visitor-1, namespace: legacy, ownerReferences: [{ kind: ReplicaSet, name: visitor-5c8f6b7d94, controller: true }], labels: { pod-template-hash: 5c8f6b7d94 } }
+spec: { serviceAccountName: guest, containers: [] }
+status: { podIP: 10.0.0.9 }
+`;
+    const asked = (name: string) =>
+      answer(AMBIENT + strict, {
+        source: { namespace: 'legacy', serviceAccount: name, workload: `legacy/${name}` },
+        destination: { host: 'p.shop', port: 80 },
+      });
+    for (const name of ['visitor-1', 'guest', 'visitor'])
+      expect(asked(name)).toMatchObject({
+        verdict: 'deny',
+        mtls: { client: 'plaintext', server: 'STRICT' },
+        steps: expect.arrayContaining([expect.stringContaining('the client is not in the mesh')]),
+      });
+    expect(asked('somebody').verdict).toBe('forward');
+    // The account alone may be anybody's: files do not say who else runs as it.
+    const account = { namespace: 'legacy', serviceAccount: 'guest' };
+    expect(
+      answer(AMBIENT + strict, { source: account, destination: { host: 'p.shop', port: 80 } })
+        .verdict,
+    ).toBe('forward');
+  });
+
   test('what only a waypoint can judge is denied where there is none, as the node proxies do', () => {
     const get = policy(
       '{ action: DENY, selector: { matchLabels: { app: p } }, rules: [{ to: [{ operation: { methods: [GET] } }] }] }',

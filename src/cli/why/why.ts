@@ -15,6 +15,10 @@ export function why(world: World, request: WhyRequest): WhyAnswer {
   assumeMissing(world, request, request.source?.namespace ?? 'default');
   const source = sourceOf(world, request);
   const asked = { world, request, draft, source };
+  if (source.isUnheardOf)
+    draft.step(
+      `assumed: a pod of the mesh runs as ${source.namespace}/${source.workload.serviceAccount}: there is none now, and none that is called so`,
+    );
   if (request.gateway !== undefined) return answerAtGateway(asked);
   const { host, workload } = request.destination;
   const target = findTarget(world, { host, namespace: source.namespace });

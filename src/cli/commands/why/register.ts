@@ -9,7 +9,7 @@ export function registerWhy(program: Command): void {
     .description('what happens to one request, and why: from files, or in the running mesh')
     .option('-f, --filename <path>', 'manifests: file, folder or - (repeatable)', collect)
     .option('--request <file>', 'one request or an array, as JSON; - reads standard input')
-    .option('--from <source>', 'the client: namespace/serviceaccount, or namespace/pod')
+    .option('--from <source>', 'the client: namespace/name of a pod, service account or workload')
     .option('--to <destination>', 'host[:port], as the client dials it (port 80)')
     .option('--method <method>', 'HTTP method')
     .option('--path <path>', 'with the query')
