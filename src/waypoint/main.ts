@@ -109,7 +109,12 @@ async function runInMesh(base: Base, kind: ProxyKind, options: WaypointRoleOptio
             filter,
             limit,
             now: base.clock.now(),
-            self: name,
+            self: {
+              name,
+              principal,
+              hostnameAt: (host) =>
+                runtime.engine.snapshot?.serviceAt(host)?.compiled.table.hostname,
+            },
           }),
       },
     },

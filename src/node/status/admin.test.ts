@@ -149,6 +149,15 @@ describe('/connections', () => {
   test.each(['-1', '1.5', 'x', '1e9'])('limit=%s is refused', async (limit) => {
     expect((await ask(`/connections?limit=${limit}`)).status).toBe(400);
   });
+
+  test.each(['direction=sideways', 'ns=shop'])(
+    '%s is refused, not answered by nothing',
+    async (query) => {
+      const answer = await ask(`/connections?${query}`);
+      expect(answer.status).toBe(400);
+      expect(await answer.text()).toMatch(/: want one of /);
+    },
+  );
 });
 
 describe('admin port', () => {

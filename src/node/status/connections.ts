@@ -25,8 +25,9 @@ export interface ConnectionReport {
   readonly protocol: 'HBONE' | 'TCP';
   readonly mutualTls: boolean;
   readonly ageMs: number;
-  readonly receivedBytes: number;
-  readonly sentBytes: number;
+  /** Undefined where a waypoint reads HTTP: it counts the bytes of requests. */
+  readonly receivedBytes?: number;
+  readonly sentBytes?: number;
 }
 
 export interface ConnectionsAnswer {

@@ -1,14 +1,23 @@
 /** `/connections` of a waypoint or gateway: clients' connections that are open, in the shape of the node proxy's answer. */
 
 import { formatHostPort } from '#base/ip.ts';
+import type { Principal } from '#model/identity/spiffe.ts';
 import type { ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import { type JsonMembers, list, value } from '#telemetry/admin/json-stream.ts';
 import type { OpenConnection } from '../listener/serve-connection.ts';
 
-/** `self` is this proxy's own pod. */
+/** This proxy. */
+interface Self {
+  /** Its pod. */
+  readonly name: string;
+  readonly principal: Principal;
+  /** The service at a name or an address; undefined: none, or a gateway's listener. */
+  hostnameAt(host: string): string | undefined;
+}
+
 export function connectionsAnswer(
   open: Iterable<OpenConnection>,
-  options: { filter: ConnectionFilter; limit: number; now: number; self: string },
+  options: { filter: ConnectionFilter; limit: number; now: number; self: Self },
 ): JsonMembers {
   const { filter, limit, now, self } = options;
   const all = [...open];
@@ -32,21 +41,25 @@ function matches({ tunnel }: OpenConnection, filter: ConnectionFilter): boolean 
   return pod === undefined || pod === workload || pod === `${workloadNamespace}/${workload}`;
 }
 
-function reportOf(open: OpenConnection, now: number, self: string): object {
+function reportOf(open: OpenConnection, now: number, self: Self): object {
   const { tunnel, receivedBytes, sentBytes } = open;
   const { source, host, port, security } = tunnel;
   const { workload, workloadNamespace } = source.labels;
   const authority = formatHostPort(host, port);
   return {
     direction: 'inbound',
-    pod: self,
+    pod: self.name,
     source: {
       workload: workload === 'unknown' ? undefined : `${workloadNamespace}/${workload}`,
       address: tunnel.remote,
       identity: source.principal,
     },
-    destination: { workload: undefined, address: authority, identity: undefined },
-    service: tunnel.gateway?.sni ?? host,
+    destination: {
+      workload: undefined,
+      address: authority,
+      identity: security === 'mutual_tls' ? self.principal : undefined,
+    },
+    service: tunnel.gateway?.sni ?? self.hostnameAt(host) ?? host,
     authority,
     protocol: tunnel.gateway === undefined ? 'HBONE' : 'TCP',
     mutualTls: security === 'mutual_tls',

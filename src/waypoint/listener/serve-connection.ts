@@ -25,12 +25,12 @@ const METHOD_BYTES_MAX = 24;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A client's connection. Bytes are counted where they are passed through, not of HTTP. */
+/** A client's connection. Bytes are counted where they are passed through; undefined: it is HTTP, whose requests are. */
 export interface OpenConnection {
   readonly tunnel: Tunnel;
   readonly since: number;
-  readonly receivedBytes: number;
-  readonly sentBytes: number;
+  readonly receivedBytes: number | undefined;
+  readonly sentBytes: number | undefined;
 }
 
 interface HttpServer extends ConnectionHandler {
@@ -129,7 +129,12 @@ export class ConnectionServer {
     const server: HttpServer = isH2
       ? new H2ServerConnection(connection, { clock }, options, onExchange)
       : new H1ServerConnection(connection, { clock }, options, onExchange);
-    this.#servers.set(server, { tunnel, since: clock.now(), receivedBytes: 0, sentBytes: 0 });
+    this.#servers.set(server, {
+      tunnel,
+      since: clock.now(),
+      receivedBytes: undefined,
+      sentBytes: undefined,
+    });
     if (this.#retiring) server.retire();
     return server;
   }

@@ -86,7 +86,9 @@ export function formatConnections(answer: ConnectionsAnswer, paint: Palette): st
     ]),
   );
   const rest = matched - shown.length;
-  return rest > 0 ? `${table}${rest} of ${matched} more: --limit ${matched}, or a filter\n` : table;
+  return rest > 0
+    ? `${table}${shown.length} of ${matched} shown: --limit ${matched} shows all, filters choose\n`
+    : table;
 }
 
 function peer({ workload, address }: ConnectionPeer): string {
@@ -110,5 +112,5 @@ function account(identity: string | undefined): string {
 function bytes({ direction, receivedBytes, sentBytes }: ConnectionReport): string[] {
   const [sent, received] =
     direction === 'outbound' ? [receivedBytes, sentBytes] : [sentBytes, receivedBytes];
-  return [formatBytes(sent), formatBytes(received)];
+  return [sent, received].map((count) => (count === undefined ? '-' : formatBytes(count)));
 }

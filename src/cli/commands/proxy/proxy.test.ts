@@ -174,7 +174,13 @@ describe('connections', () => {
     );
     expect(text).toContain('   203.0.113.9:9   ');
     expect(text).toMatch(/<yellow>plaintext TCP +3s +10 B +2\.0 KiB/);
-    expect(text).toEndWith('1 of 2 more: --limit 2, or a filter\n');
+    expect(text).toEndWith('1 of 2 shown: --limit 2 shows all, filters choose\n');
+  });
+
+  test('bytes that a waypoint does not count are not shown as none', () => {
+    const { receivedBytes: _received, sentBytes: _sent, ...http } = connection;
+    const answer = { total: 1, matched: 1, limit: 1, connections: [http] };
+    expect(formatConnections(answer, plain)).toEndWith('   3s    -      -\n');
   });
 
   test('nothing open, and nothing that matches, are different answers', () => {
