@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { MeshError } from '#base/errors.ts';
-import { silentLogger } from '#base/log.ts';
+import { createLogger } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import type { ClientStreamHandler } from '#http/grpc/channel.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
@@ -82,14 +82,16 @@ function setup(refusal?: MeshError) {
   const clock = new FakeClock();
   const transport = new FakeTransport();
   transport.refusal = refusal;
+  const lines: string[] = [];
+  const log = createLogger('xds', { clock, write: (line) => void lines.push(line) });
   const client = startXdsClient(
-    { clock, random: seededRandom(1), log: silentLogger, transport },
+    { clock, random: seededRandom(1), log, transport },
     {
       node: { type: 'ztunnel', ip: '198.18.0.1', podName: 'a', podNamespace: 'b', metadata: {} },
       types: [APPLE, PEAR],
     },
   );
-  return { clock, transport, client };
+  return { clock, transport, client, lines };
 }
 
 const LOST = new MeshError('GRPC_UNAVAILABLE', 'connection lost', { side: 'upstream', hint: 'x' });
@@ -198,6 +200,22 @@ describe('XdsClient', () => {
     transport.last.handler.onClose(LOST);
     clock.advance(10);
     expect(transport.streams.length).toBe(2);
+  });
+
+  test('tells of a stream that is down once for each cause, and that it is up again', () => {
+    const { transport, clock, lines } = setup(LOST);
+    clock.advance(60_000);
+    const other = new MeshError('GRPC_REFUSED', 'token refused', { side: 'upstream', hint: 'x' });
+    transport.refusal = other;
+    clock.advance(60_000);
+    transport.refusal = undefined;
+    clock.advance(5_000);
+    transport.answer(APPLE, { nonce: '1' });
+    expect(lines.map((line) => line.split('\t').slice(1).join(' '))).toEqual([
+      expect.stringMatching(/^warn xds xDS stream is down.*"connection lost"/),
+      expect.stringMatching(/^warn xds xDS stream is down.*"token refused"/),
+      'info xds xDS stream is up again\n',
+    ]);
   });
 
   test('acknowledges a type it did not ask for', () => {

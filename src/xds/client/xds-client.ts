@@ -104,6 +104,8 @@ class ReconnectingClient implements XdsClient {
   #connected = false;
   #stopped = false;
   #lastError: string | undefined;
+  /** What the log was told last of the stream that is down. */
+  #toldError: string | undefined;
   readonly #terminations: Record<Termination, number> = {
     ConnectionError: 0,
     Error: 0,
@@ -253,16 +255,24 @@ class ReconnectingClient implements XdsClient {
     this.#terminations[error === undefined ? 'Complete' : broken] += 1;
     this.#lastError = error === undefined ? 'the control plane ended the stream' : messageOf(error);
     const delayMs = this.#backoff.nextDelayMs();
-    this.#deps.log.info('xDS stream is down, resources stay in force', {
-      error: this.#lastError,
-      retryMs: Math.round(delayMs),
-    });
+    const fields = { error: this.#lastError, retryMs: Math.round(delayMs) };
+    // An hour without a control plane is one event with one cause, not a line each try.
+    const isNews = this.#lastError !== this.#toldError;
+    this.#toldError = this.#lastError;
+    this.#deps.log[isNews ? 'warn' : 'debug'](
+      'xDS stream is down, resources stay in force',
+      fields,
+    );
     this.#retry = this.#deps.clock.after(delayMs, () => this.connect());
   }
 
   #setConnected(connected: boolean): void {
     if (this.#connected === connected) return;
     this.#connected = connected;
+    if (connected && this.#toldError !== undefined) {
+      this.#toldError = undefined;
+      this.#deps.log.info('xDS stream is up again');
+    }
     for (const callback of this.#watchers) callback(connected);
   }
 }
