@@ -1,2 +1,2 @@
-/** The mark of all our sockets, from the rules that let it pass. */
-export { PROXY_MARK } from '#redirect/ports.ts';
+/** The marks of all our sockets, from the rules that let them pass. */
+export { CALLER_MARK, PROXY_MARK } from '#redirect/ports.ts';

@@ -225,6 +225,21 @@ describe.skipIf(skip)('a pair of captured pods', () => {
     expect(await exchange(VIP, 80)).toBe('hellobye');
   });
 
+  test('plaintext from the very port that the proxy took for another one is a connection of its own', async () => {
+    await reset();
+    const first = await dial(SERVER_IP, APP_PORT, MARK);
+    await until(() => accepted.length === 1);
+    const { remotePort } = accepted[0].connection;
+    const script = `table ip ports { chain out { type nat hook postrouting priority 100; meta mark ${MARK} tcp dport ${APP_PORT} snat to ${CLIENT_IP}:${remotePort}; }; }`;
+    inPod(pair.client, 'nft', script);
+    expect(await exchange(SERVER_IP, APP_PORT, MARK)).toBe('hellobye');
+    inPod(pair.client, 'nft', 'delete table ip ports');
+    first.connection.write(Buffer.from('still here'));
+    await until(() => first.text === 'still here');
+    first.connection.end();
+    await first.closed;
+  });
+
   test('a reset by the app is a reset at the client', async () => {
     await reset();
     const seen = await dial(VIP, 80);

@@ -11,6 +11,11 @@ export const PROXY_DNS_ZONE = 1;
 
 /** SO_MARK of every socket of the proxy: the rules let it pass. */
 export const PROXY_MARK = 0x539;
+/** The same with a bit of its own: of sockets that connect to the app from the address of who calls it. */
+export const CALLER_MARK = 0x1539;
+export const CALLER_MASK = 0x1fff;
+/** Connection tracking zone of what those send, not of the answers. */
+export const CALLER_ZONE = 2;
 /** Connection mark of what the proxy opened towards the app: brings the app's answers back to the proxy. */
 export const RETURN_MARK = 0x111;
 /** Both live in the low 12 bits; the rest of a mark belongs to others. */

@@ -61,6 +61,10 @@ describe.skipIf(skip)('Redirection', () => {
       'type route hook output priority mangle; policy accept;',
       `${UNMARKED} ct mark & 0xfff == 0x111 meta mark set ct mark`,
     ]);
+    expect(chain(listing, 'istio-ambient-mangle', 'output-zone')).toEqual([
+      'type filter hook output priority raw; policy accept;',
+      'meta mark & 0x1fff == 0x1539 ct original zone set 2',
+    ]);
     expect(chain(listing, 'istio-ambient-raw', 'prerouting')).toEqual([
       'type filter hook prerouting priority raw; policy accept;',
       `udp sport 53 ${UNMARKED} ct zone set 1`,
@@ -185,6 +189,7 @@ describe.skipIf(skip)('Redirection', () => {
     expect(listing).not.toContain('redirect to');
     expect(listing).toContain('type nat hook output');
     expect(listing).toContain('meta mark set ct mark');
+    expect(listing).toContain('ct original zone set 2');
     expect(listing).toContain('fwmark 0x111/0xfff lookup 100');
     expect(redirection.differences()).toEqual([]);
     redirection.close();

@@ -6,6 +6,9 @@
 import * as nft from './nft/expressions.ts';
 import type { Chain, Hook, Table } from './nft/transaction.ts';
 import {
+  CALLER_MARK,
+  CALLER_MASK,
+  CALLER_ZONE,
   DNS_PORT,
   INBOUND_HBONE_PORT,
   INBOUND_PLAINTEXT_PORT,
@@ -38,6 +41,7 @@ export const TABLES = [NAT_TABLE, MANGLE_TABLE, RAW_TABLE];
 
 export type Rule = readonly nft.Expression[];
 
+const CALLER = { mark: CALLER_MARK, mask: CALLER_MASK };
 const PROXY = { mark: PROXY_MARK, mask: MARK_MASK };
 export const RETURN = { mark: RETURN_MARK, mask: MARK_MASK };
 export const notOurs = nft.mark('packet', '!=', PROXY);
@@ -149,6 +153,13 @@ function mangleTable(): Table {
 /** Bring the app's answers to what the proxy opened back to the proxy, together with the return route. */
 export function returnChains(): Chain[] {
   return [
+    {
+      name: 'output-zone',
+      hook: { type: 'filter', point: 'output', priority: RAW_PRIORITY },
+      // A caller's redirected plaintext connection and what the proxy opens to the app in its name differ in the caller's
+      // port only, which both ends choose. With the same one they would be one entry, and the later one would hang.
+      rules: [[...nft.mark('packet', '==', CALLER), ...nft.inZone(CALLER_ZONE, 'original')]],
+    },
     {
       name: 'prerouting',
       hook: { type: 'filter', point: 'prerouting', priority: MANGLE_PRIORITY },

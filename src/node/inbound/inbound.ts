@@ -18,7 +18,7 @@ import type {
 import { encodeProxyHeader, TLV_SPIFFE_URI } from '#wire/proxy-protocol/header.ts';
 import { NODE_ERRORS } from '../errors.ts';
 import { CONNECT_TIMEOUT_MS } from '../limits.ts';
-import { PROXY_MARK } from '../marks.ts';
+import { CALLER_MARK, PROXY_MARK } from '../marks.ts';
 import { responseOf } from '../respond.ts';
 import type { ConnectionFacts } from '../telemetry.ts';
 import type { Meter } from '../usage/meter.ts';
@@ -241,7 +241,7 @@ function proceed(incoming: Incoming, local: Workload, verdict: InboundVerdict): 
       address: upstream.address,
       port: upstream.port,
       namespace: pod.netns,
-      mark: PROXY_MARK,
+      mark: spoofed ? CALLER_MARK : PROXY_MARK,
       local: true,
       share: usage.share,
       sourceAddress: spoofed ? source.address : undefined,

@@ -30,7 +30,7 @@ export type Comparison = '==' | '!=';
 
 const META = { dreg: 1, key: 2, sreg: 3 } as const;
 const META_KEY = { mark: 3, iifname: 6, oifname: 7, skuid: 10, nfproto: 15, l4proto: 16 } as const;
-const CT = { dreg: 1, key: 2, sreg: 4 } as const;
+const CT = { dreg: 1, key: 2, direction: 3, sreg: 4 } as const;
 const CT_KEY = { direction: 1, mark: 3, zone: 17 } as const;
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
@@ -258,11 +258,13 @@ export const restoreMark = [
   ]),
 ];
 
-export function inZone(zone: number): Expression[] {
+/** Of both directions, or of what the opener sends: the answers are found in the zone that all others are in. */
+export function inZone(zone: number, of: 'both' | 'original' = 'both'): Expression[] {
   return [
     immediate(new Uint8Array([zone & 255, zone >> 8])),
     expression('ct', [
       [CT.key, network32(CT_KEY.zone)],
+      ...(of === 'both' ? [] : [[CT.direction, new Uint8Array([0])] as const]),
       [CT.sreg, network32(REGISTER_1)],
     ]),
   ];
