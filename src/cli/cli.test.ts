@@ -66,6 +66,18 @@ describe('output', () => {
     expect(text).toBe('A      B\n\u001b[31mlong\u001b[0m   x\ns      y\n');
   });
 
+  test('a table that is wider than the terminal is a block for each row', () => {
+    const rows = [
+      ['\u001b[31ma\u001b[0m', 'x'.repeat(20), '-'],
+      ['b', 'y', 'z'],
+    ];
+    const header = ['NAME', 'VALUE', 'MORE'];
+    expect(formatTable(header, rows, { width: 34 })).toStartWith('NAME   VALUE ');
+    expect(formatTable(header, rows, { width: 33 })).toBe(
+      `NAME    \u001b[31ma\u001b[0m\nVALUE   ${'x'.repeat(20)}\n\nNAME    b\nVALUE   y\nMORE    z\n`,
+    );
+  });
+
   test.each([
     [5, '5s'],
     [119, '119s'],

@@ -3,6 +3,8 @@
 export interface TableOptions {
   /** Spaces between columns, kubectl's default. */
   gap?: number;
+  /** Columns of the terminal: what does not fit there is a block of lines for each row. Undefined: any width will do. */
+  width?: number;
 }
 
 export function formatTable(
@@ -22,7 +24,32 @@ export function formatTable(
           : cell + ' '.repeat(widths[column] - visibleLength(cell)),
       )
       .join(gap);
-  return [line(header), ...rows.map(line)].map((text) => `${text.trimEnd()}\n`).join('');
+  const lines = [line(header), ...rows.map(line)].map((text) => text.trimEnd());
+  const { width = Infinity } = options;
+  if (lines.some((text) => visibleLength(text) > width)) return blocksOf(header, rows, gap);
+  return lines.map((text) => `${text}\n`).join('');
+}
+
+/** Each row as lines of title and value, without those that have none. */
+function blocksOf(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  gap: string,
+): string {
+  const titles = Math.max(...header.map((title) => title.length));
+  const blocks = rows.map((row) =>
+    row
+      .map((cell, column) => [header[column], cell])
+      .filter(([, cell]) => cell !== '' && cell !== '-')
+      .map(([title, cell]) => `${title.padEnd(titles)}${gap}${cell}\n`)
+      .join(''),
+  );
+  return blocks.join('\n');
+}
+
+/** Undefined: no terminal, or one that does not say. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns || undefined : undefined;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes start with ESC

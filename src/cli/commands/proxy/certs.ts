@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { systemClock } from '#base/clock.ts';
 import type { CertsDump } from '#node/status/config-dump.ts';
 import { AnswerIsNo } from '../../output/report.ts';
-import { formatTable, type Palette, paletteFor } from '../../output/table.ts';
+import { formatTable, type Palette, paletteFor, terminalWidth } from '../../output/table.ts';
 import { formatRelative } from '../../output/units.ts';
 import { openProxy, type ProxyDoor } from './find.ts';
 
@@ -29,7 +29,7 @@ export async function certs(
   process.stdout.write(
     options.output === 'json'
       ? `${JSON.stringify(rows, null, 2)}\n`
-      : formatCertificates(rows, now, paletteFor(process.stdout, process.env)),
+      : formatCertificates(rows, now, paletteFor(process.stdout, process.env), terminalWidth()),
   );
   const bad = rows.filter((row) => !isValid(row, now)).length;
   if (bad > 0)
@@ -85,6 +85,7 @@ export function formatCertificates(
   rows: readonly CertificateRow[],
   nowMs: number,
   paint: Palette,
+  width?: number,
 ): string {
   if (rows.length === 0) return 'no identity: no pod of this node is captured\n';
   const when = (time: string | undefined) =>
@@ -99,5 +100,5 @@ export function formatCertificates(
     row.lastError ?? '',
   ]);
   const header = ['IDENTITY', 'STATE', 'SERIAL', 'VALID FROM', 'UNTIL', 'ROOT', 'LAST ERROR'];
-  return formatTable(header, cells);
+  return formatTable(header, cells, { width });
 }

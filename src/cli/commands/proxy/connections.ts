@@ -7,7 +7,13 @@ import type {
   ConnectionsAnswer,
 } from '#node/status/connections.ts';
 import { UsageError } from '../../output/report.ts';
-import { formatAge, formatTable, type Palette, paletteFor } from '../../output/table.ts';
+import {
+  formatAge,
+  formatTable,
+  type Palette,
+  paletteFor,
+  terminalWidth,
+} from '../../output/table.ts';
 import { formatBytes } from '../../output/units.ts';
 import { openProxy } from './find.ts';
 
@@ -40,7 +46,9 @@ export async function connections(
       return;
     }
     const screen = options.watch && stdout.isTTY ? CLEAR : '';
-    stdout.write(`${screen}${formatConnections(answer, paint)}${options.watch ? '\n' : ''}`);
+    stdout.write(
+      `${screen}${formatConnections(answer, paint, terminalWidth())}${options.watch ? '\n' : ''}`,
+    );
   };
   await show();
   if (!options.watch) return;
@@ -67,7 +75,11 @@ export function queryOf(options: ConnectionsOptions): URLSearchParams {
   );
 }
 
-export function formatConnections(answer: ConnectionsAnswer, paint: Palette): string {
+export function formatConnections(
+  answer: ConnectionsAnswer,
+  paint: Palette,
+  width?: number,
+): string {
   const { total, matched, connections: shown } = answer;
   if (matched === 0)
     return total === 0 ? 'nothing is open\n' : `none of ${total} open connections matches\n`;
@@ -84,6 +96,7 @@ export function formatConnections(answer: ConnectionsAnswer, paint: Palette): st
       formatAge(each.ageMs / 1000),
       ...bytes(each),
     ]),
+    { width },
   );
   const rest = matched - shown.length;
   return rest > 0

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ProxyStatus, StatusAnswer } from '#control/observe/api.ts';
 import { askConsole } from '../../console-client.ts';
 import { withProgress } from '../../output/progress.ts';
-import { formatTable, type Palette, paletteFor } from '../../output/table.ts';
+import { formatTable, type Palette, paletteFor, terminalWidth } from '../../output/table.ts';
 import { formatBytes } from '../../output/units.ts';
 
 export interface ProxyRow {
@@ -29,7 +29,7 @@ export async function list(options: { output: string }, command: Command): Promi
   process.stdout.write(
     options.output === 'json'
       ? `${JSON.stringify(rows, null, 2)}\n`
-      : formatProxies(rows, paletteFor(process.stdout, process.env)),
+      : formatProxies(rows, paletteFor(process.stdout, process.env), terminalWidth()),
   );
 }
 
@@ -49,7 +49,7 @@ export function rowOf(proxy: ProxyStatus): ProxyRow {
   };
 }
 
-export function formatProxies(rows: readonly ProxyRow[], paint: Palette): string {
+export function formatProxies(rows: readonly ProxyRow[], paint: Palette, width?: number): string {
   if (rows.length === 0) return 'there is no proxy: tulle enroll NAMESPACE, or tulle status\n';
   const number = (count: number | undefined) => (count === undefined ? '-' : String(count));
   const cells = rows.map((row) => [
@@ -64,5 +64,5 @@ export function formatProxies(rows: readonly ProxyRow[], paint: Palette): string
     row.problem ?? '',
   ]);
   const header = ['NAME', 'KIND', 'NODE', 'VERSION', 'SYNC', 'PODS', 'CONNECTIONS', 'MEMORY'];
-  return formatTable([...header, 'PROBLEM'], cells);
+  return formatTable([...header, 'PROBLEM'], cells, { width });
 }
