@@ -154,6 +154,7 @@ function atPlace(
     draft.step(
       `rule ${name} of ${nameOf(provenance)} takes the connection, because ${found.reason}`,
     );
+    tellWaypoints(asked, proxy, found.route.destinations);
     return forwardTo(leg, found.route, {
       route: { ...provenanceOf(provenance), reason: found.reason },
     });
@@ -171,10 +172,29 @@ function atPlace(
   }
   tellLimits(draft, `gateway ${request.gateway}`, found.limits);
   const routed = routeEntry(draft, found.entry, { head, at: `gateway ${request.gateway}` });
-  return (
-    routed.answer ??
-    forwardRequest({ ...leg, sentPath: request.path }, routed.entry, head, routed.parts)
-  );
+  if (routed.answer !== undefined) return routed.answer;
+  tellWaypoints(asked, proxy, routed.entry.route.destinations);
+  return forwardRequest({ ...leg, sentPath: request.path }, routed.entry, head, routed.parts);
+}
+
+/** A gateway hands what is for a service with a waypoint to that: what is told of endpoints here is not the last word. */
+function tellWaypoints(
+  { world, request, draft }: Asked,
+  { namespace, serviceAccount }: GatewayProxy,
+  destinations: readonly {
+    readonly destination: { upstream: string; host: string; port: number };
+  }[],
+): void {
+  if (request.mode === 'sidecar') return;
+  const told = new Map(destinations.map(({ destination }) => [destination.upstream, destination]));
+  for (const [upstream, { host, port }] of told) {
+    const waypoint = world.mesh.upstreams.get(upstream)?.waypoint;
+    if (waypoint === undefined) continue;
+    const next = `tulle why --from ${namespace}/${serviceAccount} --to ${host}:${port}`;
+    draft.step(
+      `${host} is reached through waypoint ${waypoint.key}, whose routes and policies decide after the gateway's: ${next}`,
+    );
+  }
 }
 
 /** Policies of the gateway's proxies; undefined: they let the request through. */

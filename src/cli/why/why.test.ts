@@ -303,6 +303,20 @@ spec: { hosts: [shop.example], gateways: [edge], http: [{ route: [{ destination:
     },
   );
 
+  test('says that a waypoint decides after the gateway, and how to ask it', () => {
+    const at = (yaml: string) =>
+      answer(`${yaml}---${gateway}`, {
+        gateway: 'shop/edge',
+        destination: { host: 'shop.example', port: 80 },
+      }).steps.filter((step) => step.includes('is reached through waypoint'));
+    expect(at(AMBIENT)).toEqual([]);
+    expect(at(WAYPOINT)).toEqual([
+      expect.stringMatching(
+        /^p\.shop\.svc\.cluster\.local is reached through waypoint shop\/waypoint, .*: tulle why --from \S+ --to p\.shop\.svc\.cluster\.local:80$/,
+      ),
+    ]);
+  });
+
   test('judges by policies, and refuses what it cannot judge', () => {
     const only = `
 ---

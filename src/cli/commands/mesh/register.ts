@@ -38,7 +38,14 @@ function registerWaypoint(program: Command): void {
     .description('ask for a waypoint')
     .option(...NAMESPACE)
     .option('--name <name>', 'its name', 'waypoint')
-    .option('--for <traffic>', 'service, workload, all or none')
+    .addOption(
+      new Option('--for <traffic>', 'what it serves').choices([
+        'service',
+        'workload',
+        'all',
+        'none',
+      ]),
+    )
     .option('--enroll-namespace', 'send the namespace’s services through it')
     .action(async (options, command) => (await import('./waypoint.ts')).apply(options, command));
   for (const [name, text] of [

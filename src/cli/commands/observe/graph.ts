@@ -59,7 +59,14 @@ export function formatGraph(answer: GraphAnswer, paint: Palette): string {
     ];
   });
   const header = ['FROM, TO', 'PROTOCOL', 'RATE', 'ERRORS', 'P50', 'P95', 'MTLS', ''];
-  const ejected = answer.nodes.flatMap((node) => node.ejected ?? []);
+  // An endpoint is told of at its workload, its service and each version.
+  const ejected = [
+    ...new Map(
+      answer.nodes
+        .flatMap((node) => node.ejected ?? [])
+        .map((each) => [`${each.address} ${each.service} ${each.by}`, each]),
+    ).values(),
+  ];
   const age =
     answer.isLive && (answer.ageSeconds ?? 0) > 10
       ? `\nlast report of a proxy: ${Math.round(answer.ageSeconds ?? 0)} s ago\n`

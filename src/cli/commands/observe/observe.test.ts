@@ -64,7 +64,11 @@ describe('formatGraph', () => {
   };
   const text = formatGraph(
     answer(
-      [node('shop', 'web'), { ...node('shop', 'cart'), ejected: [ejected] }],
+      [
+        node('shop', 'web'),
+        { ...node('shop', 'cart'), ejected: [ejected] },
+        { ...node('shop', 'cart-service'), ejected: [ejected] },
+      ],
       [
         edge('workload/shop/web', 'workload/shop/cart', {
           split: { intended: 90, seen: 89.68, route: 'r' },
@@ -90,7 +94,8 @@ describe('formatGraph', () => {
     expect(lines[3]).toMatch(/^└─▶ external db +tcp +2.0 KiB\/s +-$/);
   });
 
-  test('who is ejected, and why, stands beneath', () => {
+  test('who is ejected, and why, stands beneath, once for all nodes that have it', () => {
+    expect(text.match(/consecutive 5xx/g)).toHaveLength(1);
     expect(text).toMatch(/shop\/cart +shop\/cart +5s +shop\/waypoint +3 consecutive 5xx errors/);
   });
 

@@ -129,6 +129,14 @@ describe('compileListeners, conflicts', () => {
   });
 });
 
+test('a listener that is not served says which certificate is the matter', () => {
+  const listener = { ...HTTPS, tls: { certificateRefs: [{ name: 'mistyped' }] } };
+  const { conditions } = compile({ listeners: [listener] }).listenerStatuses[0];
+  const of = (wanted: string) => conditions.find(({ type }) => type === wanted);
+  expect(of('Programmed')).toMatchObject({ status: 'False', reason: 'Invalid' });
+  expect(of('Programmed')?.message).toContain('mistyped');
+});
+
 describe('compileListeners, kinds', () => {
   /** [title, listener, supported kinds, fault] */
   const rows: [string, ListenerSpec, string[], string][] = [

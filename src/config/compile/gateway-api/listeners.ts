@@ -107,7 +107,7 @@ function compileListener(
         };
   const unusable = usable
     ? undefined
-    : { reason: 'Invalid', message: 'its TLS configuration cannot be used' };
+    : { reason: 'Invalid', message: refs?.message ?? 'its TLS configuration cannot be used' };
   const notServed: Fault | undefined =
     conflicted ?? (accepted && { reason: 'Invalid', message: accepted.message }) ?? unusable;
   const good = (reason: string): Fault => ({ reason, message: 'No errors found' });
