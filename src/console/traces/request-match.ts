@@ -9,6 +9,7 @@ import type { MeshPicture } from '../graph/mesh-picture.ts';
 import { ELSEWHERE, edgesOf, type Kind, NodeNames, peerNode } from '../graph/nodes.ts';
 
 const TYPES: readonly GraphType[] = ['workload', 'app', 'versionedApp', 'service'];
+const WAYPOINTS = [true, 'passed'] as const;
 
 export function isFailed({ status, protocol, grpcStatus, reason, flags }: RequestRecord): boolean {
   if (protocol === 'grpc') return grpcStatus !== '' ? grpcStatus !== '0' : status !== 200;
@@ -72,22 +73,25 @@ export function requestRow(record: RequestRecord, visible: Visible, mesh: MeshPi
   };
 }
 
-/** Whether it belongs to a node or an edge of a graph of any type. */
+/** Whether it belongs to a node or an edge of a graph of any type, with waypoints on the way or as nodes of their own. */
 function isOf(record: RequestRecord, { node, edge }: RequestsRequest, mesh: MeshPicture): boolean {
   const kind: Kind = {
     ...record,
     protocol: record.protocol === 'dns' ? 'tcp' : record.protocol,
     service: { host: record.service, namespace: '', name: '' },
-    via: '',
+    via: record.reporter === 'waypoint' ? mesh.workloadOfProxy(record.proxy) : '',
     isHop: false,
   };
-  return TYPES.some((type) =>
-    edgesOf(kind, { type, waypoints: true, visible: undefined }, new NodeNames(type, mesh)).some(
+  return TYPES.some((type) => {
+    const names = new NodeNames(type, mesh);
+    return WAYPOINTS.flatMap((waypoints) =>
+      edgesOf(kind, { type, waypoints, visible: undefined }, names),
+    ).some(
       ({ source, target, protocol }) =>
         (node === undefined || source.id === node || target.id === node) &&
         (edge === undefined || edge === `${source.id} ${target.id} ${protocol}`),
-    ),
-  );
+    );
+  });
 }
 
 /** A connection between a node proxy and a waypoint. */
