@@ -39,6 +39,8 @@ const SETTINGS = {
     BUN_JSC_forceRAMSize: 128 * MIB,
     /** A heap below it is not collected for its buffers. */
     BUN_JSC_largeHeapSize: 32 * MIB,
+    /** The last compiler's threads hold the cores of a small node for milliseconds, and its code is no faster here: the path waits for memory. */
+    BUN_JSC_useFTLJIT: 0,
   },
   waypoint: WAYPOINT,
   gateway: WAYPOINT,

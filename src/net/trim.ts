@@ -16,7 +16,7 @@ import {
   TRIM_QUIET_CPU_MS,
   TRIM_WORK_CPU_MS,
 } from './limits.ts';
-import { releaseProgramPages, residentFileBytes } from './netns/program-pages.ts';
+import { programMappings, releaseProgramPages, residentFileBytes } from './netns/program-pages.ts';
 
 /** Each gives back what the ones before it do. */
 export type Trim = 'nothing' | 'pages' | 'garbage' | 'code';
@@ -81,6 +81,7 @@ export class TrimPlan {
 
 export function startTrim(clock: Clock): Disposer {
   const plan = new TrimPlan(cpuMs());
+  programMappings();
   const timer = clock.every(TRIM_PERIOD_MS, () => {
     const trim = plan.next(cpuMs(), residentFileBytes());
     if (trim === 'nothing') return;

@@ -39,14 +39,20 @@ export function unchangedMappings(smaps: string, inode: number): Mapping[] {
 /** Looked up once: a program is never unmapped. (Of any other file that could not be said, and its addresses be a heap's.) */
 let program: readonly Mapping[] | undefined;
 
-export function releaseProgramPages(): void {
+/** Takes some 4 ms the first time: best done before there is traffic that would wait. */
+export function programMappings(): readonly Mapping[] {
   program ??= unchangedMappings(
     readFileSync('/proc/self/smaps', 'utf8'),
     statSync('/proc/self/exe').ino,
   );
+  return program;
+}
+
+export function releaseProgramPages(): void {
+  const mappings = programMappings();
   const { madvise } = libc();
   // Refused (a locked mapping): it stays as it is.
-  for (const { start, bytes } of program) madvise(start, bytes, MADV_DONTNEED);
+  for (const { start, bytes } of mappings) madvise(start, bytes, MADV_DONTNEED);
 }
 
 /** What is resident of files, of which the program is nearly all (proc_pid_status(5)); 0 where the kernel does not say. */
