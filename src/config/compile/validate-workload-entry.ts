@@ -56,6 +56,10 @@ function checkSocket(
     findings.invalid(`${path}.ports`, 'a Unix socket has no ports');
   if (scope.ports !== undefined && scope.ports.size !== 1)
     findings.invalid(`${path}.address`, 'a Unix socket serves exactly one port');
+  // As in Istio's ambient mode: a workload is found by its address on a network.
+  const message = `the endpoint ${address} is left out: a Unix socket is on no network`;
+  const hint = 'let it listen on an IP address, and give that';
+  findings.ineffective(`${path}.address`, message, { hint });
 }
 
 export function checkEntryPorts(
