@@ -6,7 +6,6 @@ export const CLI_ERRORS = {
   CLI_CONSOLE_REFUSED: 'tulle status shows whether the control plane is well',
   CLI_PORT_TAKEN: 'free the port, or choose another with --port',
   CLI_UNKNOWN_KIND: 'kubectl api-resources lists the kinds that this cluster serves',
-  CLI_BAD_MANIFEST: 'correct the path or the line that the message names, then run it again',
   CLI_NO_POD: 'tulle get pods -A',
   CLI_NO_PROXY: 'tulle proxy list',
   CLI_POD_PORT:

@@ -10,6 +10,7 @@ export const KUBE_ERRORS = {
   KUBE_GONE: 'the resource version is too old: list again',
   KUBE_UNAVAILABLE:
     'the API server cannot be reached or is overloaded: check its address, then retry',
+  KUBE_BAD_MANIFEST: 'correct the path or the line that the message names, then run it again',
   KUBECONFIG_INVALID: 'correct the kubeconfig file, or name another one with --kubeconfig',
 } as const;
 

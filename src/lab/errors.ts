@@ -13,7 +13,7 @@ export const LAB_ERRORS = {
   LAB_STOPPED: 'tulle lab up starts it again',
   LAB_TOPOLOGY:
     'check that the kernel has veth, bridge and nf_tables: modprobe -a veth bridge nf_tables',
-  LAB_MANIFEST: 'correct the path or the YAML that the message names, then run it again',
+  LAB_MANIFEST: 'correct the object that the message names, then run it again',
   LAB_COMMAND_FAILED: 'the message is what the program printed',
   LAB_STOP_FAILED: 'kill the process named in the message, then run tulle lab down again',
 } as const;

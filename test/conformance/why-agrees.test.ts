@@ -3,12 +3,12 @@
  * scripted endpoints. Status, target of a redirect, endpoint, and what arrives there must be what was foretold.
  */
 import { describe, expect, test } from 'bun:test';
-import { parseManifests } from '#cli/commands/kubectl/manifests.ts';
 import type { WhyAnswer, WhyRequest } from '#cli/why/contract.ts';
 import { headOf } from '#cli/why/http.ts';
 import { why } from '#cli/why/why.ts';
 import { type World, worldOf } from '#cli/why/world.ts';
 import type { MessageHead } from '#http/dispatch/message-head.ts';
+import { parseManifests } from '#kube/manifests.ts';
 import { foreignCases } from '#test/support/foreign-cases.ts';
 import { ScriptedExchange, type Seen, WaypointRig } from '#test/support/waypoint-rig.ts';
 import { type IstioRow, istioCase } from '#test/support/why-cases.ts';

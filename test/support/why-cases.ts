@@ -1,10 +1,10 @@
 /** Routing cases of other projects as requests of `tulle why`, and what their answers must be. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseManifests } from '#cli/commands/kubectl/manifests.ts';
 import type { WhyAnswer, WhyOperations, WhyRequest } from '#cli/why/contract.ts';
 import { why } from '#cli/why/why.ts';
 import { worldOf } from '#cli/why/world.ts';
+import { parseManifests } from '#kube/manifests.ts';
 import { casesFolder } from './foreign-cases.ts';
 
 export interface WhyCase {

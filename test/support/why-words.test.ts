@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseManifests } from '#cli/commands/kubectl/manifests.ts';
 import type { WhyRequest } from '#cli/why/contract.ts';
 import { why } from '#cli/why/why.ts';
 import { worldOf } from '#cli/why/world.ts';
+import { parseManifests } from '#kube/manifests.ts';
 import { whyPath } from '../../web/src/marks/why-path.ts';
 
 const EXAMPLE = join(import.meta.dir, '../../examples/product-service');

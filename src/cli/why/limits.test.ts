@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { parseManifests } from '../commands/kubectl/manifests.ts';
+import { parseManifests } from '#kube/manifests.ts';
 import { why } from './why.ts';
 import { worldOf } from './world.ts';
 

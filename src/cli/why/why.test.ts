@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { parseManifests } from '../commands/kubectl/manifests.ts';
+import { parseManifests } from '#kube/manifests.ts';
 import { checkRequest } from './check-request.ts';
 import type { WhyAnswer, WhyRequest } from './contract.ts';
 import { readRequests } from './serve.ts';
@@ -15,6 +15,14 @@ function answer(yaml: string, request: Partial<WhyRequest> & { port?: number } =
     ...rest,
   });
 }
+
+const STRICT = `
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default }
+spec: { mtls: { mode: STRICT } }
+`;
 
 const AMBIENT = `
 apiVersion: v1
@@ -163,31 +171,19 @@ status: { podIP: 10.0.0.2 }
   });
 
   test('STRICT refuses who comes from outside the mesh', () => {
-    const strict = `
----
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: { name: default }
-spec: { mtls: { mode: STRICT } }
-`;
-    expect(answer(AMBIENT + strict, { source: { namespace: 'shop', mtls: false } })).toMatchObject({
+    expect(answer(AMBIENT + STRICT, { source: { namespace: 'shop', mtls: false } })).toMatchObject({
       verdict: 'deny',
       policies: [{ kind: 'PeerAuthentication', name: 'default', matched: true }],
       mtls: { client: 'plaintext', server: 'STRICT' },
     });
-    expect(answer(AMBIENT + strict)).toMatchObject({
+    expect(answer(AMBIENT + STRICT)).toMatchObject({
       verdict: 'forward',
       mtls: { client: 'hbone' },
     });
   });
 
   test('a client that is named, and whose pods no proxy speaks for, comes in plaintext', () => {
-    const strict = `
----
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: { name: default }
-spec: { mtls: { mode: STRICT } }
+    const visitor = `
 ---
 apiVersion: v1
 kind: Pod
@@ -196,7 +192,7 @@ spec: { serviceAccountName: guest, containers: [] }
 status: { podIP: 10.0.0.9 }
 `;
     const asked = (name: string) =>
-      answer(AMBIENT + strict, {
+      answer(AMBIENT + STRICT + visitor, {
         source: { namespace: 'legacy', serviceAccount: name, workload: `legacy/${name}` },
         destination: { host: 'p.shop', port: 80 },
       });
@@ -210,8 +206,10 @@ status: { podIP: 10.0.0.9 }
     // The account alone may be anybody's: files do not say who else runs as it.
     const account = { namespace: 'legacy', serviceAccount: 'guest' };
     expect(
-      answer(AMBIENT + strict, { source: account, destination: { host: 'p.shop', port: 80 } })
-        .verdict,
+      answer(AMBIENT + STRICT + visitor, {
+        source: account,
+        destination: { host: 'p.shop', port: 80 },
+      }).verdict,
     ).toBe('forward');
   });
 

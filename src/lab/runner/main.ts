@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '#base/clock.ts';
 import { isMeshError, messageOf } from '#base/errors.ts';
 import { createLogger, type Logger } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
+import { readManifests } from '#kube/manifests.ts';
 import { BunNetwork } from '#net/bun/bun-network.ts';
 import { openNamespace } from '#net/netns/namespace.ts';
 import { type Cluster, connectCluster } from '../controllers/cluster.ts';
@@ -33,9 +34,9 @@ import { FABRIC_ADDRESS, type NodePlan, PodAddresses, planNodes } from '../topol
 import { buildFabric, buildNodes, privateRun } from '../topology/apply.ts';
 import { runCommand } from '../topology/commands.ts';
 import { type ApiProcess, startApiProcess } from './api-process.ts';
+import { applyManifests } from './apply-manifests.ts';
 import { createNamespaces, createNodes, nodeProxyName } from './bootstrap.ts';
 import { DEMO_DIRECTORY, DEMO_DONE, DEMO_EXPECTED, DEMO_NAMESPACE, nextCommands } from './demo.ts';
-import { applyManifests, readManifests } from './manifests.ts';
 import { type Expected, waitReady } from './readiness.ts';
 import { createMesh } from './system-parts.ts';
 
@@ -75,10 +76,7 @@ async function startLab(
 ): Promise<void> {
   const begin = clock.now();
   const step = (text: string) => emit({ event: 'step', text, elapsedMs: clock.now() - begin });
-  const manifests = [
-    ...(options.demo ? readManifests(DEMO_DIRECTORY) : []),
-    ...options.files.flatMap((file) => readManifests(file)),
-  ];
+  const manifests = readManifests([...(options.demo ? [DEMO_DIRECTORY] : []), ...options.files]);
   const nodes = planNodes(options.nodes);
   await privateRun(options.stateDirectory);
   mkdirSync('/run/tulle', { recursive: true });

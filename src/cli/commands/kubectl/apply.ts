@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { isMeshError } from '#base/errors.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import { type Manifest, readManifests } from '#kube/manifests.ts';
 import { type Cluster, clusterFor } from '../../cluster.ts';
 import { AnswerIsNo, UsageError } from '../../output/report.ts';
 import { discover, kindOf, type ServedKind } from './discovery.ts';
 import { targetsOf } from './get.ts';
-import { type Manifest, readManifests } from './manifests.ts';
 
 export const FIELD_MANAGER = 'tulle';
 

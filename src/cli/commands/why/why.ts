@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { clauseOf, messageOf } from '#base/errors.ts';
+import { readManifests } from '#kube/manifests.ts';
 import { askConsole } from '../../console-client.ts';
 import { AnswerIsNo, UsageError } from '../../output/report.ts';
 import { paletteFor } from '../../output/table.ts';
 import type { WhyAnswer, WhyRequest } from '../../why/contract.ts';
 import { answerAll, readRequests } from '../../why/serve.ts';
 import { worldOf } from '../../why/world.ts';
-import { readManifests } from '../kubectl/manifests.ts';
 import { formatAnswers } from './text.ts';
 
 export interface WhyOptions {

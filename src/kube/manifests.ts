@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { clauseOf, MeshError } from '#base/errors.ts';
-import type { KubeObject } from '#kube/client/kube-client.ts';
-import { CLI_ERRORS } from '../../errors.ts';
+import type { KubeObject } from './client/kube-client.ts';
+import { KUBE_ERRORS } from './errors.ts';
 
 export interface Manifest {
   /** `file:line` of the document. */
@@ -46,12 +46,7 @@ function flatten(value: unknown, reference: string): Manifest[] {
   }
   if (object.kind === 'List' && Array.isArray(object.items))
     return object.items.flatMap((item) => flatten(item, reference));
-  if (
-    typeof object.metadata?.name !== 'string' &&
-    typeof object.metadata?.generateName !== 'string'
-  ) {
-    throw bad(reference, 'metadata.name is required');
-  }
+  if (typeof object.metadata?.name !== 'string') throw bad(reference, 'metadata.name is required');
   return [{ reference, object: object as KubeObject }];
 }
 
@@ -77,8 +72,8 @@ function readText(path: string): string {
 }
 
 function bad(reference: string, message: string): MeshError {
-  return new MeshError('CLI_BAD_MANIFEST', `${reference}: ${message}`, {
+  return new MeshError('KUBE_BAD_MANIFEST', `${reference}: ${message}`, {
     side: 'config',
-    hint: CLI_ERRORS.CLI_BAD_MANIFEST,
+    hint: KUBE_ERRORS.KUBE_BAD_MANIFEST,
   });
 }
