@@ -87,10 +87,8 @@ function meantBy(world: World, source: NonNullable<WhyRequest['source']>): Meant
 function isPlain({ mesh }: World, request: WhyRequest, all: readonly Workload[]): boolean {
   if (request.mode === 'sidecar' || all.length === 0) return false;
   return all.every(
-    ({ uid, protocol, nativeTunnel }) =>
-      protocol !== 'hbone' &&
-      !nativeTunnel &&
-      mesh.workloads.get(uid)?.labels[SIDECAR_LABEL] !== 'istio',
+    ({ uid, protocol }) =>
+      protocol !== 'hbone' && mesh.workloads.get(uid)?.labels[SIDECAR_LABEL] !== 'istio',
   );
 }
 
