@@ -184,7 +184,8 @@ describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}`
       expect.any(String),
       'product.shop.svc.cluster.local',
     ]);
-    expect(first.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+    // One in a hundred is sampled.
+    expect(first.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/);
     expect(second.headers.traceparent).not.toBe(first.headers.traceparent);
     const { forwarded, traceparent, ...rest } = first.headers;
     expect(rest).toEqual({
