@@ -91,12 +91,17 @@ export const DEFER_ACCEPT_SECONDS = 1;
 export const LOOK_AGAIN_MS = 1;
 export const LOOK_AGAIN_MAX_MS = 100;
 
+/** Connections of a listener that are accepted in one turn: some 5 ms. */
+export const ACCEPTS_IN_A_ROW_MAX = 64;
+/** Plain sockets that a turn serves; more are served in the next one, after those of Bun. */
+export const EPOLL_EVENTS_MAX = 512;
+
 /** Chunks from here on are given back as soon as they are used; below, that costs more than it saves. */
 export const FREED_CHUNK_BYTES_MIN = 64 * 1024;
-/** What follows a large chunk is read into one buffer for all: half of the CPU's nearest large cache, and one DATA frame. */
-export const READ_ON_BYTES = 256 * 1024;
-/** Reads in a row of one socket before the loop goes on: some 2 ms. */
-export const READS_ON_MAX = 8;
+/** Read by system call at a time, into one buffer for all: half of the CPU's nearest large cache, and one DATA frame. */
+export const READ_BYTES = 256 * 1024;
+/** Such reads in a row of one socket before the loop goes on: some 2 ms. */
+export const READS_IN_A_ROW_MAX = 8;
 
 /** Sockets that are made ahead in the namespace of a pod which gets many connections: entering it for each is a tenth of what a connection costs. */
 export const SPARE_SOCKETS_MAX = 15;

@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
+import { admit, IGNORE } from '../admit.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
@@ -41,13 +42,6 @@ export interface ClientRequirement {
   readonly onRefused: OnRefused;
 }
 
-export const IGNORE: ConnectionHandler = {
-  onData: () => undefined,
-  onDrain: () => undefined,
-  onEnd: () => undefined,
-  onClose: () => undefined,
-};
-
 /** Undefined: the peer is gone, there is no room or the gate is shut, and the socket reset; its callbacks find no connection. */
 export function enter(
   socket: BunSocket,
@@ -66,16 +60,6 @@ export function enter(
   const connection = new SocketConnection(socket, { role: 'accepted', tls, remote, gate, share });
   socket.data = connection;
   return connection;
-}
-
-export function admit<C extends Connection>(connection: C, accept: Accept<C>): void {
-  const handler = accept(connection);
-  if (handler !== undefined) {
-    connection.handler = handler;
-    return;
-  }
-  connection.handler = IGNORE;
-  connection.reset();
 }
 
 export function peerOf(connection: Connection): SocketAddress {

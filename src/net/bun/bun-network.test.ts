@@ -4,12 +4,12 @@ import type { MeshError } from '#base/errors.ts';
 import { createTestCa, type TestCa } from '#test/support/certificates.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import type { Connection, ConnectionHandler, TlsConnection, TlsIdentity } from '../connection.ts';
+import type { PlainConnection } from '../epoll/plain-connection.ts';
 import { TLS_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 import { SOL_TCP, TCP_NODELAY } from '../netns/constants.ts';
 import { libc, ptr } from '../netns/libc.ts';
 import type { Listener, TlsConnectOptions, TlsListener } from '../network.ts';
 import { BunNetwork } from './bun-network.ts';
-import type { SocketConnection } from './socket-connection.ts';
 
 const network = new BunNetwork({ clock: systemClock });
 const LOCAL = { address: '127.0.0.1', port: 0 };
@@ -90,10 +90,10 @@ describe('BunNetwork over TCP', () => {
     server.connection.end();
   });
 
-  test('neither end waits to fill a segment: Bun sets TCP_NODELAY', async () => {
+  test('neither end waits to fill a segment: TCP_NODELAY', async () => {
     using joined = await pair();
     for (const { connection } of [joined.client, joined.server]) {
-      const { fd } = connection as SocketConnection;
+      const { fd } = connection as PlainConnection;
       const value = new Int32Array(1);
       const length = Uint32Array.of(4);
       expect(libc().getsockopt(fd, SOL_TCP, TCP_NODELAY, ptr(value), ptr(length))).toBe(0);

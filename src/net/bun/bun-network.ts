@@ -1,6 +1,6 @@
 /**
- * `Network` on Bun: sockets are made by system call (netns/raw-socket.ts) in the wanted namespace and with the
- * wanted marks, then handed to Bun's event loop and TLS.
+ * `Network` on Bun: sockets are made by system call (netns/raw-socket.ts) in the wanted namespace and with the wanted marks. Plain
+ * ones are served by an epoll instance of our own (net/epoll), those with TLS, or that may have it, by Bun.
  */
 import type { Clock } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
@@ -13,13 +13,12 @@ import type {
   TlsConnection,
   TlsIdentity,
 } from '../connection.ts';
+import { epollLoop } from '../epoll/epoll-loop.ts';
+import { PlainConnection, type PlainDeps } from '../epoll/plain-connection.ts';
+import { PlainListener } from '../epoll/plain-listener.ts';
+import { SOCKET_CALLS } from '../epoll/socket-calls.ts';
 import { NET_ERRORS } from '../errors.ts';
-import {
-  ACCEPT_COST_MS,
-  CARRIED_EARLY_BYTES_MAX,
-  DEFER_ACCEPT_SECONDS,
-  HANDSHAKE_COST_MS,
-} from '../limits.ts';
+import { CARRIED_EARLY_BYTES_MAX, DEFER_ACCEPT_SECONDS, HANDSHAKE_COST_MS } from '../limits.ts';
 import * as raw from '../netns/raw-socket.ts';
 import { SpareSockets } from '../netns/spare-sockets.ts';
 import type {
@@ -40,7 +39,6 @@ import { Pipe } from '../pipe/pipe.ts';
 import { encodeAlpn } from '../tls/alpn.ts';
 import type { PeerRequirement } from '../tls/peer-check.ts';
 import {
-  admit,
   type BunSocket,
   enter,
   NO_TICKET,
@@ -72,23 +70,7 @@ export class BunNetwork implements Network {
   }
 
   listen(options: ListenOptions, accept: Accept<Connection>): Listener {
-    const newcomers = this.#newcomers;
-    const fd = raw.openListener(options);
-    const bound = raw.localName(fd) ?? options;
-    const listener = adoptListener({
-      fd,
-      allowHalfOpen: true,
-      socket: {
-        ...STREAM_CALLBACKS,
-        open(socket: BunSocket) {
-          const connection = enter(socket, newcomers, options, false);
-          if (connection === undefined) return;
-          if (options.share?.admits(connection, ACCEPT_COST_MS) ?? true) admit(connection, accept);
-          else connection.begin = () => admit(connection, accept);
-        },
-      },
-    });
-    return running(fd, bound, listener);
+    return new PlainListener({ ...plain(), newcomers: this.#newcomers }, options, accept);
   }
 
   listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener {
@@ -144,15 +126,24 @@ export class BunNetwork implements Network {
   }
 
   connect(options: ConnectOptions, handler: ConnectHandler<Connection>): void {
-    const dial = new Dial(options, handler, { clock: this.#clock, tls: false });
-    const fd = openOrFail(options, this.#spares, dial);
-    if (fd >= 0) adoptPlain(fd, dial);
+    const dial = new Dial<PlainConnection>(options, handler, { clock: this.#clock, tls: false });
+    try {
+      const deps = plain();
+      const fd = raw.openConnection(options, this.#spares);
+      raw.setNoDelay(fd);
+      adoptPlain(fd, { deps, options, dial });
+    } catch (error) {
+      failSoon(dial, error);
+    }
   }
 
   connectTls(options: TlsConnectOptions, handler: ConnectHandler<TlsConnection>): void {
-    const dial = new Dial(options, handler, { clock: this.#clock, tls: true });
-    const fd = openOrFail(options, this.#spares, dial);
-    if (fd >= 0) adoptTls(fd, options, dial);
+    const dial = new Dial<SocketConnection>(options, handler, { clock: this.#clock, tls: true });
+    try {
+      adoptTls(raw.openConnection(options, this.#spares), options, dial);
+    } catch (error) {
+      failSoon(dial, error);
+    }
   }
 
   /** Through a pair of sockets in the kernel: Bun's TLS runs on descriptors only. */
@@ -176,8 +167,8 @@ export class BunNetwork implements Network {
       },
       onFail: () => carrier.reset(),
     };
-    const joined = new Dial(options, joining, { clock, tls: false });
-    adoptPlain(near, joined);
+    const joined = new Dial<PlainConnection>(options, joining, { clock, tls: false });
+    adoptPlain(near, { deps: plain(), options, dial: joined });
     const guarded: ConnectHandler<TlsConnection> = {
       onOpen: (connection) => handler.onOpen(connection),
       onFail(error) {
@@ -186,13 +177,15 @@ export class BunNetwork implements Network {
         handler.onFail(error);
       },
     };
-    adoptTls(far, options, new Dial(options, guarded, { clock, tls: true }));
+    adoptTls(far, options, new Dial<SocketConnection>(options, guarded, { clock, tls: true }));
     return early;
   }
 
   originalDestination(connection: Connection): SocketAddress {
     const known =
-      connection instanceof SocketConnection ? raw.originalDestination(connection.fd) : undefined;
+      connection instanceof PlainConnection || connection instanceof SocketConnection
+        ? raw.originalDestination(connection.fd)
+        : undefined;
     return known ?? { address: connection.localAddress, port: connection.localPort };
   }
 
@@ -253,7 +246,7 @@ function carrierEnded({ address, port }: SocketAddress): MeshError {
   });
 }
 
-function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
+function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial<SocketConnection>): void {
   const requirement: PeerRequirement = {
     role: 'client',
     alpn: options.alpnOptional ? [] : options.alpn,
@@ -269,7 +262,13 @@ function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
   };
   const socket = {
     ...STREAM_CALLBACKS,
-    open: (opened: BunSocket) => dial.adopted(opened),
+    open(opened: BunSocket) {
+      const { share } = options;
+      const origin = { role: 'dialled', tls: true, remote: options, share } as const;
+      const connection = new SocketConnection(opened, origin);
+      opened.data = connection;
+      dial.adopted(connection);
+    },
     handshake(shaken: BunSocket, success: boolean, error: unknown) {
       const connection = shaken.data;
       if (connection === undefined || dial.settled) return;
@@ -281,28 +280,29 @@ function adoptTls(fd: number, options: TlsConnectOptions, dial: Dial): void {
   adoptConnection({ fd, allowHalfOpen: true, tls: clientTls(options), socket }, dial);
 }
 
-/** Of all plain dials: Bun's socket has its dial until it is open, its connection from then on. */
-const PLAIN_CALLBACKS = {
-  ...STREAM_CALLBACKS,
-  open: (socket: BunSocket) => (socket.data as unknown as Dial).adopted(socket),
-};
+let plainDeps: PlainDeps | undefined;
 
-function adoptPlain(fd: number, dial: Dial): void {
-  adoptConnection({ fd, allowHalfOpen: true, data: dial, socket: PLAIN_CALLBACKS }, dial);
+/** Of all networks of this thread. */
+function plain(): PlainDeps {
+  plainDeps ??= { loop: epollLoop(), calls: SOCKET_CALLS };
+  return plainDeps;
 }
 
-function openOrFail(options: ConnectOptions, spares: SpareSockets, dial: Dial): number {
-  try {
-    return raw.openConnection(options, spares);
-  } catch (error) {
-    if (!(error instanceof MeshError)) throw error;
-    failSoon(dial, error);
-    return -1;
-  }
+function adoptPlain(
+  fd: number,
+  {
+    deps,
+    options,
+    dial,
+  }: { deps: PlainDeps; options: ConnectOptions; dial: Dial<PlainConnection> },
+): void {
+  const { share } = options;
+  dial.adopted(new PlainConnection(fd, deps, { role: 'dialled', remote: options, share }));
 }
 
 /** Callers never see `onFail` before `connect` has returned. */
-function failSoon(dial: Dial, error: MeshError): void {
+function failSoon(dial: { fail(error: MeshError): void }, error: unknown): void {
+  if (!(error instanceof MeshError)) throw error;
   queueMicrotask(() => dial.fail(error));
 }
 
@@ -326,7 +326,7 @@ function adoptListener(options: object): BunListener {
   return Bun.listen(options as unknown as Bun.TCPSocketListenOptions<undefined>);
 }
 
-function adoptConnection(options: object, dial: Dial): void {
+function adoptConnection(options: object, dial: Dial<SocketConnection>): void {
   Bun.connect(options as unknown as Bun.TCPSocketConnectOptions<undefined>).catch(
     (error: unknown) => {
       dial.fail(

@@ -1,18 +1,16 @@
 /**
  * One outgoing connection until it is usable: TCP connect, TLS handshake, peer check, and one deadline over all.
- * It is the connection's handler meanwhile. Bun reports an adopted socket as open at once; the first `drain` is
- * when the TCP connect really succeeded.
+ * It is the connection's handler meanwhile; the first `onDrain` is when the TCP connect succeeded (Bun reports an adopted
+ * socket as open at once).
  */
 import type { Clock, Timer } from '#base/clock.ts';
 import { deadlinesOf, type Expiring } from '#base/deadlines.ts';
 import { isMeshError, MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
-import type { ConnectionHandler } from '../connection.ts';
+import type { Connection, ConnectionHandler } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { isConnected } from '../netns/raw-socket.ts';
 import type { ConnectHandler, ConnectOptions } from '../network.ts';
-import type { CallbackSocket } from './socket-callbacks.ts';
-import { type RawSocket, SocketConnection } from './socket-connection.ts';
 
 const SETTLED: ConnectionHandler = {
   onData: () => undefined,
@@ -21,22 +19,27 @@ const SETTLED: ConnectionHandler = {
   onClose: () => undefined,
 };
 
-const TOLD: ConnectHandler<SocketConnection> = {
+const TOLD: ConnectHandler<Connection> = {
   onOpen: () => SETTLED,
   onFail: () => undefined,
 };
 
-export class Dial implements ConnectionHandler, Expiring {
+/** A connection over a descriptor. */
+interface Dialled extends Connection {
+  readonly fd: number;
+}
+
+export class Dial<C extends Dialled> implements ConnectionHandler, Expiring {
   readonly #options: ConnectOptions;
-  #handler: ConnectHandler<SocketConnection>;
+  #handler: ConnectHandler<C>;
   readonly #tls: boolean;
-  #connection: SocketConnection | undefined = undefined;
+  #connection: C | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #settled = false;
 
   constructor(
     options: ConnectOptions,
-    handler: ConnectHandler<SocketConnection>,
+    handler: ConnectHandler<C>,
     deps: { clock: Clock; tls: boolean },
   ) {
     this.#options = options;
@@ -49,16 +52,8 @@ export class Dial implements ConnectionHandler, Expiring {
     return this.#settled;
   }
 
-  /** Bun has the descriptor. */
-  adopted(socket: RawSocket & CallbackSocket): void {
-    const { share } = this.#options;
-    const connection = new SocketConnection(socket, {
-      role: 'dialled',
-      tls: this.#tls,
-      remote: this.#options,
-      share,
-    });
-    socket.data = connection;
+  /** The descriptor is watched. */
+  adopted(connection: C): void {
     this.#connection = connection;
     connection.handler = this;
     // The deadline passed while Bun was still adopting the descriptor.
@@ -100,7 +95,7 @@ export class Dial implements ConnectionHandler, Expiring {
   }
 
   /** Whom to tell, once. Bun's callbacks keep the dial as long as its socket: it must not keep who wanted it. */
-  #settle(): ConnectHandler<SocketConnection> {
+  #settle(): ConnectHandler<C> {
     const handler = this.#handler;
     this.#settled = true;
     this.#timer?.cancel();

@@ -10,6 +10,7 @@
 import type { Clock, Timer } from '#base/clock.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
+import { admit, IGNORE } from '../admit.ts';
 import type { ConnectionHandler, SocketAddress } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import { LOOK_AGAIN_MAX_MS, LOOK_AGAIN_MS, LOOK_BYTES_MAX } from '../limits.ts';
@@ -17,9 +18,7 @@ import * as raw from '../netns/raw-socket.ts';
 import type { FirstLook, LookingListenOptions, ServerTlsSetup } from '../network.ts';
 import { encodeAlpn } from '../tls/alpn.ts';
 import {
-  admit,
   type BunSocket,
-  IGNORE,
   NO_TICKET,
   PendingHandshake,
   peerOf,

@@ -1,5 +1,5 @@
 /**
- * `Connection` over a Bun socket, plain or TLS, accepted or dialled. Bun calls the shared callbacks
+ * `Connection` over a Bun socket: TLS, or accepted and looked at before it was known which (look.ts); other plain ones are net/epoll's. Bun calls the shared callbacks
  * (socket-callbacks.ts); they find the connection in `socket.data`. Nothing here allocates per chunk.
  */
 import { assert } from '#base/assert.ts';
@@ -8,7 +8,7 @@ import { formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
 import type { Holdable, LoopShare } from '../fair/fair-loop.ts';
-import { FREED_CHUNK_BYTES_MIN, READ_ON_BYTES, READS_ON_MAX } from '../limits.ts';
+import { FREED_CHUNK_BYTES_MIN, READ_BYTES, READS_IN_A_ROW_MAX } from '../limits.ts';
 import { localName, receive } from '../netns/raw-socket.ts';
 import type { AcceptGate } from '../network.ts';
 
@@ -171,8 +171,8 @@ export class SocketConnection implements TlsConnection, Holdable {
    */
   readOn(): void {
     if (this.#origin.tls) return;
-    readOnBuffer ??= Buffer.allocUnsafeSlow(READ_ON_BYTES);
-    for (let reads = 0; reads < READS_ON_MAX; reads++) {
+    readOnBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
+    for (let reads = 0; reads < READS_IN_A_ROW_MAX; reads++) {
       if (this.#closed || this.#paused || this.#held) return;
       const count = receive(this.#socket.fd, readOnBuffer);
       if (typeof count === 'string') {
@@ -182,7 +182,7 @@ export class SocketConnection implements TlsConnection, Holdable {
         return;
       }
       if (count <= 0) return;
-      this.deliver(count === READ_ON_BYTES ? readOnBuffer : readOnBuffer.subarray(0, count));
+      this.deliver(count === READ_BYTES ? readOnBuffer : readOnBuffer.subarray(0, count));
       // Nearly all that was there: more of it is worth a turn of the loop.
       if (count < FREED_CHUNK_BYTES_MIN) return;
     }

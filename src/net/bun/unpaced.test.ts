@@ -2,10 +2,10 @@ import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { systemClock } from '#base/clock.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
+import { PlainConnection } from '../epoll/plain-connection.ts';
 import { SOL_TCP, TCP_CONGESTION } from '../netns/constants.ts';
 import { libc, ptr } from '../netns/libc.ts';
 import { BunNetwork } from './bun-network.ts';
-import { SocketConnection } from './socket-connection.ts';
 
 const QUIET: ConnectionHandler = {
   onData: () => undefined,
@@ -17,7 +17,7 @@ const QUIET: ConnectionHandler = {
 const NAME_BYTES_MAX = 16;
 
 function congestionControlOf(connection: Connection): string {
-  if (!(connection instanceof SocketConnection)) throw new Error('not a socket');
+  if (!(connection instanceof PlainConnection)) throw new Error('not a socket');
   const name = Buffer.alloc(NAME_BYTES_MAX);
   const length = new Uint32Array([NAME_BYTES_MAX]);
   const { getsockopt } = libc();

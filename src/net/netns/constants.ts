@@ -21,7 +21,9 @@ export const SOL_IPV6 = 41;
 
 // socket(7)
 export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
 export const SO_KEEPALIVE = 9;
+export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const SO_ACCEPTCONN = 30;
 export const SO_MARK = 36;
@@ -40,6 +42,18 @@ export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_DEFER_ACCEPT = 9;
 export const TCP_CONGESTION = 13;
+// epoll_ctl(2)
+export const EPOLL_CLOEXEC = 0o2000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+export const EPOLLET = 1 << 31;
+// shutdown(2)
+export const SHUT_WR = 1;
 // recv(2)
 export const MSG_PEEK = 0x2;
 
@@ -71,14 +85,19 @@ export const SCM_RIGHTS = 1;
 /** fcntl(2) */
 export const F_SETFL = 4;
 export const F_SETOWN = 8;
+export const F_DUPFD_CLOEXEC = 1030;
 export const O_NONBLOCK = 0o4000;
 export const O_ASYNC = 0o20000;
+export const O_CLOEXEC = 0o2000000;
 
 export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
 export const EEXIST = 17;
+export const EINVAL = 22;
+export const ENFILE = 23;
 export const ENOBUFS = 105;
 // madvise(2)
 export const MADV_DONTNEED = 4;
@@ -100,11 +119,14 @@ export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   22: 'EINVAL',
   23: 'ENFILE',
   24: 'EMFILE',
+  28: 'ENOSPC',
+  32: 'EPIPE',
   95: 'EOPNOTSUPP',
   97: 'EAFNOSUPPORT',
   98: 'EADDRINUSE',
   99: 'EADDRNOTAVAIL',
   101: 'ENETUNREACH',
+  103: 'ECONNABORTED',
   104: 'ECONNRESET',
   105: 'ENOBUFS',
   110: 'ETIMEDOUT',

@@ -1,6 +1,6 @@
 /**
  * TCP and UDP sockets made by system call, for what Bun cannot ask for: another namespace, SO_MARK before the SYN,
- * a foreign source address, the original destination. The descriptor is handed to Bun afterwards, which owns
+ * a foreign source address, the original destination. The descriptor is handed on afterwards, to Bun or to net/epoll, which owns
  * and closes it from then on.
  */
 
@@ -38,7 +38,7 @@ const number = new Int32Array(1);
 const nameBuffer = new Uint8Array(SOCKET_NAME_BYTES_MAX);
 const nameLength = new Uint32Array(1);
 
-/** A listening socket; the caller hands the descriptor to `Bun.listen({ fd })`. */
+/** A listening socket. */
 export function openListener(options: ListenOptions): number {
   const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
   const what = `listen on ${options.address}:${options.port}`;
@@ -59,7 +59,7 @@ export function openListener(options: ListenOptions): number {
   return fd;
 }
 
-/** Starts a connect and returns the descriptor at once; Bun reports how it ends, and sets TCP_NODELAY. */
+/** Starts a connect and returns the descriptor at once; whoever watches it hears how it ends. */
 export function openConnection(options: ConnectOptions, spares: SpareSockets): number {
   const family = isIpv6(options.address) ? abi.AF_INET6 : abi.AF_INET;
   const address = parseIp(options.address);
@@ -185,6 +185,11 @@ export function isListening(fd: number): boolean {
 export function isConnected(fd: number): boolean {
   nameLength[0] = SOCKET_NAME_BYTES_MAX;
   return libc().getpeername(fd, ptr(nameBuffer), ptr(nameLength)) === 0;
+}
+
+/** tcp(7) TCP_NODELAY, inherited by what a listener accepts. Bun sets it on each socket that it adopts. */
+export function setNoDelay(fd: number): void {
+  setOption(fd, abi.SOL_TCP, abi.TCP_NODELAY, 1);
 }
 
 /** tcp(7) TCP_DEFER_ACCEPT: connections are accepted once they have sent something. */

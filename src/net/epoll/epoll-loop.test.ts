@@ -1,0 +1,149 @@
+/** The epoll instance inside Bun's loop: who lives on for it, more sockets than a turn serves, numbers that are used again. */
+import { expect, test } from 'bun:test';
+import { systemClock } from '#base/clock.ts';
+import { BunNetwork } from '../bun/bun-network.ts';
+import type { Connection, ConnectionHandler } from '../connection.ts';
+import { EPOLL_EVENTS_MAX } from '../limits.ts';
+import { EPOLLIN, O_CLOEXEC } from '../netns/constants.ts';
+import { libc } from '../netns/libc.ts';
+import { closeDescriptor, openPair, sendDatagram } from '../netns/raw-socket.ts';
+import { epollLoop } from './epoll-loop.ts';
+
+const network = new BunNetwork({ clock: systemClock });
+const LOCAL = { address: '127.0.0.1', port: 0 };
+const NETWORK = `${import.meta.dir}/../bun/bun-network.ts`;
+const CLOCK = `${import.meta.dir}/../../base/clock.ts`;
+
+const QUIET: ConnectionHandler = {
+  onData: () => undefined,
+  onDrain: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+};
+
+function dial(port: number, handler: Partial<ConnectionHandler>): Promise<Connection> {
+  const opened = Promise.withResolvers<Connection>();
+  network.connect(
+    { address: '127.0.0.1', port, connectTimeoutMs: 10_000 },
+    {
+      onOpen(connection) {
+        opened.resolve(connection);
+        return { ...QUIET, ...handler };
+      },
+      onFail: opened.reject,
+    },
+  );
+  return opened.promise;
+}
+
+/** The output of a program that has a network; it may end by itself only. */
+async function run(program: string): Promise<{ text: string; endedItself: boolean }> {
+  const code = `
+    import { systemClock } from '${CLOCK}';
+    import { BunNetwork } from '${NETWORK}';
+    const network = new BunNetwork({ clock: systemClock });
+    const QUIET = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+    ${program}`;
+  const child = Bun.spawn([process.execPath, '-e', code], { stdout: 'pipe', stderr: 'inherit' });
+  const killed = setTimeout(() => child.kill(), 2_000);
+  const text = await new Response(child.stdout).text();
+  await child.exited;
+  clearTimeout(killed);
+  return { text, endedItself: child.exitCode === 0 };
+}
+
+test('a process lives as long as it has plain sockets, and ends by itself without', async () => {
+  const [listening, done] = await Promise.all([
+    run(`network.listen({ address: '127.0.0.1', port: 0 }, () => QUIET); console.log('up');`),
+    run(`
+      const listener = network.listen({ address: '127.0.0.1', port: 0 }, (connection) => ({
+        ...QUIET, onEnd: () => connection.end(),
+      }));
+      network.connect({ address: '127.0.0.1', port: listener.port, connectTimeoutMs: 500 }, {
+        onOpen(connection) {
+          connection.end();
+          listener.stop();
+          return { ...QUIET, onClose: (error) => console.log('closed', error) };
+        },
+        onFail: console.log,
+      });`),
+  ]);
+  expect(listening).toEqual({ text: 'up\n', endedItself: false });
+  expect(done).toEqual({ text: 'closed undefined\n', endedItself: true });
+});
+
+test('an exception of a handler ends the process', async () => {
+  const { text, endedItself } = await run(`
+    process.on('uncaughtException', (error) => { console.log(error.message); process.exit(0); });
+    const listener = network.listen({ address: '127.0.0.1', port: 0 }, (connection) => ({
+      ...QUIET, onData() { throw new Error('a bug'); },
+    }));
+    network.connect({ address: '127.0.0.1', port: listener.port, connectTimeoutMs: 1000 }, {
+      onOpen: (connection) => { connection.write(Buffer.from('x')); return QUIET; },
+      onFail: console.log,
+    });`);
+  expect({ text, endedItself }).toEqual({ text: 'a bug\n', endedItself: true });
+});
+
+test('more sockets than a turn serves have all their turn', async () => {
+  const count = EPOLL_EVENTS_MAX + 100;
+  const listener = network.listen(LOCAL, (connection) => ({
+    ...QUIET,
+    onData: (bytes) => void connection.write(bytes),
+  }));
+  let echoes = 0;
+  const all = Promise.withResolvers<void>();
+  const onData = () => {
+    echoes += 1;
+    if (echoes === count) all.resolve();
+  };
+  const connections: Connection[] = [];
+  for (let index = 0; index < count; index++) {
+    connections.push(await dial(listener.port, { onData }));
+  }
+  for (const connection of connections) connection.write(Buffer.from('x'));
+  await all.promise;
+  for (const connection of connections) connection.reset();
+  listener.stop();
+  expect(echoes).toBe(count);
+});
+
+test('what an event said of a descriptor is not said to the one that has its number since', async () => {
+  const loop = epollLoop();
+  const said: string[] = [];
+  const open = new Set<number>();
+  const watch = (name: string, fd: number, ready: () => void = () => undefined) => {
+    const watched = {
+      serial: loop.nextSerial(),
+      ready() {
+        said.push(name);
+        ready();
+      },
+    };
+    expect(loop.add(fd, EPOLLIN, watched)).toBe(0);
+    open.add(fd);
+  };
+  const close = (fd: number) => {
+    loop.remove(fd);
+    closeDescriptor(fd);
+    open.delete(fd);
+  };
+  const [first, firstFar] = openPair();
+  const [second, secondFar] = openPair();
+  const [quiet, quietFar] = openPair();
+  // Both have a byte, and events of one turn.
+  const swap = (own: number, other: number) => () => {
+    close(own);
+    close(other);
+    expect(libc().dup3(quiet, other, O_CLOEXEC)).toBe(other);
+    watch('successor', other);
+  };
+  watch('first', first, swap(first, second));
+  watch('second', second, swap(second, first));
+  for (const fd of [firstFar, secondFar]) sendDatagram(fd, Uint8Array.of(1));
+  while (said.length === 0) await Bun.sleep(1);
+  await Bun.sleep(5);
+  for (const fd of open) close(fd);
+  for (const fd of [firstFar, secondFar, quiet, quietFar]) closeDescriptor(fd);
+  expect(said).toEqual(['first']);
+});
