@@ -1,5 +1,6 @@
 /** What a reader does on the console's pages, by keyboard and pointer: sorting, finding, opening, folding, changing, asking. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
+import type { ServiceAnswer } from '#console/api/lists.ts';
 import { largeTopology } from '../../web/fixtures/large.ts';
 import { axeFindings } from './axe.ts';
 import { describeInBrowser, startConsole, type TestConsole } from './browser.ts';
@@ -231,6 +232,31 @@ describeInBrowser('the console’s pages at work', () => {
     expect(await page.locator('main code').textContent()).toContain('mode: STRICT');
     await page.getByRole('link', { name: /write an AuthorizationPolicy/ }).click();
     await page.waitForURL(/\/config\/new\?.*kind=AuthorizationPolicy/);
+    await page.close();
+  });
+
+  test('a caller by two protocols is named with each of them, the others with none', async () => {
+    const page = await rig.open('/overview');
+    await page.route('**/api/v1/services/shop/product-service?*', async (route) => {
+      const response = await route.fetch();
+      const answer: ServiceAnswer = await response.json();
+      const edges = answer.graph.edges.flatMap((edge) => {
+        if (edge.source !== 'service/shop/frontend') return [edge];
+        const [requestsPerSecond, connectionsPerSecond] = [0, 2];
+        const id = `${edge.source} ${edge.target} tcp`;
+        const own = { id, protocol: 'tcp' as const, requestsPerSecond, connectionsPerSecond };
+        return [edge, { ...edge, ...own, split: undefined }];
+      });
+      await route.fulfill({ response, json: { ...answer, graph: { ...answer.graph, edges } } });
+    });
+    await page.goto(`${rig.fixture.address}/services/shop/product-service`);
+    const rows = page.getByRole('region', { name: 'Who calls it' }).getByRole('listitem');
+    const twice = rows.filter({ hasText: 'frontend' });
+    await twice.nth(1).waitFor();
+    expect(await twice.nth(0).textContent()).toMatch(/HTTP.*req\/s/);
+    expect(await twice.nth(1).textContent()).toMatch(/TCP.*2 conn\/s/);
+    for (const text of await rows.filter({ hasNotText: 'frontend' }).allTextContents())
+      expect(text).not.toMatch(/HTTP|TCP/);
     await page.close();
   });
 

@@ -24,6 +24,8 @@ function trimmed(text: string): string {
 export const rate = (perSecond: number): string => `${amount(perSecond)} req/s`;
 export const connectionRate = (perSecond: number): string => `${amount(perSecond)} conn/s`;
 
+export const PROTOCOL_WORDS = { http: 'HTTP', grpc: 'gRPC', tcp: 'TCP' } as const;
+
 /** A share from 0 to 1. What is not all is never shown as 100 %, and what is not nothing never as 0 %. */
 export function percent(share: number): string {
   if (share === 0) return '0 %';

@@ -1,7 +1,14 @@
 /** The panel of an edge. */
 import type { ReactNode } from 'react';
 import type { GraphAnswer, GraphEdge } from '#console/api/graph.ts';
-import { byteRate, connectionRate, millis, percent, rate } from '../../ui/format.ts';
+import {
+  byteRate,
+  connectionRate,
+  millis,
+  PROTOCOL_WORDS,
+  percent,
+  rate,
+} from '../../ui/format.ts';
 import { Facts } from '../../ui/panel.tsx';
 import { select } from './options.ts';
 import { Charts, Codes, FailedRequests, PanelHead, TopPaths } from './panel-parts.tsx';
@@ -13,15 +20,13 @@ interface EdgePanelProps {
   readonly close: ReactNode;
 }
 
-const PROTOCOLS = { http: 'HTTP', grpc: 'gRPC', tcp: 'TCP' } as const;
-
 export function EdgePanel({ edge, graph, close }: EdgePanelProps) {
   const name = (id: string) => graph.nodes.find((node) => node.id === id)?.name ?? id;
   const title = `${name(edge.source)} → ${name(edge.target)}`;
   return (
     <>
       <PanelHead
-        kind={`${PROTOCOLS[edge.protocol]} connection`}
+        kind={`${PROTOCOL_WORDS[edge.protocol]} connection`}
         title={title}
         health={edge.health}
         close={close}

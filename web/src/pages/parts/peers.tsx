@@ -1,8 +1,8 @@
-/** Who is at the other end: one row an edge, the busiest first. */
+/** Who is at the other end: one row an edge, the busiest first, with its protocol where the same one stands there by another, too. */
 import type { GraphEdge } from '#console/api/graph.ts';
-import { percent } from '../../ui/format.ts';
+import { PROTOCOL_WORDS, percent } from '../../ui/format.ts';
 import { Link, nodeHref } from '../../ui/link.tsx';
-import { Dash, ErrorShare, MtlsLock, Named, TrafficRate } from './cells.tsx';
+import { Dash, Dim, ErrorShare, MtlsLock, Named, TrafficRate } from './cells.tsx';
 import { shortName } from './ids.ts';
 import css from './lists.module.css';
 
@@ -20,6 +20,8 @@ export function Peers({ edges, end, namespace, nothing }: PeersProps) {
     (a, b) =>
       b.requestsPerSecond - a.requestsPerSecond || b.connectionsPerSecond - a.connectionsPerSecond,
   );
+  const isMixed = ({ [end]: peer, protocol }: GraphEdge) =>
+    edges.some((other) => other[end] === peer && other.protocol !== protocol);
   return (
     <ul className={css.rows}>
       {busiest.map((edge) => (
@@ -28,6 +30,7 @@ export function Peers({ edges, end, namespace, nothing }: PeersProps) {
             <Named health={edge.health}>{shortName(edge[end], namespace)}</Named>
           </Link>
           <span>
+            {isMixed(edge) && <Dim>{PROTOCOL_WORDS[edge.protocol]} </Dim>}
             <TrafficRate traffic={edge} />
           </span>
           <span>
