@@ -170,6 +170,36 @@ describeInBrowser('the graph in a browser', () => {
     await page.close();
   });
 
+  const painted = (page: Page) => page.locator('[role=application][aria-busy=false]').waitFor();
+  /** Nodes and labels as they are painted, as a number that differs when they do. */
+  const map = async (page: Page) =>
+    Bun.hash(
+      await page.evaluate<string>(
+        `document.querySelectorAll('[role=application] canvas')[2].toDataURL()`,
+      ),
+    );
+  /** It stands still: letters are there, and nothing is on its way. */
+  const steadyMap = async (page: Page) => {
+    await painted(page);
+    await page.getByText('21 nodes').waitFor();
+    return eventually('a map that stands still', async () => {
+      const before = await map(page);
+      await page.waitForTimeout(300);
+      return (await map(page)) === before ? before : undefined;
+    });
+  };
+
+  test('on a phone fits the map again with room for the names at its sides', async () => {
+    const page = await open('/graph', { width: 390 });
+    const first = await steadyMap(page);
+    await stage(page).focus();
+    await page.keyboard.press('+');
+    expect(await steadyMap(page)).not.toBe(first);
+    await page.keyboard.press('0');
+    expect(await steadyMap(page)).toBe(first);
+    await page.close();
+  });
+
   /** Of the canvas over the edges: how many pixels are painted, and all of them as a text. */
   const traffic = (page: Page) =>
     page.evaluate<{ painted: number; text: string }>(`(() => {
@@ -179,7 +209,6 @@ describeInBrowser('the graph in a browser', () => {
       for (let at = 3; at < data.length; at += 4) if (data[at] > 0) painted += 1;
       return { painted, text: canvas.toDataURL() };
     })()`);
-  const painted = (page: Page) => page.locator('[role=application][aria-busy=false]').waitFor();
   /** Two looks at it, a while apart, between which it stood still or moved; the page may be laid out anew before. */
   const trafficThat = (page: Page, wanted: 'stands' | 'moves') =>
     eventually(`traffic that ${wanted}`, async () => {

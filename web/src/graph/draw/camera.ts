@@ -1,6 +1,6 @@
 /** Where one looks: panning, zooming around a point, fitting. Pure. */
 import { MAP_OVERHANG } from '../layout/types.ts';
-import type { Box } from '../scene/marks.ts';
+import { type Box, besides } from '../scene/marks.ts';
 import type { View } from './paint.ts';
 
 export const ZOOM_MIN = 0.02;
@@ -28,14 +28,18 @@ const MAP_ZOOM = 0.15;
 
 export const isNarrow = ({ width }: Pick<View, 'width'>): boolean => width < NARROW_WIDTH;
 
+/** All of it; on a phone with room for the names that stand out at its sides. */
+export function fitWhole(view: View, bounds: Box): View {
+  const whole = fit(view, bounds);
+  if (whole.zoom >= READABLE_ZOOM || !isNarrow(view)) return whole;
+  return fit(view, besides(bounds, MAP_OVERHANG));
+}
+
 /** Where one looks first: at all of it, or, where that could not be read, at what matters most. */
 export function firstView(view: View, bounds: Box, matter: Box | undefined): View {
-  const whole = fit(view, bounds);
-  if (whole.zoom >= READABLE_ZOOM || matter === undefined) return whole;
-  if (isNarrow(view)) {
-    const map = fit(view, besides(bounds, MAP_OVERHANG));
-    if (map.zoom >= MAP_ZOOM) return map;
-  }
+  const whole = fitWhole(view, bounds);
+  if (whole.zoom >= (isNarrow(view) ? MAP_ZOOM : READABLE_ZOOM) || matter === undefined)
+    return whole;
   const zoom = READABLE_ZOOM + 0.2;
   const [width, height] = [view.width / zoom, view.height / zoom];
   return {
@@ -44,10 +48,6 @@ export function firstView(view: View, bounds: Box, matter: Box | undefined): Vie
     x: matter.x + matter.width / 2 - width / 2,
     y: matter.y + matter.height / 2 - height / 2,
   };
-}
-
-function besides({ x, width, ...rest }: Box, room: number): Box {
-  return { ...rest, x: x - room, width: width + 2 * room };
 }
 
 /** The point of the screen stays over the same point of the world. */

@@ -1,7 +1,21 @@
 /** Nodes and namespaces: outline by kind, ring of answers, name, version, replicas, badges, ejected endpoints. */
 import { span } from '../../ui/format.ts';
-import { FIELD_GAP, FIELD_HEAD, FIELD_PAD, MAP_OVERHANG, VERSION_GAP } from '../layout/types.ts';
-import type { Box, FieldMark, Level, NodeMark, Shape } from '../scene/marks.ts';
+import {
+  FIELD_GAP,
+  FIELD_HEAD,
+  FIELD_PAD,
+  MAP_FIELD_PAD,
+  MAP_OVERHANG,
+  VERSION_GAP,
+} from '../layout/types.ts';
+import {
+  type Box,
+  besides,
+  type FieldMark,
+  type Level,
+  type NodeMark,
+  type Shape,
+} from '../scene/marks.ts';
 import { FADED, isLit } from './draw-edges.ts';
 import { drawBadge, drawDifference, drawHealth } from './glyphs.ts';
 import { alphaOf, type Painting } from './paint.ts';
@@ -249,12 +263,16 @@ export function drawStack(pen: Pen, box: Box, theme: DrawTheme): void {
   pen.setLineDash([]);
 }
 
-export function drawField(
-  pen: Pen,
-  { box, title, detail, look, id }: FieldMark,
-  painting: Painting,
-): void {
+/** As it is painted: wide enough for names that stand out of their nodes. */
+export function fieldBox({ box }: FieldMark, { scene, view }: Painting): Box {
+  const isMap = scene.level === 'workloads' && view.zoom < 0.42;
+  return isMap ? besides(box, MAP_FIELD_PAD - FIELD_PAD) : box;
+}
+
+export function drawField(pen: Pen, field: FieldMark, painting: Painting): void {
+  const { title, detail, look, id } = field;
   const { theme, view, scene, emphasis } = painting;
+  const box = fieldBox(field, painting);
   const isFar = scene.level === 'namespaces';
   const isShown = !isFar || isLit(emphasis, [id]);
   pen.globalAlpha = isShown ? 1 : FADED + 0.06;

@@ -1,5 +1,6 @@
 /** What reaches the pen, by the pen that writes SVG. */
 import { describe, expect, test } from 'bun:test';
+import { COLUMN_GAP, FIELD_HEAD, FIELD_PAD } from '../layout/types.ts';
 import type { Difference, EdgeMark, FieldMark, NodeMark } from '../scene/marks.ts';
 import { drawField, drawNode } from './draw-nodes.ts';
 import { drawDifference } from './glyphs.ts';
@@ -115,6 +116,12 @@ test('drawField writes namespaces of many heights in few sizes, none larger than
   expect(new Set(sizes).size).toBeLessThan(12);
 });
 
+/** Left edges of the boxes that were drawn, in order. */
+const leftsIn = (pen: SvgPen) =>
+  [...pen.document(BOX, '#fff').matchAll(/d="M(\S+) \S+?h[-\d.]+a(\S+)/g)].map(
+    ([, x, radius]) => Number(x) - Number(radius),
+  );
+
 describe('drawNode', () => {
   const mark = (title: string) =>
     ({
@@ -134,6 +141,24 @@ describe('drawNode', () => {
     drawNode(pen, mark(title), painting as unknown as Painting);
     return pen.document(BOX, '#fff');
   };
+
+  test('keeps the name of a node of a map in its field, which does not reach the names beside it', () => {
+    for (const zoom of [0.15, 0.2, 0.3, 0.41]) {
+      const pen = new SvgPen();
+      const view = { x: 0, y: 0, zoom, width: 390, height: 520 };
+      const scene = { level: 'workloads' };
+      const painting = { scene, view, theme: THEME, emphasis: NOTHING } as unknown as Painting;
+      const node = mark('a-name-that-is-as-long-as-names-of-services-may-be');
+      const box = { x: -FIELD_PAD, y: -FIELD_HEAD, width: 160 + 2 * FIELD_PAD, height: 82 };
+      drawField(pen, { id: 'shop', box, title: 'shop', detail: '', look: 'healthy' }, painting);
+      const [field] = leftsIn(pen);
+      drawNode(pen, node, painting);
+      const name = Math.min(...leftsIn(pen).slice(2));
+      expect(name).toBeLessThan(0);
+      expect(field).toBeLessThan(name);
+      expect(field).toBeGreaterThan(-COLUMN_GAP - name);
+    }
+  });
 
   test('names a node of a map, and is as wide as the name', () => {
     expect(drawn('product-service', 'workloads')).toMatch(/>prod\w*…\w*ice</);

@@ -1,7 +1,7 @@
 /** Paints a scene with a pen: what the view shows of it, back to front. The same for the screen and for files. */
 import { type Box, type EdgeMark, grown, type Scene, touches } from '../scene/marks.ts';
 import { drawEdges, drawLabels } from './draw-edges.ts';
-import { drawField, drawNode, drawStack } from './draw-nodes.ts';
+import { drawField, drawNode, drawStack, fieldBox } from './draw-nodes.ts';
 import type { Pen } from './pen.ts';
 import type { DrawTheme } from './theme.ts';
 
@@ -64,7 +64,8 @@ export function worldBox(view: View): Box {
 export function paintBack(pen: Pen, painting: Painting): Painted {
   const { scene, view, theme } = painting;
   const seen = grown(worldBox(view), 8);
-  for (const field of scene.fields) if (touches(field.box, seen)) drawField(pen, field, painting);
+  for (const field of scene.fields)
+    if (touches(fieldBox(field, painting), seen)) drawField(pen, field, painting);
   for (const stack of scene.stacks) if (touches(stack, seen)) drawStack(pen, stack, theme);
   const edges = edgesToDraw(painting, seen);
   drawEdges(pen, edges.drawn, painting);

@@ -5,7 +5,7 @@
 import { arrivalsIn } from '../scene/arrivals.ts';
 import type { Box, Scene } from '../scene/marks.ts';
 import { FOLDED_NODES } from '../scene/scene.ts';
-import { firstView, fit, isNarrow, pan, reveal, zoomAt } from './camera.ts';
+import { firstView, fitWhole, isNarrow, pan, reveal, zoomAt } from './camera.ts';
 import type { Emphasis, Fading, Painted, Painting, View } from './paint.ts';
 import { drawParticles, drawTicks } from './particles.ts';
 import { Picture, type Showing } from './picture.ts';
@@ -125,10 +125,10 @@ export class Stage {
     this.#move(zoomAt(this.#view, factor, sx, sy));
   }
 
-  fit(box?: Box): void {
-    const bounds = box ?? this.#input?.sceneAt(this.#view.zoom).bounds;
+  fit(): void {
+    const bounds = this.#input?.sceneAt(this.#view.zoom).bounds;
     if (bounds === undefined) return;
-    this.#view = fit(this.#view, bounds);
+    this.#view = fitWhole(this.#view, bounds);
     this.#isFirstView = false;
     this.#redraw();
   }

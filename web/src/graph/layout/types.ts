@@ -55,3 +55,5 @@ export const FIELD_GAP = 20;
 export const COLUMN_STEP = NODE_WIDTH + COLUMN_GAP;
 /** By so much a name may stand out of its node on each side where nodes are too small for theirs: two of them do not touch. */
 export const MAP_OVERHANG = COLUMN_GAP / 2 - 16;
+/** So far the field of such nodes stands out of them: the frame of a name is a little wider than the name. Two fields do not touch. */
+export const MAP_FIELD_PAD = MAP_OVERHANG + 12;

@@ -119,6 +119,11 @@ export function touches(a: Box, b: Box): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
+/** With room at its sides. */
+export function besides({ x, width, ...rest }: Box, room: number): Box {
+  return { ...rest, x: x - room, width: width + 2 * room };
+}
+
 export function grown(box: Box, by: number): Box {
   return { x: box.x - by, y: box.y - by, width: box.width + 2 * by, height: box.height + 2 * by };
 }
