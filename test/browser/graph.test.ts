@@ -1,5 +1,5 @@
 /** The graph in a real browser on an invented mesh: what a person reads, does with hand and keys, and what a screen reader is told. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import type { Page } from 'playwright-core';
 import { eventually } from '#test/support/lab.ts';
 import { axeFindings } from './axe.ts';
@@ -7,11 +7,15 @@ import {
   describeInBrowser,
   overflow,
   picture,
+  resize,
   startConsole,
   type TestConsole,
   THEMES,
   WIDTHS,
 } from './browser.ts';
+
+/** A test that is cut off takes the browser of the others with it. */
+setDefaultTimeout(60_000);
 
 /** Middle of a quiet hour, so that pictures are the same each time. */
 const NOON = Date.UTC(2026, 5, 1, 12, 0, 4);
@@ -197,6 +201,18 @@ describeInBrowser('the graph in a browser', () => {
     expect(await steadyMap(page)).not.toBe(first);
     await page.keyboard.press('0');
     expect(await steadyMap(page)).toBe(first);
+    await page.close();
+  });
+
+  test('on a phone that is turned looks as if it had been so from the start, both ways', async () => {
+    const page = await open('/graph', { width: 390 });
+    const upright = await steadyMap(page);
+    await page.setViewportSize({ width: 844, height: 390 });
+    const lying = await steadyMap(page);
+    await page.reload();
+    expect(await steadyMap(page)).toBe(lying);
+    await resize(page, 390);
+    expect(await steadyMap(page)).toBe(upright);
     await page.close();
   });
 
