@@ -13,6 +13,7 @@ import {
   besides,
   type FieldMark,
   type Level,
+  NAMES_INSIDE_ZOOM,
   type NodeMark,
   type Shape,
 } from '../scene/marks.ts';
@@ -44,7 +45,7 @@ export function drawNode(pen: Pen, mark: NodeMark, painting: Painting): void {
   pen.globalAlpha = alphaOf(painting, mark.id, full);
   drawHalo(pen, mark, painting);
   drawOutline(pen, mark, theme);
-  if (view.zoom < 0.42) drawFarTitle(pen, mark, painting);
+  if (view.zoom < NAMES_INSIDE_ZOOM) drawFarTitle(pen, mark, painting);
   else drawContent(pen, mark, painting, view.zoom >= DETAIL_ZOOM);
   drawEjected(pen, mark, theme);
   if (mark.change !== undefined)
@@ -265,7 +266,7 @@ export function drawStack(pen: Pen, box: Box, theme: DrawTheme): void {
 
 /** As it is painted: wide enough for names that stand out of their nodes. */
 export function fieldBox({ box }: FieldMark, { scene, view }: Painting): Box {
-  const isMap = scene.level === 'workloads' && view.zoom < 0.42;
+  const isMap = scene.level === 'workloads' && view.zoom < NAMES_INSIDE_ZOOM;
   return isMap ? besides(box, MAP_FIELD_PAD - FIELD_PAD) : box;
 }
 
@@ -290,7 +291,8 @@ export function drawField(pen: Pen, field: FieldMark, painting: Painting): void 
   pen.fillStyle = isFar ? theme.text : theme.quiet;
   if (!isFar) {
     // Far out the head is too low for a name: it stands between the lowest node of the field above and the first of its own.
-    const y = box.y + (view.zoom < 0.42 ? (FIELD_HEAD - FIELD_GAP - FIELD_PAD) / 2 : 13);
+    const y =
+      box.y + (view.zoom < NAMES_INSIDE_ZOOM ? (FIELD_HEAD - FIELD_GAP - FIELD_PAD) / 2 : 13);
     pen.fillText(fitted(title, box.width - 24, size, true), box.x + 12, y);
   } else {
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
@@ -307,7 +309,8 @@ const SIZE_STEP_PX = 0.5;
 
 /** Near, a title stands in the head of its field; farther out it is as large on the screen as it always is, where the field has room for it. */
 function titleSize(level: Level, zoom: number, height: number): number {
-  if (level === 'workloads' && zoom < 0.42) return Math.min(11 / zoom, FIELD_HEAD + FIELD_GAP);
+  if (level === 'workloads' && zoom < NAMES_INSIDE_ZOOM)
+    return Math.min(11 / zoom, FIELD_HEAD + FIELD_GAP);
   if (level === 'workloads') return zoom < 0.6 ? 17 : 12;
   const pixels = Math.min((height * zoom) / 4, 12);
   const steps = Math.floor(pixels / SIZE_STEP_PX);

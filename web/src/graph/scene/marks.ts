@@ -119,6 +119,9 @@ export function touches(a: Box, b: Box): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
+/** Below this zoom a node is too small for its name, which stands out of it. */
+export const NAMES_INSIDE_ZOOM = 0.42;
+
 /** With room at its sides. */
 export function besides({ x, width, ...rest }: Box, room: number): Box {
   return { ...rest, x: x - room, width: width + 2 * room };

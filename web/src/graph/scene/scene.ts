@@ -20,6 +20,7 @@ import {
   type FieldMark,
   grown,
   type Level,
+  NAMES_INSIDE_ZOOM,
   type NodeMark,
   type Scene,
   type Steps,
@@ -213,7 +214,7 @@ export const FOLDED_NODES = 60;
 
 /** Which level a zoom shows. */
 export function levelAt(zoom: number, nodes: number): Level {
-  if (nodes <= FOLDED_NODES || zoom >= 0.42) return 'workloads';
+  if (nodes <= FOLDED_NODES || zoom >= NAMES_INSIDE_ZOOM) return 'workloads';
   return zoom >= 0.15 ? 'apps' : 'namespaces';
 }
 
