@@ -3,7 +3,7 @@
  * lab is a closed world, its namespaces have no way out.
  */
 import type { Logger } from '#base/log.ts';
-import { DNS_REASON_TEXT, OPCODE_QUERY, RCODE } from '#wire/dns/codes.ts';
+import { CLASS_IN, DNS_REASON_TEXT, OPCODE_QUERY, RCODE } from '#wire/dns/codes.ts';
 import { EDNS_PAYLOAD_BYTES, TCP_MESSAGE_BYTES_MAX, UDP_PAYLOAD_BYTES } from '#wire/dns/limits.ts';
 import { answerTo, type DnsMessage, decodeMessage, encodeMessage } from '#wire/dns/message.ts';
 import { DNS_TCP_CONNECTIONS_MAX } from '../limits.ts';
@@ -31,7 +31,10 @@ export function answerQuery(query: DnsMessage, objects: ZoneObjects): DnsMessage
     answerTo(query, { rcode, authoritative: true, payloadBytes: EDNS_PAYLOAD_BYTES });
   if (query.opcode !== OPCODE_QUERY) return make(RCODE.notImplemented);
   if (query.questions.length !== 1) return make(RCODE.formatError);
-  const found = answerFromZone(query.questions[0], objects);
+  const [question] = query.questions;
+  // The zone is of class IN; a record of it is no answer in another.
+  if (question.class !== CLASS_IN) return { ...make(RCODE.refused), authoritative: false };
+  const found = answerFromZone(question, objects);
   // Not our zone: say no at once, so that search lists move on.
   if (found === undefined) return { ...make(RCODE.nameError), authoritative: false };
   const { exists, answers, additionals } = found;

@@ -119,4 +119,12 @@ describe('answerQuery', () => {
     expect(answerQuery({ ...query, opcode: 5 }, objects)?.rcode).toBe(RCODE.notImplemented);
     expect(answerQuery({ ...query, questions: [] }, objects)?.rcode).toBe(RCODE.formatError);
   });
+
+  test.each([3, 254, 255])('refuses class %d: its records are of class IN', (kind) => {
+    const query = queryFor(1, `web.${zone}`, TYPE.A);
+    const [question] = query.questions;
+    const answer = answerQuery({ ...query, questions: [{ ...question, class: kind }] }, objects);
+    expect(answer?.rcode).toBe(RCODE.refused);
+    expect(answer?.answers).toEqual([]);
+  });
 });
