@@ -1,13 +1,14 @@
 /**
- * `Connection` over a Bun socket: TLS, or accepted and looked at before it was known which (look.ts); other plain ones are net/epoll's. Bun calls the shared callbacks
- * (socket-callbacks.ts); they find the connection in `socket.data`. Nothing here allocates per chunk.
+ * `Connection` over a Bun socket: TLS, or accepted and looked at before it was known which (look.ts); other plain ones are
+ * net/epoll's. Bun calls the shared callbacks (socket-callbacks.ts); they find the connection in `socket.data`. Nothing here
+ * allocates per chunk.
  */
 import { assert } from '#base/assert.ts';
 import { MeshError, messageOf } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { ConnectionHandler, SocketAddress, TlsConnection } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
-import type { Holdable, LoopShare } from '../fair/fair-loop.ts';
+import { deliver, drained, type Holdable, type LoopShare } from '../fair/fair-loop.ts';
 import { FREED_CHUNK_BYTES_MIN, READ_BYTES, READS_IN_A_ROW_MAX } from '../limits.ts';
 import { localName, receive } from '../netns/raw-socket.ts';
 import type { AcceptGate } from '../network.ts';
@@ -141,28 +142,13 @@ export class SocketConnection implements TlsConnection, Holdable {
     begin();
   }
 
-  /** Hands on what was read, at the expense of whose part of the loop it is. */
+  /** Bun has read. */
   deliver(bytes: Uint8Array): void {
-    const { share } = this;
-    if (share === undefined || share.alone) {
-      this.handler.onData(bytes);
-      return;
-    }
-    const startedAt = share.now();
-    this.handler.onData(bytes);
-    share.took(this, bytes.length, startedAt);
+    deliver(this, bytes, this.share);
   }
 
-  /** There is room again for what waits: that is written now, at the same expense. */
   drained(): void {
-    const { share } = this;
-    if (share === undefined || share.alone) {
-      this.handler.onDrain();
-      return;
-    }
-    const startedAt = share.now();
-    this.handler.onDrain();
-    share.wrote(startedAt);
+    drained(this.handler, this.share);
   }
 
   /**

@@ -11,7 +11,7 @@ import { MeshError } from '#base/errors.ts';
 import { formatHostPort } from '#base/ip.ts';
 import type { Connection, ConnectionHandler, SocketAddress } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
-import type { Holdable, LoopShare } from '../fair/fair-loop.ts';
+import { deliver, drained, type Holdable, type LoopShare } from '../fair/fair-loop.ts';
 import { READ_BYTES, READS_IN_A_ROW_MAX } from '../limits.ts';
 import * as abi from '../netns/constants.ts';
 import { Pinned } from '../netns/pinned.ts';
@@ -159,7 +159,7 @@ export class PlainConnection implements Connection, Holdable, Watched {
       }
     } else if (this.#short && (events & abi.EPOLLOUT) !== 0) {
       this.#short = false;
-      this.#drained();
+      drained(this.handler, this.#origin.share);
     }
     if ((events & (abi.EPOLLIN | OVER)) === 0 || this.#peerEnded) return;
     this.#readable = true;
@@ -184,7 +184,7 @@ export class PlainConnection implements Connection, Holdable, Watched {
       // All that was there (epoll(7)), unless an end is behind it, of which no further event would tell.
       if (count < READ_BYTES && !this.#ending) this.#readable = false;
       if (lastChunk.length !== count) lastChunk = received.bytes.subarray(0, count);
-      this.#deliver(lastChunk);
+      deliver(this, lastChunk, this.#origin.share);
     }
     this.#readSoon();
   }
@@ -192,30 +192,6 @@ export class PlainConnection implements Connection, Holdable, Watched {
   /** In a turn to come: others first. */
   #readSoon(): void {
     if (this.#readable && this.#mayRead()) this.#deps.loop.again(this.#fd, WATCHED_FOR, this);
-  }
-
-  /** Hands on what was read, at the expense of whose part of the loop it is. */
-  #deliver(bytes: Uint8Array): void {
-    const { share } = this.#origin;
-    if (share === undefined || share.alone) {
-      this.handler.onData(bytes);
-      return;
-    }
-    const startedAt = share.now();
-    this.handler.onData(bytes);
-    share.took(this, bytes.length, startedAt);
-  }
-
-  /** There is room again for what waits: that is written now, at the same expense. */
-  #drained(): void {
-    const { share } = this.#origin;
-    if (share === undefined || share.alone) {
-      this.handler.onDrain();
-      return;
-    }
-    const startedAt = share.now();
-    this.handler.onDrain();
-    share.wrote(startedAt);
   }
 
   #ended(): void {

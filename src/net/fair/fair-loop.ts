@@ -9,7 +9,9 @@
  *   event ──▶ left -= cost ──▶ left > 0: nothing more
  *                          └─▶ left ≤ 0: hold the socket ──▶ next turns: left += SHARE_TURN_MS ──▶ release in order
  */
+
 import type { Clock } from '#base/clock.ts';
+import type { ConnectionHandler } from '../connection.ts';
 import {
   CONTENTION_MEMORY_MS,
   LARGE_READ_BYTES,
@@ -197,4 +199,30 @@ export class LoopShare {
     this.#queued = true;
     this.#loop.wait(this);
   }
+}
+
+/** Hands on what was read, at the expense of whose part of the loop it is. */
+export function deliver(
+  to: Holdable & { readonly handler: ConnectionHandler },
+  bytes: Uint8Array,
+  share: LoopShare | undefined,
+): void {
+  if (share === undefined || share.alone) {
+    to.handler.onData(bytes);
+    return;
+  }
+  const startedAt = share.now();
+  to.handler.onData(bytes);
+  share.took(to, bytes.length, startedAt);
+}
+
+/** There is room again for what waits: that is written now, at the same expense. */
+export function drained(handler: ConnectionHandler, share: LoopShare | undefined): void {
+  if (share === undefined || share.alone) {
+    handler.onDrain();
+    return;
+  }
+  const startedAt = share.now();
+  handler.onDrain();
+  share.wrote(startedAt);
 }
