@@ -4,6 +4,7 @@
  *
  *   HEAD → BODY → WAIT (request read, response running) → HEAD …      101, or 2xx to CONNECT → RAW      error → CLOSED
  */
+import { asBuffer } from '#base/bytes.ts';
 import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
@@ -112,10 +113,7 @@ export class H1ServerConnection implements ConnectionHandler, Sweepable {
 
   onData(bytes: Uint8Array): void {
     if (this.state === CLOSED) return;
-    const chunk =
-      bytes instanceof Buffer
-        ? bytes
-        : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
+    const chunk = asBuffer(bytes);
     if (this.ahead !== undefined || this.processing) {
       this.setAside(chunk, 0);
       return;

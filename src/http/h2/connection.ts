@@ -5,6 +5,7 @@
  * All frames of an event-loop turn leave in one write. Received bytes are credited to the peer's windows when
  * `onData` got them; while a stream is paused its bytes wait here, uncredited, bounded by its window.
  */
+import { asBuffer } from '#base/bytes.ts';
 import type { Clock, Timer } from '#base/clock.ts';
 import type { MeshError } from '#base/errors.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
@@ -195,11 +196,7 @@ export class H2Connection implements ConnectionHandler {
   onData(bytes: Uint8Array): void {
     if (this.closed) return;
     this.heard = true;
-    this.receiver.reader.feed(
-      bytes instanceof Buffer
-        ? bytes
-        : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length),
-    );
+    this.receiver.reader.feed(asBuffer(bytes));
   }
 
   onDrain(): void {
