@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { GraphAnswer } from '#console/api/graph.ts';
 import { ProductService, productServiceScenario } from '#test/scenarios/product-service.ts';
 import { eventually, missingFor, run, startLab, type TestLab } from '#test/support/lab.ts';
 
@@ -53,6 +54,22 @@ describe.skipIf(skip)('lab up --demo', () => {
     const { stdout, status } = await lab.tulle('lab', 'status', '-o', 'json');
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ state: 'running', ready: true });
+  });
+
+  // Right after the start: the window is of a minute, and what failed leaves it.
+  test('the graph has the load of the caller, and no connection of it that was refused', async () => {
+    const edges = await eventually('the load in the graph', async () => {
+      const { stdout } = await lab.tulle('graph', '-o', 'json');
+      const { edges } = JSON.parse(stdout) as GraphAnswer;
+      return edges.some(
+        ({ protocol, requestsPerSecond }) => protocol === 'http' && requestsPerSecond > 5,
+      )
+        ? edges
+        : undefined;
+    });
+    expect(edges.map(({ protocol, errorRate }) => [protocol, errorRate])).toEqual(
+      edges.map(() => ['http', 0]),
+    );
   });
 
   test('a request is answered through the waypoint, whose access log has it', async () => {

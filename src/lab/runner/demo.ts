@@ -1,5 +1,6 @@
-/** The demo: the product-service canary of examples/product-service, what was set up, and what to try next. */
+/** The demo: the product-service canary of examples/product-service, in which order it starts, and what to try next. */
 import { join } from 'node:path';
+import type { Manifest } from '#kube/manifests.ts';
 import type { Expected } from './readiness.ts';
 
 export const DEMO_NAMESPACE = 'shop';
@@ -16,12 +17,26 @@ export const DEMO_EXPECTED: Expected = {
   deployments: [
     'shop/product-service-v1',
     'shop/product-service-v2',
-    'shop/web',
     'legacy/visitor',
     'shop/waypoint',
   ],
   pods: [],
 };
+
+const CALLER = 'web';
+export const CALLER_EXPECTED: Expected = {
+  deployments: [`${DEMO_NAMESPACE}/${CALLER}`],
+  pods: [],
+};
+
+/**
+ * The caller is applied when all else is ready. The service refuses connections until its waypoint is there, and a
+ * caller that starts before would count them as its errors.
+ */
+export function isCaller({ object: { kind, metadata } }: Manifest): boolean {
+  const { name, namespace = DEMO_NAMESPACE } = metadata;
+  return kind === 'Deployment' && namespace === DEMO_NAMESPACE && name === CALLER;
+}
 
 export const DEMO_DONE = [
   'Namespace shop is in the mesh: its pods talk mutual TLS through the proxy of their node.',

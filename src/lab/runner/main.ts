@@ -36,7 +36,15 @@ import { runCommand } from '../topology/commands.ts';
 import { type ApiProcess, startApiProcess } from './api-process.ts';
 import { applyManifests } from './apply-manifests.ts';
 import { createNamespaces, createNodes, nodeProxyName } from './bootstrap.ts';
-import { DEMO_DIRECTORY, DEMO_DONE, DEMO_EXPECTED, DEMO_NAMESPACE, nextCommands } from './demo.ts';
+import {
+  CALLER_EXPECTED,
+  DEMO_DIRECTORY,
+  DEMO_DONE,
+  DEMO_EXPECTED,
+  DEMO_NAMESPACE,
+  isCaller,
+  nextCommands,
+} from './demo.ts';
 import { type Expected, waitReady } from './readiness.ts';
 import { createMesh } from './system-parts.ts';
 
@@ -98,9 +106,14 @@ async function startLab(
   startLoadBalancers(cluster, { stateDirectory, tell: (event) => void emit(event) });
   await serveConsole(cluster, options.consoleSocket);
   if (options.mesh) await createMesh(cluster, nodes);
-  await applyManifests(api.client, manifests, namespace);
+  const callers = options.demo ? manifests.filter(isCaller) : [];
+  const others = manifests.filter((manifest) => !callers.includes(manifest));
+  await applyManifests(api.client, others, namespace);
   await step('controllers, node agents and DNS run, objects are applied');
-  await waitReady(cluster, expectedParts(options, nodes), { clock, timeoutMs: PARTS_TIMEOUT_MS });
+  const patience = { clock, timeoutMs: PARTS_TIMEOUT_MS };
+  await waitReady(cluster, expectedParts(options, nodes), patience);
+  await applyManifests(api.client, callers, namespace);
+  if (options.demo) await waitReady(cluster, CALLER_EXPECTED, patience);
   await step('every part is ready');
   await emit({
     event: 'ready',
