@@ -9,12 +9,14 @@ import { encodeBaggage } from '#hbone/baggage.ts';
 import { openJudgedPool } from '#hbone/pool/judged-pool.ts';
 import type { TunnelPool } from '#hbone/pool/tunnel-pool.ts';
 import { createCaClient } from '#identity/svid/ca-client.ts';
+import { certsOf } from '#identity/svid/certs-dump.ts';
 import { createSvidStore, type SvidStore } from '#identity/svid/svid-store.ts';
 import type { Revocations } from '#identity/trust/crl-file.ts';
 import { formatPrincipal, type Principal } from '#model/identity/spiffe.ts';
 import type { SocketAddress, TlsIdentity } from '#net/connection.ts';
 import { startTrim } from '#net/trim.ts';
 import { wildcardAddress } from '#net/wildcard.ts';
+import { list } from '#telemetry/admin/json-stream.ts';
 import { crlRejections } from '#telemetry/metrics/istio.ts';
 import { peerLabels } from '#telemetry/metrics/peer-labels.ts';
 import { startReporter } from '#telemetry/report/reporter.ts';
@@ -94,6 +96,7 @@ async function runInMesh(base: Base, kind: ProxyKind, options: WaypointRoleOptio
       notReady: () => (runtime.isDraining ? 'draining' : missing),
       admin: {
         levels: base.levels,
+        certificates: () => ({ certificates: list(certsOf(svids)) }),
         config: () =>
           configDump({
             engine: runtime.engine,

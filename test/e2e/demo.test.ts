@@ -3,6 +3,7 @@
  * DestinationRule, the real kubectl and curl.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { X509Certificate } from 'node:crypto';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GraphAnswer } from '#console/api/graph.ts';
@@ -219,9 +220,14 @@ describe.skipIf(skip)('lab up --demo', () => {
     });
 
     test('certs and config of either kind of proxy, and never a key', async () => {
+      const path = 'jsonpath={.data.root-cert\\.pem}';
+      const root = await lab.kubectl('get', 'cm', 'istio-ca-root-cert', '-n', 'shop', '-o', path);
+      const roots = [new X509Certificate(root.stdout).serialNumber.toLowerCase()];
       for (const name of [await nodeOfWeb(), 'waypoint']) {
-        const certs = await json<{ state: string }[]>('certs', name);
-        expect(certs.map(({ state }) => state)).toEqual(certs.map(() => 'Available'));
+        const certs = await json<{ state: string; roots: string[] }[]>('certs', name);
+        expect(certs.length).toBeGreaterThan(0);
+        for (const shown of certs) expect(shown).toMatchObject({ state: 'Available', roots });
+        expect(JSON.stringify(certs)).not.toContain('PRIVATE KEY');
         const { stdout, status } = await lab.tulle('proxy', 'config', name, '--raw');
         expect(status).toBe(0);
         expect(stdout).toContain('product-service');

@@ -209,6 +209,14 @@ data: { tls.crt: ${data(identity.certificateChain)}, tls.key: ${data(identity.pr
     expect(dump.listeners.map(({ port }) => port)).toEqual([80, 443]);
     expect(dump.materials).toEqual(['kubernetes://shop/edge-cert']);
     expect(config.stdout).not.toContain('BEGIN');
+    const certs = await lab.tulle('proxy', 'certs', 'edge', '-o', 'json');
+    const [{ identity, roots }] = JSON.parse(certs.stdout) as {
+      identity: string;
+      roots: string[];
+    }[];
+    expect(identity).toBe('spiffe://cluster.local/ns/shop/sa/edge-istio');
+    expect(roots).toHaveLength(1);
+    expect(certs.stdout).not.toContain('BEGIN');
     const level = await lab.tulle('proxy', 'log', 'edge', '--level', 'debug');
     expect(level.stdout).toContain('debug');
     const open = await lab.tulle('proxy', 'connections', 'waypoint', '-o', 'json');

@@ -41,9 +41,13 @@ export interface SvidStatus {
   readonly lastError: string | undefined;
 }
 
+export type PublicPart = Omit<TlsIdentity, 'privateKey'>;
+
 export interface SvidStore {
   /** The identity in force, or undefined. Starts nothing. Never returns an expired certificate. */
   get(principal: Principal): TlsIdentity | undefined;
+  /** What was issued last, valid or not, to be shown: without the key. */
+  lastIssued(principal: Principal): PublicPart | undefined;
   /** Starts keeping a certificate for the principal. Idempotent; a higher priority moves it ahead in the queue. */
   request(principal: Principal, priority?: SvidPriority): void;
   /** `request` at realtime priority and wait; rejects with a MeshError when the attempt under way fails. */
@@ -111,6 +115,11 @@ class FetchingStore implements SvidStore {
     const issued = this.#entries.get(principal)?.issued;
     if (issued === undefined || this.#deps.clock.wallTime() >= issued.notAfter) return undefined;
     return issued.identity;
+  }
+
+  lastIssued(principal: Principal): PublicPart | undefined {
+    const identity = this.#entries.get(principal)?.issued?.identity;
+    return identity && publicPart(identity);
   }
 
   request(principal: Principal, priority: SvidPriority = 'warmup'): void {
@@ -323,6 +332,10 @@ class FetchingStore implements SvidStore {
       this.#pump();
     });
   }
+}
+
+export function publicPart({ certificateChain, trustBundle }: TlsIdentity): PublicPart {
+  return { certificateChain, trustBundle };
 }
 
 function failureOf(principal: Principal, cause: unknown): MeshError {

@@ -1,6 +1,6 @@
 /** An `SvidStore` of certificates that are already there; nothing is fetched or renewed. */
 import { MeshError } from '#base/errors.ts';
-import type { SvidStore } from '#identity/svid/svid-store.ts';
+import { publicPart, type SvidStore } from '#identity/svid/svid-store.ts';
 import type { Principal } from '#model/identity/spiffe.ts';
 import type { TlsIdentity } from '#net/connection.ts';
 import { NODE_ERRORS } from '../errors.ts';
@@ -11,6 +11,10 @@ export function staticIdentities(
   const listeners = new Set<(principal: Principal, identity: TlsIdentity) => void>();
   return {
     get: (principal) => known.get(principal),
+    lastIssued(principal) {
+      const identity = known.get(principal);
+      return identity && publicPart(identity);
+    },
     request: () => undefined,
     async whenReady(principal) {
       const identity = known.get(principal);

@@ -1,60 +1,12 @@
 /**
  * `/config_dump` in the shape of ztunnel's (src/state.rs, src/admin.rs), so that tools which read one read the other. Names
- * of fields are theirs; what we know more is added. Never a key: certificates are what peers see anyway.
+ * of fields are theirs; what we know more is added. Certificates are as `/certs` shows them: never with a key.
  */
-import { X509Certificate } from 'node:crypto';
-import { rfc3339At } from '#base/clock.ts';
-import type { SvidStatus, SvidStore } from '#identity/svid/svid-store.ts';
 import type { Authorization } from '#model/authorization/authorization.ts';
 import type { GatewayAddress, Service, ServiceKey } from '#model/service/service.ts';
 import { shownTelemetry } from '#model/telemetry/shown.ts';
 import type { Workload } from '#model/workload/workload.ts';
-import { splitCertificates } from '#wire/x509/pem.ts';
 import type { MeshSnapshot } from '../state/mesh-snapshot.ts';
-
-export interface CertificateDump {
-  readonly pem: string;
-  readonly serialNumber: string;
-  readonly validFrom: string;
-  readonly expirationTime: string;
-}
-
-export interface CertsDump {
-  readonly identity: string;
-  readonly state: 'Available' | 'Initializing' | 'Unavailable';
-  readonly certChain: readonly CertificateDump[];
-  readonly rootCerts: readonly CertificateDump[];
-  readonly lastError: string | undefined;
-}
-
-const STATES = { ready: 'Available', pending: 'Initializing', unavailable: 'Unavailable' } as const;
-
-export function* certsOf(identities: SvidStore): Iterable<CertsDump> {
-  for (const status of identities.status()) yield certsDump(status, identities);
-}
-
-function certsDump({ principal, state, lastError }: SvidStatus, identities: SvidStore): CertsDump {
-  const identity = identities.get(principal);
-  return {
-    identity: principal,
-    state: STATES[state],
-    certChain: dumpPem(identity?.certificateChain),
-    rootCerts: dumpPem(identity?.trustBundle),
-    lastError,
-  };
-}
-
-function dumpPem(pem = ''): CertificateDump[] {
-  return splitCertificates(pem).map((text) => {
-    const certificate = new X509Certificate(text);
-    return {
-      pem: Buffer.from(text).toString('base64'),
-      serialNumber: certificate.serialNumber.toLowerCase(),
-      validFrom: rfc3339At(Date.parse(certificate.validFrom)),
-      expirationTime: rfc3339At(Date.parse(certificate.validTo)),
-    };
-  });
-}
 
 export function* workloadsOf(snapshot: MeshSnapshot): Iterable<object> {
   for (const workload of snapshot.workloads.values()) yield workloadDump(workload);

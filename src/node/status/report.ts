@@ -3,6 +3,7 @@ import { rfc3339At } from '#base/clock.ts';
 import type { Drain } from '#base/drain.ts';
 import { processCpuSeconds } from '#base/process-cpu.ts';
 import { VERSION } from '#base/version.ts';
+import { certsOf } from '#identity/svid/certs-dump.ts';
 import type { ConnectionFilter } from '#telemetry/admin/connections-query.ts';
 import { type JsonMembers, list, value } from '#telemetry/admin/json-stream.ts';
 import type { XdsClient } from '#xds/client/xds-client.ts';
@@ -38,7 +39,7 @@ export function statusSource(parts: ReportParts): StatusSource {
     reports: async (filter, limit) => (await context.workers?.reports(filter, limit)) ?? [],
     connections: (filter, limit, reports) => connectionsOf(parts, { filter, limit, reports }),
     config: (reports) => configOf(parts, reports),
-    certificates: () => ({ certificates: list(dump.certsOf(context.identities)) }),
+    certificates: () => ({ certificates: list(certsOf(context.identities)) }),
     limits: (reports) => ({
       pods: list([...context.usages.report(), ...reports.flatMap(({ usages }) => usages)]),
     }),
@@ -128,7 +129,7 @@ function configOf(parts: ReportParts, reports: readonly WorkerReport[]): JsonMem
     services: list(dump.servicesOf(current)),
     policies: list(dump.policiesOf(current)),
     telemetry: list(dump.telemetryScopesOf(current)),
-    certificates: list(dump.certsOf(context.identities)),
+    certificates: list(certsOf(context.identities)),
     workloadState: value(workloadStateOf(parts)),
     config: value({
       node: parts.nodeName,

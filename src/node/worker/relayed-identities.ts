@@ -71,6 +71,10 @@ export class RelayedIdentities implements SvidStore {
     return [];
   }
 
+  lastIssued(): undefined {
+    return undefined;
+  }
+
   stop(): void {
     this.#listeners.clear();
   }

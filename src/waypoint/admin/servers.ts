@@ -23,10 +23,12 @@ export interface AdminAnswers {
   readonly levels: LogLevels;
   config(): JsonMembers;
   connections(filter: ConnectionFilter, limit: number): JsonMembers;
+  certificates(): JsonMembers;
 }
 
 const INDEX = `/config_dump    configuration in force: services or gateways, destinations, TLS material by name
 /connections    what is open now; ?namespace= &pod= &limit=
+/certs          the certificate of this proxy: state, serial, validity, roots, last error
 /logging        POST ?level=info or ?level=info,waypoint.xds=debug or ?reset; GET shows it
 /status         everything in short, as JSON
 /metrics        Prometheus text
@@ -64,6 +66,7 @@ function adminAnswers(admin: AdminAnswers): Record<string, Answer> {
     '/': () => new Response(INDEX),
     '/healthz': () => new Response('ok\n'),
     '/config_dump': () => jsonAnswer(admin.config()),
+    '/certs': () => jsonAnswer(admin.certificates()),
     '/logging': (request) => answerLogging(request, admin.levels),
     '/connections': (request) =>
       answerConnections(request, (filter, limit) => jsonAnswer(admin.connections(filter, limit))),

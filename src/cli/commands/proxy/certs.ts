@@ -1,11 +1,11 @@
 /** `tulle proxy certs NAME`: the certificate of each identity; exit 1 when one has none that is valid. */
 import type { Command } from 'commander';
 import { systemClock } from '#base/clock.ts';
-import type { CertsDump } from '#node/status/config-dump.ts';
+import type { CertsDump } from '#identity/svid/certs-dump.ts';
 import { AnswerIsNo } from '../../output/report.ts';
 import { formatTable, type Palette, paletteFor, terminalWidth } from '../../output/table.ts';
 import { formatRelative } from '../../output/units.ts';
-import { openProxy, type ProxyDoor } from './find.ts';
+import { openProxy } from './find.ts';
 
 export interface CertificateRow {
   readonly identity: string;
@@ -13,8 +13,10 @@ export interface CertificateRow {
   readonly serial: string | undefined;
   readonly validFrom: string | undefined;
   readonly validUntil: string | undefined;
-  /** Serial number of the (first) root that peers are verified against. */
+  /** Serial number of the first of `roots`. */
   readonly root: string | undefined;
+  /** Of those that peers are verified against: several while one takes over from another. */
+  readonly roots: readonly string[];
   readonly lastError: string | undefined;
 }
 
@@ -24,7 +26,8 @@ export async function certs(
   command: Command,
 ): Promise<void> {
   using door = await openProxy(name, command);
-  const rows = await rowsOf(door);
+  const { certificates } = await door.json<{ certificates: CertsDump[] }>('/certs');
+  const rows = certificates.map(rowOfDump);
   const now = systemClock.wallTime();
   process.stdout.write(
     options.output === 'json'
@@ -36,43 +39,17 @@ export async function certs(
     throw new AnswerIsNo(`${bad} of ${rows.length} identities have no valid certificate`);
 }
 
-/** A waypoint says the same on its status port, without roots. */
-async function rowsOf(door: ProxyDoor): Promise<CertificateRow[]> {
-  if (door.proxy.kind === 'node') {
-    const { certificates } = await door.json<{ certificates: CertsDump[] }>('/certs');
-    return certificates.map(rowOfDump);
-  }
-  interface Status {
-    certificates: {
-      principal: string;
-      state: string;
-      serial?: string;
-      notBefore?: string;
-      notAfter?: string;
-      lastError?: string;
-    }[];
-  }
-  const { certificates } = await door.json<Status>('/status');
-  return certificates.map(({ principal, state, serial, notBefore, notAfter, lastError }) => ({
-    identity: principal,
-    state: state === 'ready' ? 'Available' : state,
-    serial,
-    validFrom: notBefore,
-    validUntil: notAfter,
-    root: undefined,
-    lastError,
-  }));
-}
-
 export function rowOfDump(dump: CertsDump): CertificateRow {
   const [leaf] = dump.certChain;
+  const roots = dump.rootCerts.map(({ serialNumber }) => serialNumber);
   return {
     identity: dump.identity,
     state: dump.state,
     serial: leaf?.serialNumber,
     validFrom: leaf?.validFrom,
     validUntil: leaf?.expirationTime,
-    root: dump.rootCerts[0]?.serialNumber,
+    root: roots[0],
+    roots,
     lastError: dump.lastError,
   };
 }
@@ -96,7 +73,7 @@ export function formatCertificates(
     row.serial ?? '-',
     when(row.validFrom),
     when(row.validUntil),
-    row.root ?? '-',
+    row.roots.join(', ') || '-',
     row.lastError ?? '',
   ]);
   const header = ['IDENTITY', 'STATE', 'SERIAL', 'VALID FROM', 'UNTIL', 'ROOT', 'LAST ERROR'];

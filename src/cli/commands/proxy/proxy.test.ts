@@ -212,7 +212,7 @@ test('certs are in relative words; an expired or missing one is red', () => {
     identity: 'spiffe://td/ns/a/sa/b',
     state: 'Available',
     certChain: [leaf],
-    rootCerts: [root],
+    rootCerts: [root, { ...leaf, serialNumber: 'r1' }],
     lastError: undefined,
   });
   const missing = rowOfDump({
@@ -224,9 +224,9 @@ test('certs are in relative words; an expired or missing one is red', () => {
   });
   const expired: CertificateRow = { ...good, validUntil: '2026-01-02T11:59:00Z' };
   expect(formatCertificates([good, missing, expired], NOW, loud).split('\n').slice(1, 4)).toEqual([
-    'spiffe://td/ns/a/sa/b   <green>Available   ab       60m ago      in 23h    r0',
-    'spiffe://td/ns/a/sa/c   <red>Unavailable   -        -            -         -      CA is down',
-    'spiffe://td/ns/a/sa/b   <red>Available     ab       60m ago      60s ago   r0',
+    'spiffe://td/ns/a/sa/b   <green>Available   ab       60m ago      in 23h    r0, r1',
+    'spiffe://td/ns/a/sa/c   <red>Unavailable   -        -            -         -        CA is down',
+    'spiffe://td/ns/a/sa/b   <red>Available     ab       60m ago      60s ago   r0, r1',
   ]);
 });
 
