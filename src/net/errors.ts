@@ -5,7 +5,14 @@ export const NET_ERRORS = {
     'no answer: is the peer up, and does a firewall or NetworkPolicy drop the packets?',
   NET_CONNECT_FAILED: 'check the route to the address and the privileges of this process',
   NET_TLS_FAILED:
-    'compare both ends: TLS 1.3, ALPN h2, certificates from the same root and not expired',
+    'the peer broke the handshake off or never ended it: its log at this time says why; does it trust our root?',
+  NET_TLS_REFUSED:
+    'the peer offers no TLS that this end takes: compare versions and ALPN, and does it speak TLS on this port at all?',
+  NET_CERTIFICATE_EXPIRED:
+    'does the peer still get new certificates, and do both clocks agree? compare `date -u` on both',
+  NET_CERTIFICATE_UNTRUSTED:
+    'the certificate of the peer does not lead to a root that this end trusts, or is not for this use: do both ends have the same root?',
+  NET_CERTIFICATE_MISSING: 'the peer showed no certificate: is it part of the mesh?',
   NET_PEER_IDENTITY:
     'the peer proved another identity than the one expected: is its address stale?',
   NET_RESET: 'the peer broke the connection off: look at its log at this time',

@@ -161,7 +161,7 @@ export interface Listener {
 export interface ConnectHandler<C extends Connection> {
   /** Connected (TLS: handshake done, peer accepted). Return the handler for what follows. */
   onOpen(connection: C): ConnectionHandler;
-  /** Instead of `onOpen`. Codes: NET_CONNECT_REFUSED, NET_CONNECT_TIMEOUT, NET_CONNECT_FAILED, NET_TLS_FAILED, NET_PEER_IDENTITY. */
+  /** Instead of `onOpen`. Codes: NET_CONNECT_*, NET_TLS_*, NET_CERTIFICATE_*, NET_PEER_IDENTITY. */
   onFail(error: MeshError): void;
 }
 

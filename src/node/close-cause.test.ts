@@ -64,9 +64,54 @@ const ROWS: Row[] = [
     want: { by: 'upstream', reason: 'connect timeout' },
   },
   {
-    title: 'TLS failed at the client',
+    title: 'the client broke the handshake off',
     error: failure('NET_TLS_FAILED', 'downstream'),
     want: { by: 'downstream', reason: 'TLS failure' },
+  },
+  {
+    title: 'the server broke the handshake off',
+    error: failure('NET_TLS_FAILED', 'upstream'),
+    want: { by: 'upstream', reason: 'TLS failure' },
+  },
+  {
+    title: 'a client without TLS that we take',
+    error: failure('NET_TLS_REFUSED', 'downstream'),
+    want: { by: 'self', reason: 'TLS refused' },
+  },
+  {
+    title: 'a client whose certificate has expired',
+    error: failure('NET_CERTIFICATE_EXPIRED', 'downstream'),
+    want: { by: 'self', reason: 'certificate expired' },
+  },
+  {
+    title: 'a server whose certificate has expired',
+    error: failure('NET_CERTIFICATE_EXPIRED', 'upstream'),
+    want: { by: 'self', reason: 'certificate expired' },
+  },
+  {
+    title: 'a server whose chain leads to no root of ours',
+    error: failure('NET_CERTIFICATE_UNTRUSTED', 'upstream'),
+    want: { by: 'self', reason: 'certificate untrusted' },
+  },
+  {
+    title: 'a client that shows no certificate',
+    error: failure('NET_CERTIFICATE_MISSING', 'downstream'),
+    want: { by: 'self', reason: 'no peer certificate' },
+  },
+  {
+    title: 'a client that proves no identity of the mesh',
+    error: failure('TRUST_NO_IDENTITY', 'downstream'),
+    want: { by: 'self', reason: 'peer identity' },
+  },
+  {
+    title: 'a client of another trust domain',
+    error: failure('TRUST_FOREIGN_DOMAIN', 'downstream'),
+    want: { by: 'self', reason: 'peer identity' },
+  },
+  {
+    title: 'a server whose certificate is revoked',
+    error: failure('TRUST_REVOKED', 'upstream'),
+    want: { by: 'self', reason: 'certificate revoked' },
   },
   {
     title: 'the peer is somebody else: we hung up',

@@ -3,6 +3,7 @@
  * is a stable word, or the name of the policy or limit that decided.
  */
 import type { MeshError } from '#base/errors.ts';
+import { refusalOf } from '#identity/trust/refusal.ts';
 
 export type Initiator = 'downstream' | 'upstream' | 'self' | 'operator' | 'policy';
 
@@ -25,11 +26,6 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   NET_CONNECT_TIMEOUT: { reason: 'connect timeout' },
   NET_CONNECT_FAILED: { reason: 'connect failed' },
   NET_TLS_FAILED: { reason: 'TLS failure' },
-  // We hung up: the peer proved to be somebody else.
-  NET_PEER_IDENTITY: { by: 'self', reason: 'peer identity' },
-  TRUST_NO_IDENTITY: { by: 'self', reason: 'peer identity' },
-  TRUST_FOREIGN_DOMAIN: { by: 'self', reason: 'peer identity' },
-  TRUST_REVOKED: { by: 'self', reason: 'certificate revoked' },
   HBONE_REFUSED: { reason: 'tunnel refused' },
   HBONE_NO_ANSWER: { reason: 'answer timeout' },
   HBONE_CONNECT_TIMEOUT: { reason: 'connect timeout' },
@@ -58,6 +54,8 @@ export function closeCauseOf(
   firstEnd: 'downstream' | 'upstream' | undefined,
 ): CloseCause {
   if (error === undefined) return { by: firstEnd ?? 'downstream', reason: 'FIN' };
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) return { by: 'self', reason: refusal };
   const cause = CAUSES[error.code];
   const by = cause?.by ?? (error.side === 'config' ? 'operator' : error.side);
   const timedOut = error.code === 'NET_RESET' && /ETIMEDOUT/.test(String(error.cause));

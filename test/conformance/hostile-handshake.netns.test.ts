@@ -26,6 +26,8 @@ interface Row {
   title: string;
   dial: () => Promise<Partial<TlsConnectOptions>>;
   log: string;
+  /** Why it was we who ended it. */
+  reason: string;
 }
 
 const skip = missingFor({ programs: ['ip', 'nft', 'nsenter', 'openssl'], root: true });
@@ -56,21 +58,25 @@ describe.skipIf(skip !== undefined)('on 15008', () => {
       title: 'no certificate',
       dial: async () => ({ identity: undefined, trustBundle: rig.ca.rootPem }),
       log: 'PEER_DID_NOT_RETURN_A_CERTIFICATE',
+      reason: 'no peer certificate',
     },
     {
       title: 'an expired certificate',
       dial: async () => ({ identity: await rig.ca.issue(MALLORY, { validForMs: -60_000 }) }),
       log: 'CERT_HAS_EXPIRED',
+      reason: 'certificate expired',
     },
     {
       title: 'a certificate of a foreign CA',
       dial: async () => ({ identity: trusting(await stranger.issue(MALLORY)) }),
       log: 'TLS with ',
+      reason: 'certificate untrusted',
     },
     {
       title: 'a certificate for servers only',
       dial: async () => ({ identity: await rig.ca.issue(MALLORY, { only: 'server' }) }),
       log: 'INVALID_PURPOSE',
+      reason: 'certificate untrusted',
     },
     {
       title: 'a certificate that somebody without that right signed',
@@ -78,26 +84,35 @@ describe.skipIf(skip !== undefined)('on 15008', () => {
         identity: await (await rig.ca.subordinate('x', { impostor: true })).issue(MALLORY),
       }),
       log: 'INVALID_PURPOSE',
+      reason: 'certificate untrusted',
     },
     {
       title: 'an identity of a foreign trust domain',
       dial: async () => ({ identity: await rig.ca.issue('spiffe://evil.example/ns/shop/sa/web') }),
       log: 'spiffe://evil.example/ns/shop/sa/web is not of trust domain cluster.local',
+      reason: 'peer identity',
     },
     {
       title: 'a DNS name that spells an identity',
       dial: async () => ({ identity: await rig.ca.issue('', { dns: `URI:${MALLORY}` }) }),
       log: 'peer proved no mesh identity',
+      reason: 'peer identity',
     },
     {
       title: 'ALPN http/1.1',
       dial: async () => ({ alpn: ['http/1.1'] }),
       log: 'NO_APPLICATION_PROTOCOL',
+      reason: 'TLS refused',
     },
-    { title: 'no ALPN', dial: async () => ({ alpn: [] }), log: 'peer agreed to ALPN none' },
+    {
+      title: 'no ALPN',
+      dial: async () => ({ alpn: [] }),
+      log: 'peer agreed to ALPN none',
+      reason: 'TLS refused',
+    },
   ];
-  for (const { title, dial, log } of rows) {
-    test(`a peer with ${title} is refused, with one line`, async () => {
+  for (const { title, dial, log, reason } of rows) {
+    test(`a peer with ${title} is refused, with one line that says that it was us`, async () => {
       // TLS 1.3 lets a client believe that it is connected before the server has judged it.
       const peer = await rig.tls(await dial()).catch(() => undefined);
       if (peer !== undefined) await until(() => peer.closed !== undefined);
@@ -106,8 +121,23 @@ describe.skipIf(skip !== undefined)('on 15008', () => {
       expect(lines()).toHaveLength(1);
       expect(lines()[0]).toContain('connection failed\tsrc.addr=198.18.250.2:');
       expect(lines()[0]).toContain(log);
+      expect(lines()[0]).toContain(`closed_by="self" reason="${reason}"`);
     });
   }
+
+  test('who refuses our certificate is who ended it, also by an alert in clear, as OpenSSL sends it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tulle-distrust-'));
+    const roots = join(folder, 'roots.pem');
+    writeFileSync(roots, stranger.rootPem);
+    const client = ['openssl', 's_client', '-alpn', 'h2', '-CAfile', roots, '-verify_return_error'];
+    const inPod = ['nsenter', `--net=${rig.pair.serverPath}`];
+    const done = await run([...inPod, ...client, '-connect', `${SERVER_IP}:${HBONE_PORT}`]);
+    rmSync(folder, { recursive: true });
+    expect(done.status).not.toBe(0);
+    await until(() => lines().length > 0);
+    expect(lines()).toHaveLength(1);
+    expect(lines()[0]).toContain('closed_by="downstream" reason="TLS failure"');
+  });
 
   test('a client that offers TLS 1.2 only is refused, with one line', async () => {
     const client = ['openssl', 's_client', '-tls1_2', '-alpn', 'h2', '-brief'];
@@ -117,6 +147,7 @@ describe.skipIf(skip !== undefined)('on 15008', () => {
     await until(() => lines().length > 0);
     expect(lines()).toHaveLength(1);
     expect(lines()[0]).toContain('UNSUPPORTED_PROTOCOL');
+    expect(lines()[0]).toContain('closed_by="self" reason="TLS refused"');
   });
 
   test('no client gets a session to come back with: it would not be verified again', async () => {

@@ -276,32 +276,32 @@ describe('BunNetwork over TLS', () => {
     {
       title: 'the right name of a foreign root',
       server: () => stranger.issue(SERVER),
-      code: 'NET_TLS_FAILED',
+      code: 'NET_CERTIFICATE_UNTRUSTED',
     },
     {
       title: 'a bad chain and a bad name together',
       server: () => stranger.issue(CLIENT),
-      code: 'NET_TLS_FAILED',
+      code: 'NET_CERTIFICATE_UNTRUSTED',
     },
     {
       title: 'an expired certificate',
       server: () => authority.issue(SERVER, { validForMs: -60_000 }),
-      code: 'NET_TLS_FAILED',
+      code: 'NET_CERTIFICATE_EXPIRED',
     },
     {
       title: 'an expired certificate and a bad name together',
       server: () => authority.issue(CLIENT, { validForMs: -60_000 }),
-      code: 'NET_TLS_FAILED',
+      code: 'NET_CERTIFICATE_EXPIRED',
     },
     {
       title: 'a certificate for clients only',
       server: () => authority.issue(SERVER, { only: 'client' }),
-      code: 'NET_TLS_FAILED',
+      code: 'NET_CERTIFICATE_UNTRUSTED',
     },
     {
       title: 'a certificate that somebody without that right signed',
       server: async () => (await authority.subordinate('x', { impostor: true })).issue(SERVER),
-      code: 'NET_TLS_FAILED',
+      code: 'NET_CERTIFICATE_UNTRUSTED',
     },
     {
       title: 'a DNS name that spells the URI',
@@ -320,14 +320,14 @@ describe('BunNetwork over TLS', () => {
 
   test('listenTls refuses a client of a foreign root, one without certificate, and one without ALPN', async () => {
     const foreign = { ...(await stranger.issue(CLIENT)), trustBundle: authority.rootPem };
-    for (const options of [
-      { identity: foreign },
-      { identity: undefined, trustBundle: authority.rootPem },
-      { alpn: [] },
-    ]) {
+    for (const [options, code] of [
+      [{ identity: foreign }, 'NET_CERTIFICATE_UNTRUSTED'],
+      [{ identity: undefined, trustBundle: authority.rootPem }, 'NET_CERTIFICATE_MISSING'],
+      [{ alpn: [] }, 'NET_TLS_REFUSED'],
+    ] as const) {
       const { listener, refused } = serveTls(server);
       const near = await dialTls(listener, options).catch(() => undefined);
-      expect((await refused).code).toBe('NET_TLS_FAILED');
+      expect((await refused).code).toBe(code);
       if (near !== undefined) expect(await near.recorder.closed.promise).toBeDefined();
       listener.stop();
     }

@@ -6,6 +6,7 @@
 import { MeshError } from '#base/errors.ts';
 import { NET_ERRORS } from '../errors.ts';
 import type { JudgePeer } from '../network.ts';
+import { handshakeFaultOf, NAME_MISMATCH } from './handshake-fault.ts';
 
 export interface HandshakeOutcome {
   success: boolean;
@@ -32,7 +33,6 @@ export interface PeerRequirement {
 }
 
 const MESH_VERSIONS: readonly string[] = ['TLSv1.3'];
-const NAME_MISMATCH = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
 /** Undefined when the peer is accepted. */
 export function checkPeer(
@@ -44,14 +44,19 @@ export function checkPeer(
     requirement.role === 'client' && !requirement.verifyName && errorCode === NAME_MISMATCH;
   const isExcused = nameOnly || requirement.unverified === true;
   if (errorCode !== undefined && !isExcused) {
-    return tlsFailed(requirement, `${outcome.errorMessage} (${errorCode})`);
+    const code = handshakeFaultOf(errorCode, outcome.errorMessage);
+    return faulty(requirement, code, `${outcome.errorMessage} (${errorCode})`);
   }
-  if (!outcome.success && !isExcused) return tlsFailed(requirement, 'handshake failed');
+  if (!outcome.success && !isExcused) {
+    return faulty(requirement, 'NET_TLS_FAILED', 'handshake failed');
+  }
   if (!(requirement.versions ?? MESH_VERSIONS).includes(outcome.protocol ?? '')) {
-    return tlsFailed(requirement, `peer negotiated ${outcome.protocol ?? 'no protocol'}`);
+    const protocol = outcome.protocol ?? 'no protocol';
+    return faulty(requirement, 'NET_TLS_REFUSED', `peer negotiated ${protocol}`);
   }
   if (requirement.alpn.length > 0 && !requirement.alpn.includes(outcome.alpn ?? '')) {
-    return tlsFailed(requirement, `peer agreed to ALPN ${outcome.alpn || 'none'}`);
+    const alpn = outcome.alpn || 'none';
+    return faulty(requirement, 'NET_TLS_REFUSED', `peer agreed to ALPN ${alpn}`);
   }
   return checkIdentity(outcome, requirement);
 }
@@ -71,10 +76,14 @@ function checkIdentity(
   );
 }
 
-function tlsFailed(requirement: PeerRequirement, why: string): MeshError {
-  return new MeshError('NET_TLS_FAILED', `TLS with ${requirement.peer}: ${why}`, {
+function faulty(
+  requirement: PeerRequirement,
+  code: keyof typeof NET_ERRORS,
+  why: string,
+): MeshError {
+  return new MeshError(code, `TLS with ${requirement.peer}: ${why}`, {
     side: sideOf(requirement),
-    hint: NET_ERRORS.NET_TLS_FAILED,
+    hint: NET_ERRORS[code],
     retry: 'safe',
   });
 }

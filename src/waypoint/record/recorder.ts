@@ -64,7 +64,7 @@ export interface RecorderDeps {
   flows?: FlowBook;
 }
 
-/** Who ended a connection that failed, and why, by its response flag. */
+/** Who ended a connection that failed, and why, by its response flag, where this end did not refuse the other. */
 const FAILED_BY: Readonly<Record<string, readonly [by: string, reason: string]>> = {
   DC: ['downstream', 'reset'],
   DT: ['self', 'lasted too long'],
@@ -77,6 +77,7 @@ const FAILED_BY: Readonly<Record<string, readonly [by: string, reason: string]>>
   UH: ['upstream', 'no endpoint'],
   UO: ['self', 'limit'],
 };
+const REFUSED = ['self', 'refused'] as const;
 
 export class Recorder {
   readonly metrics: WaypointMetrics;
@@ -187,12 +188,14 @@ export class Recorder {
     const at = { endpoint: run.endpoint, place: run.group ?? run };
     const edge = this.#edge(run.tunnel, at, { service: run.service, now: this.#deps.clock.now() });
     const asked = edge.rules.asks ? edge.rules.evaluate(this.#attributes.about(run)) : NOTHING;
-    const key = asked.length === 0 ? flags : `${flags} ${asked.join('\u0000')}`;
+    const outcome = run.refusal === undefined ? flags : `${flags} ${run.refusal}`;
+    const key = asked.length === 0 ? outcome : `${outcome} ${asked.join('\u0000')}`;
     const known = edge.tcp.get(key);
     if (known !== undefined) return known;
     if (!edge.isShared && !this.#budget.take(edge.owner)) {
       const shared = this.#sharedEdge(edge);
-      return shared.tcp.get(flags) ?? this.#makeTcp(shared, { flags, key: flags, asked: [] }, run);
+      const unasked = { flags, key: outcome, asked: [] };
+      return shared.tcp.get(outcome) ?? this.#makeTcp(shared, unasked, run);
     }
     return this.#makeTcp(edge, { flags, key, asked }, run);
   }
@@ -200,9 +203,10 @@ export class Recorder {
   #makeTcp(
     edge: Edge,
     { flags, key, asked }: { flags: string; key: string; asked: readonly string[] },
-    { tunnel }: TcpRun,
+    { tunnel, refusal }: TcpRun,
   ): TcpHandles {
-    const failedBy = FAILED_BY[flags] ?? ['self', 'refused'];
+    const failedBy =
+      refusal === undefined ? (FAILED_BY[flags] ?? REFUSED) : (['self', refusal] as const);
     const handles = edge.makeTcp(flags, { security: tunnel.security, failedBy }, asked);
     edge.tcp.set(key, handles);
     return handles;

@@ -47,8 +47,10 @@ class Side implements ConnectionHandler {
 /** Connections of bytes through a waypoint; endpoints say their name and keep what they get. */
 class TcpRig extends WaypointRig {
   readonly opened: string[] = [];
-  readonly servers: { connection: MemoryConnection; side: Side }[] = [];
-  refuse = false;
+  /** `ours` is the waypoint's end. */
+  readonly servers: { connection: MemoryConnection; side: Side; ours: MemoryConnection }[] = [];
+  /** What opening fails with. */
+  refusal: MeshError | undefined;
   readonly #server: ConnectionServer;
 
   constructor() {
@@ -56,14 +58,14 @@ class TcpRig extends WaypointRig {
     const transport: Transport = {
       open: (target: TransportTarget, handler) => {
         this.opened.push(target.address);
-        if (this.refuse) {
-          handler.onFail(new MeshError('NET', 'refused', { side: 'upstream', hint: 'h' }));
+        if (this.refusal !== undefined) {
+          handler.onFail(this.refusal);
           return;
         }
         const [ours, theirs] = memoryPair();
         const side = new Side();
         theirs.handler = side;
-        this.servers.push({ connection: theirs, side });
+        this.servers.push({ connection: theirs, side, ours });
         ours.handler = handler.onOpen(ours);
       },
     };
@@ -245,12 +247,50 @@ describe('how a connection of bytes ends', () => {
     expect(metric(mesh, 'istio_tcp_connections_failed_total', 'UO')).toBe(true);
   });
 
-  test('an endpoint that refuses: UF', async () => {
+  test.each([
+    ['an endpoint that refuses', 'NET_CONNECT_REFUSED', 'upstream', 'connect failed'],
+    ['an endpoint that broke the handshake off', 'NET_TLS_FAILED', 'upstream', 'connect failed'],
+    ['an expired certificate', 'NET_CERTIFICATE_EXPIRED', 'self', 'certificate expired'],
+    [
+      'a certificate of a foreign root',
+      'NET_CERTIFICATE_UNTRUSTED',
+      'self',
+      'certificate untrusted',
+    ],
+    ['a revoked certificate', 'TRUST_REVOKED', 'self', 'certificate revoked'],
+    ['another identity', 'NET_PEER_IDENTITY', 'self', 'peer identity'],
+  ])('%s: UF, with who ended it and why', async (_, code, by, reason) => {
     const mesh = new TcpRig();
     mesh.table(undefined, { protocol: 'tcp' });
-    mesh.refuse = true;
-    expect((await mesh.connect()).client.closed).toBe(true);
+    // Two reasons of one edge have a series each.
+    for (const each of ['NET_CONNECT_REFUSED', code]) {
+      mesh.refusal = new MeshError(each, 'refused', { side: 'upstream', hint: 'h' });
+      expect((await mesh.connect()).client.closed).toBe(true);
+    }
     expect(mesh.log).toContain(' 0 UF ');
+    const failed = mesh.registry
+      .expose()
+      .split('\n')
+      .filter((line) => line.startsWith('istio_tcp_connections_failed_total{'));
+    const count = failed.length === 1 ? 2 : 1;
+    expect(failed.at(-1)).toContain('response_flags="UF"');
+    expect(failed.at(-1)).toEndWith(`closed_by="${by}",reason="${reason}"} ${count}`);
+  });
+
+  test('an upstream whose certificate is revoked while a connection runs: we ended it', async () => {
+    const mesh = new TcpRig();
+    mesh.table(undefined, { protocol: 'tcp' });
+    await mesh.connect();
+    const why = { side: 'upstream', hint: 'h' } as const;
+    mesh.servers[0].ours.handler.onClose(new MeshError('TRUST_REVOKED', 'revoked', why));
+    await mesh.settleAll();
+    const failed = mesh.registry
+      .expose()
+      .split('\n')
+      .find(
+        (line) => line.startsWith('istio_tcp_connections_failed_total{') && !line.endsWith(' 0'),
+      );
+    expect(failed).toContain('closed_by="self",reason="certificate revoked"} 1');
   });
 
   test('nothing moves for tcp idleTimeout: SI; a byte now and then keeps it', async () => {

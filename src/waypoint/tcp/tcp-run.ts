@@ -5,6 +5,7 @@
 import type { Disposer } from '#base/disposer.ts';
 import { MeshError } from '#base/errors.ts';
 import type { Random } from '#base/random.ts';
+import { refusalOf } from '#identity/trust/refusal.ts';
 import { pickDestination } from '#model/route/match.ts';
 import type { ServiceKey } from '#model/service/service.ts';
 import type { Connection, ConnectionHandler } from '#net/connection.ts';
@@ -39,6 +40,8 @@ export class TcpRun implements ConnectionHandler {
   endpoint: HttpEndpoint | undefined = undefined;
   flags = '-';
   transportFailure = '';
+  /** Why this end refused the other, where it did. */
+  refusal: string | undefined = undefined;
   note = '';
   readonly #engine: Engine;
   readonly #transport: Transport;
@@ -116,6 +119,7 @@ export class TcpRun implements ConnectionHandler {
         onFail: (error) => {
           group.reportFailure(endpoint, 'connect');
           this.transportFailure = error.message;
+          this.refusal = refusalOf(error);
           this.#fail('UF', error.message);
         },
       },
@@ -201,6 +205,7 @@ export class TcpRun implements ConnectionHandler {
         if (error !== undefined && error.code !== 'WAYPOINT_CONNECTION_ENDED') {
           this.flags = side === 'downstream' ? 'DC' : 'UC';
           this.note = error.message;
+          this.refusal = refusalOf(error);
         }
         if (this.flags !== '-') {
           this.#engine.recorder.connection(this, this.flags).failed.add(1);
