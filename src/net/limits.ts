@@ -6,6 +6,8 @@ export const LISTEN_BACKLOG = 1024;
 /** Open files that accepted connections leave to our own dials, and both to certificates, logs and the control plane. */
 export const ACCEPT_RESERVE_FILES = 64;
 export const DIAL_RESERVE_FILES = 32;
+/** Who waits to be accepted while there is no descriptor or memory is tried again after this: ten calls a second, and a wait that a client hardly notices. */
+export const ACCEPT_RETRY_MS = 100;
 /** Running short of open files is logged this often. */
 export const OPEN_FILES_LOG_PERIOD_MS = 10_000;
 

@@ -70,7 +70,8 @@ export class BunNetwork implements Network {
   }
 
   listen(options: ListenOptions, accept: Accept<Connection>): Listener {
-    return new PlainListener({ ...plain(), newcomers: this.#newcomers }, options, accept);
+    const deps = { ...plain(), clock: this.#clock, newcomers: this.#newcomers };
+    return new PlainListener(deps, options, accept);
   }
 
   listenTls(options: TlsListenOptions, accept: Accept<TlsConnection>): TlsListener {

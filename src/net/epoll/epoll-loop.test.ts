@@ -52,6 +52,43 @@ async function run(program: string): Promise<{ text: string; endedItself: boolea
   return { text, endedItself: child.exitCode === 0 };
 }
 
+test('who waits while descriptors have run out is accepted once there are some again, though nobody else comes', async () => {
+  const code = `
+    import { closeSync, openSync } from 'node:fs';
+    import { systemClock } from '${CLOCK}';
+    import { BunNetwork } from '${NETWORK}';
+    const taken = [];
+    const orders = {
+      ping: () => console.log('pong'),
+      free: () => { for (const fd of taken.splice(0)) closeSync(fd); },
+    };
+    process.stdin.on('data', (order) => orders[String(order).trim()]());
+    const listener = new BunNetwork({ clock: systemClock }).listen({ address: '127.0.0.1', port: 0 }, () => {
+      console.log('accepted, ' + taken.length + ' taken');
+      return { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+    });
+    await Bun.sleep(0);
+    for (;;) try { taken.push(openSync('/dev/null')); } catch { break; }
+    console.log(listener.port);`;
+  const command = ['prlimit', '--nofile=256', process.execPath, '-e', code];
+  const child = Bun.spawn(command, { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' });
+  const killed = setTimeout(() => child.kill(), 5_000);
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const port = Number((await lines.read()).value);
+  const client = await dial(port, {});
+  child.stdin.write('ping\n');
+  child.stdin.flush();
+  // A turn of its loop is over: it has been told of the client.
+  expect((await lines.read()).value).toBe('pong\n');
+  child.stdin.write('free\n');
+  child.stdin.flush();
+  expect((await lines.read()).value).toBe('accepted, 0 taken\n');
+  clearTimeout(killed);
+  client.reset();
+  child.kill();
+  await child.exited;
+});
+
 test('a process lives as long as it has plain sockets, and ends by itself without', async () => {
   const [listening, done] = await Promise.all([
     run(`network.listen({ address: '127.0.0.1', port: 0 }, () => QUIET); console.log('up');`),

@@ -1,9 +1,10 @@
 /** `Listener` of plain connections on the epoll instance of our own. Who is not welcome is reset before anything is spent on it. */
+import type { Clock, Timer } from '#base/clock.ts';
 import { MeshError } from '#base/errors.ts';
 import { admit } from '../admit.ts';
 import type { Connection, SocketAddress } from '../connection.ts';
 import { NET_ERRORS } from '../errors.ts';
-import { ACCEPT_COST_MS, ACCEPTS_IN_A_ROW_MAX } from '../limits.ts';
+import { ACCEPT_COST_MS, ACCEPT_RETRY_MS, ACCEPTS_IN_A_ROW_MAX } from '../limits.ts';
 import * as abi from '../netns/constants.ts';
 import { errno, libc } from '../netns/libc.ts';
 import { isListening, localName, openListener, peerName, setNoDelay } from '../netns/raw-socket.ts';
@@ -12,13 +13,16 @@ import type { Watched } from './epoll-loop.ts';
 import { PlainConnection, type PlainDeps } from './plain-connection.ts';
 
 export interface PlainListenerDeps extends PlainDeps {
+  readonly clock: Clock;
   readonly newcomers: { admit(fd: number, remote: SocketAddress): boolean };
 }
 
 /** Edge-triggered: who takes the socket from us (`ss -K`) is to cause one event, not one in each turn. */
 const WATCHED_FOR = abi.EPOLLIN | abi.EPOLLET;
-/** accept(2): other errors are those of one connection. Without room for more, the next one that comes is tried again. */
-const NO_MORE = new Set([abi.EAGAIN, abi.EMFILE, abi.ENFILE, abi.ENOMEM, abi.ENOBUFS, abi.EINVAL]);
+/** accept(2): nobody waits, or nobody listens; what is in neither set is the error of one connection. */
+const NOBODY = new Set([abi.EAGAIN, abi.EINVAL]);
+/** Somebody waits for whom there is no room: an edge that has come does not come again. */
+const NO_ROOM = new Set([abi.EMFILE, abi.ENFILE, abi.ENOMEM, abi.ENOBUFS]);
 const FLAGS = abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC;
 
 export class PlainListener implements Listener, Watched {
@@ -30,6 +34,11 @@ export class PlainListener implements Listener, Watched {
   readonly #options: ListenOptions;
   readonly #accept: Accept<Connection>;
   #stopped = false;
+  #retry: Timer | undefined = undefined;
+  readonly #tryAgain = (): void => {
+    this.#retry = undefined;
+    this.ready();
+  };
 
   constructor(deps: PlainListenerDeps, options: ListenOptions, accept: Accept<Connection>) {
     this.#deps = deps;
@@ -58,6 +67,7 @@ export class PlainListener implements Listener, Watched {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#retry?.cancel();
     this.#deps.loop.remove(this.#fd);
     this.#deps.calls.close(this.#fd);
   }
@@ -66,8 +76,16 @@ export class PlainListener implements Listener, Watched {
     for (let count = 0; count < ACCEPTS_IN_A_ROW_MAX; count++) {
       if (this.#stopped) return;
       const fd = libc().accept4(this.#fd, null, null, FLAGS);
-      if (fd >= 0) this.#enter(fd);
-      else if (NO_MORE.has(errno())) return;
+      if (fd >= 0) {
+        this.#enter(fd);
+        continue;
+      }
+      const code = errno();
+      if (NOBODY.has(code)) return;
+      if (NO_ROOM.has(code)) {
+        this.#retry ??= this.#deps.clock.after(ACCEPT_RETRY_MS, this.#tryAgain);
+        return;
+      }
     }
     this.#deps.loop.again(this.#fd, WATCHED_FOR, this);
   }
