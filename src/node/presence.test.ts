@@ -124,7 +124,34 @@ test('ports that a stranger has are asked for again and again', async () => {
   clock.advance(PRESENCE_RETRY_MS);
   expect(presence.present).toBe(false);
   await stranger.stop(true);
-  clock.advance(PRESENCE_RETRY_MS);
-  await until(() => presence.present);
+  await until(() => {
+    clock.advance(PRESENCE_RETRY_MS);
+    return presence.present;
+  });
   expect(await answering()).toEqual(['first', 'not ready: first']);
+});
+
+test('one that is slow to yield is asked once: who has the socket meanwhile would ask itself', async () => {
+  const yielded = Promise.withResolvers<Response>();
+  let asked = 0;
+  const taken = Bun.serve({ port: ports.metrics, fetch: () => new Response() });
+  const old = Bun.serve({
+    unix: join(directory, 'cni.sock'),
+    fetch() {
+      asked += 1;
+      return yielded.promise;
+    },
+  });
+  const { presence, clock } = generation('next');
+  await until(() => asked === 1);
+  for (let period = 0; period < 3; period++) {
+    clock.advance(PRESENCE_RETRY_MS);
+    // Each ask would come by a connection of its own.
+    for (let turn = 0; turn < 20; turn++) await Bun.sleep(1);
+  }
+  expect(asked).toBe(1);
+  await taken.stop(true);
+  yielded.resolve(new Response());
+  await until(() => presence.present);
+  await old.stop(true);
 });

@@ -41,6 +41,7 @@ export class Presence {
   readonly #retry: Timer;
   #servers: StatusServers | undefined = undefined;
   #cni: CniServer | undefined = undefined;
+  #asking = false;
   #yielded = false;
   #leaving = false;
   #failure = '';
@@ -71,14 +72,17 @@ export class Presence {
   }
 
   #again(): void {
-    if (this.#servers !== undefined || this.#leaving) return;
+    // A second question may come after the answer to the first, when the socket is our own: we would yield to ourselves.
+    if (this.#servers !== undefined || this.#leaving || this.#asking) return;
     // Who gave them away only waits until they are free.
     if (this.#yielded) this.#take();
     else void this.#ask();
   }
 
   async #ask(): Promise<void> {
+    this.#asking = true;
     const refusal = await askToYield(this.#options.cniSocket);
+    this.#asking = false;
     if (refusal !== undefined) this.#deps.log.debug('nobody yields', { refusal });
     this.#take();
   }
