@@ -45,6 +45,8 @@ export const RECONCILE_CONCURRENCY = 8;
 export const DNS_TCP_CONNECTIONS_MAX = 256;
 /** Answers may be kept so long; changes of services are visible after it (CoreDNS uses 5 to 30 s). */
 export const DNS_TTL_SECONDS = 5;
+/** That there is nothing, as CoreDNS' kubernetes plugin, as long as that there is something: a service that is made is found after it. */
+export const DNS_NEGATIVE_TTL_SECONDS = 5;
 /** Tokens in pods are renewed after this share of their life (the kubelet's 80 %). */
 export const TOKEN_REFRESH_SHARE = 0.8;
 /** ConfigMaps and Secrets in running pods follow changes; several in this time are one write. */

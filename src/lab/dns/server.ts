@@ -6,8 +6,9 @@ import type { Logger } from '#base/log.ts';
 import { CLASS_IN, DNS_REASON_TEXT, OPCODE_QUERY, RCODE } from '#wire/dns/codes.ts';
 import { EDNS_PAYLOAD_BYTES, TCP_MESSAGE_BYTES_MAX, UDP_PAYLOAD_BYTES } from '#wire/dns/limits.ts';
 import { answerTo, type DnsMessage, decodeMessage, encodeMessage } from '#wire/dns/message.ts';
-import { DNS_TCP_CONNECTIONS_MAX } from '../limits.ts';
-import { answerFromZone, type ZoneObjects } from './zone.ts';
+import { negativeAuthority } from '#wire/dns/negative.ts';
+import { DNS_NEGATIVE_TTL_SECONDS, DNS_TCP_CONNECTIONS_MAX } from '../limits.ts';
+import { answerFromZone, negativeZone, type ZoneObjects } from './zone.ts';
 
 export interface DnsDeps {
   objects: ZoneObjects;
@@ -38,7 +39,9 @@ export function answerQuery(query: DnsMessage, objects: ZoneObjects): DnsMessage
   // Not our zone: say no at once, so that search lists move on.
   if (found === undefined) return { ...make(RCODE.nameError), authoritative: false };
   const { exists, answers, additionals } = found;
-  return { ...make(exists ? RCODE.noError : RCODE.nameError), answers, additionals };
+  const zone = negativeZone(question, answers);
+  const authorities = zone === undefined ? [] : [negativeAuthority(zone, DNS_NEGATIVE_TTL_SECONDS)];
+  return { ...make(exists ? RCODE.noError : RCODE.nameError), answers, authorities, additionals };
 }
 
 /** RFC 6891 §6.2.3: what the client can take, never below 512. */

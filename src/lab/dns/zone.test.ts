@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'bun:test';
+import { silentLogger } from '#base/log.ts';
 import type { EndpointSlice, Service } from '#kube/client/kinds.ts';
+import { missingFor, run } from '#test/support/lab.ts';
 import { RCODE, TYPE } from '#wire/dns/codes.ts';
 import { queryFor, type RecordValue } from '#wire/dns/message.ts';
+import { negativeAuthority } from '#wire/dns/negative.ts';
 import { SERVICE_NAME } from '../controllers/endpoint-plan.ts';
-import { answerQuery } from './server.ts';
+import { DNS_NEGATIVE_TTL_SECONDS } from '../limits.ts';
+import { answerQuery, startDnsServer } from './server.ts';
 import { slicesOfService, type ZoneObjects } from './zone.ts';
 
 const service = (name: string, spec: Service['spec']): Service => ({
@@ -112,6 +116,58 @@ describe('answerQuery', () => {
       expect(answer?.answers.map(({ value }) => text(value))).toEqual(row.want);
     });
   }
+
+  const NEGATIVES: [title: string, name: string, type: number, zone: string | undefined][] = [
+    ['NXDOMAIN', `none.${zone}`, TYPE.A, 'cluster.local'],
+    ['NODATA', `web.${zone}`, TYPE.AAAA, 'cluster.local'],
+    ['NODATA of the zone itself', 'CLUSTER.local', TYPE.A, 'cluster.local'],
+    ['NODATA of localhost', 'localhost', TYPE.AAAA, 'localhost'],
+    ['NODATA below localhost', 'a.localhost', TYPE.AAAA, 'localhost'],
+    ['NXDOMAIN of an address', '7.7.18.198.in-addr.arpa', TYPE.PTR, '18.198.in-addr.arpa'],
+    ['an alias that leads to NODATA', `alias.${zone}`, TYPE.AAAA, 'cluster.local'],
+    ['an answer', `web.${zone}`, TYPE.A, undefined],
+    ['an alias with its answer', `alias.${zone}`, TYPE.A, undefined],
+    ['an alias that is what was asked for', `alias.${zone}`, TYPE.CNAME, undefined],
+    ['an alias that leads out of the zone', `out.${zone}`, TYPE.A, undefined],
+    ['a name of no zone of ours', 'example.test', TYPE.A, undefined],
+  ];
+  test.each(NEGATIVES)('%s: %s type %d has the SOA of %p', (_, name, type, owner) => {
+    const authorities = answerQuery(queryFor(1, name, type), objects)?.authorities;
+    const want = owner === undefined ? [] : [negativeAuthority(owner, DNS_NEGATIVE_TTL_SECONDS)];
+    expect(authorities).toEqual(want);
+  });
+
+  test.skipIf(missingFor({ programs: ['dig'] }) !== undefined)(
+    'dig reads how long it may keep that there is nothing',
+    async () => {
+      const server = await startDnsServer(
+        { objects, log: silentLogger },
+        { address: '127.0.0.1', port: 0 },
+      );
+      const dig = [
+        'dig',
+        '@127.0.0.1',
+        '-p',
+        String(server.port),
+        '+noall',
+        '+comments',
+        '+authority',
+      ];
+      for (const [name, type, status, extra] of [
+        [`none.${zone}`, 'A', 'NXDOMAIN', '+noedns'],
+        [`web.${zone}`, 'AAAA', 'NOERROR', '+bufsize=512'],
+        [`none.${zone}`, 'A', 'NXDOMAIN', '+tcp'],
+      ]) {
+        const { stdout } = await run([...dig, extra, name, type]);
+        expect(stdout).toContain(`status: ${status}`);
+        expect(stdout).toMatch(/AUTHORITY: 1[^0-9]/);
+        expect(stdout).toMatch(
+          /^cluster\.local\.\t+5\tIN\tSOA\tcluster\.local\. nobody\.invalid\. 1 7200 1800 86400 5$/m,
+        );
+      }
+      server.stop();
+    },
+  );
 
   test('does not answer an answer, and refuses other opcodes and question counts', () => {
     const query = queryFor(1, 'localhost', TYPE.A);

@@ -26,6 +26,7 @@ export interface ZoneAnswer {
 const NOTHING: ZoneAnswer = { exists: false, answers: [], additionals: [] };
 const EMPTY: ZoneAnswer = { exists: true, answers: [], additionals: [] };
 const REVERSE = '.in-addr.arpa';
+const ZONES = [CLUSTER_DOMAIN, 'localhost', `18.198${REVERSE}`, `19.198${REVERSE}`];
 
 /** Undefined when the name is not in a zone of ours. `aliases` were followed on the way here. */
 export function answerFromZone(
@@ -44,6 +45,26 @@ export function answerFromZone(
   if (kind === 'svc') return serviceName(question, labels, { objects, aliases });
   if (kind === 'pod') return podName(question, labels, objects);
   return NOTHING;
+}
+
+/**
+ * The zone in which there is nothing of what was asked for, at the name or at the end of its aliases; undefined when there is
+ * something, or when that is for another server to say.
+ */
+export function negativeZone(
+  { name, type }: Question,
+  answers: readonly ResourceRecord[],
+): string | undefined {
+  const value = answers.at(-1)?.value;
+  if (value === undefined) return zoneOf(name);
+  const isWhole = answers.at(-1)?.type !== TYPE.CNAME || type === TYPE.CNAME || type === TYPE.ANY;
+  return isWhole || value.kind !== 'name' ? undefined : zoneOf(value.name);
+}
+
+/** Of the zones that are answered here. */
+function zoneOf(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return ZONES.find((zone) => lower === zone || lower.endsWith(`.${zone}`));
 }
 
 interface Member {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { missingFor, run } from '#test/support/lab.ts';
 import { CLASS_IN, RCODE, TYPE } from '#wire/dns/codes.ts';
 import { UDP_MESSAGE_BYTES_MAX } from '#wire/dns/limits.ts';
 import {
@@ -9,9 +10,14 @@ import {
   encodeMessage,
   queryFor,
 } from '#wire/dns/message.ts';
+import { negativeAuthority } from '#wire/dns/negative.ts';
 import { completeService } from '../config/static-file.ts';
 import { encodeAnswer, encodeError, type LocalAnswer } from './answer.ts';
-import { READ_ADDITIONALS_MAX, READ_QUERY_BYTES_MAX } from './limits.ts';
+import {
+  LOCAL_NEGATIVE_TTL_SECONDS,
+  READ_ADDITIONALS_MAX,
+  READ_QUERY_BYTES_MAX,
+} from './limits.ts';
 
 const service = completeService({ name: 'product', namespace: 'shop' });
 const answer = (addresses: string[], alias?: string): LocalAnswer => ({
@@ -57,10 +63,47 @@ describe('encodeAnswer', () => {
     ]);
   });
 
-  test('nothing is NODATA: NOERROR, authoritative, no records at all', () => {
+  test('nothing is NODATA: NOERROR, authoritative, no records but how long that may be kept', () => {
     const empty = read(encodeAnswer(query(), answer([]), 'udp'));
-    expect(empty).toMatchObject({ rcode: 0, authoritative: true, answers: [], authorities: [] });
+    expect(empty).toMatchObject({ rcode: 0, authoritative: true, answers: [] });
+    const authority = negativeAuthority('PrOduct.shop', LOCAL_NEGATIVE_TTL_SECONDS);
+    expect(empty.authorities).toEqual([authority]);
+    expect(empty.truncated).toBe(false);
   });
+
+  test('what could not be answered says nothing of the kind', () => {
+    expect(read(encodeError(query(), RCODE.serverFailure)).authorities).toEqual([]);
+  });
+
+  test.skipIf(missingFor({ programs: ['dig'] }) !== undefined)(
+    'dig reads how long it may keep that there is nothing',
+    async () => {
+      const server = await Bun.udpSocket({
+        hostname: '127.0.0.1',
+        socket: {
+          data: (socket, bytes, port, address) =>
+            void socket.send(encodeAnswer(bytes, answer([]), 'udp'), port, address),
+        },
+      });
+      const dig = [
+        'dig',
+        '@127.0.0.1',
+        '-p',
+        String(server.port),
+        '+noall',
+        '+comments',
+        '+authority',
+      ];
+      for (const extra of ['+noedns', '+bufsize=1232']) {
+        const { stdout } = await run([...dig, extra, 'product.shop.svc.cluster.local', 'AAAA']);
+        expect(stdout).toContain('status: NOERROR');
+        expect(stdout).toMatch(
+          /^product\.shop\.svc\.cluster\.local\.\s+5\s+IN\s+SOA\s.* 1 7200 1800 86400 5$/m,
+        );
+      }
+      server.close();
+    },
+  );
 
   const many = answer(Array.from({ length: 200 }, (_, index) => `198.18.7.${index}`));
   const sizes: [edns: number | undefined, bytesMax: number][] = [

@@ -14,8 +14,14 @@ import {
   type RecordValue,
   type ResourceRecord,
 } from '#wire/dns/message.ts';
+import { negativeAuthority } from '#wire/dns/negative.ts';
 import { bareRefusal, HEADER_BYTES } from '#wire/dns/query.ts';
-import { LOCAL_TTL_SECONDS, READ_ADDITIONALS_MAX, READ_QUERY_BYTES_MAX } from './limits.ts';
+import {
+  LOCAL_NEGATIVE_TTL_SECONDS,
+  LOCAL_TTL_SECONDS,
+  READ_ADDITIONALS_MAX,
+  READ_QUERY_BYTES_MAX,
+} from './limits.ts';
 
 export type DnsProtocol = 'udp' | 'tcp';
 
@@ -41,8 +47,11 @@ export function encodeAnswer(
     answers.push(record(question.name, TYPE.CNAME, { kind: 'name', name: alias }));
   for (const address of addresses)
     answers.push(record(alias ?? question.name, question.type, { kind: 'address', address }));
+  // The mesh speaks for this name alone, others beside it are asked elsewhere: it is a zone of its own.
+  const authorities =
+    addresses.length === 0 ? [negativeAuthority(question.name, LOCAL_NEGATIVE_TTL_SECONDS)] : [];
   return encodeMessage(
-    { ...emptyAnswer(asked, RCODE.noError, true), answers },
+    { ...emptyAnswer(asked, RCODE.noError, true), answers, authorities },
     roomOf(asked, protocol),
   );
 }

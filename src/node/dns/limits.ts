@@ -2,6 +2,8 @@
 
 /** As ztunnel (src/dns/server.rs): short enough for a service that moves, long enough to spare the asking. */
 export const LOCAL_TTL_SECONDS = 30;
+/** That there is nothing: a headless service whose first endpoint becomes ready must be found soon (CoreDNS: 5 s). */
+export const LOCAL_NEGATIVE_TTL_SECONDS = 5;
 
 /** A query that the mesh answers itself: a name of 255 bytes with EDNS, cookies and padding (RFC 8467) has a third of it. */
 export const READ_QUERY_BYTES_MAX = 4096;
