@@ -2,8 +2,10 @@
 import { connect } from 'node:net';
 
 /** Waiting for more, and for anything at all. */
-const QUIET_MS = 60;
+export const QUIET_MS = 60;
 const SILENCE_MS = 3000;
+/** Of so many waits is the quiet time, with a look at all sockets between two: a process that stands still hears nothing, and that is no quiet. */
+const QUIET_LOOKS = 12;
 
 export interface RawAnswer {
   /** Everything that came. */
@@ -30,7 +32,12 @@ export function sendRaw(port: number, pieces: string | readonly string[]): Promi
     // Who says that it closes is given the time to do it, however busy the machine is.
     const isMoreDue = text === '' || /\r\nconnection: close\r\n/i.test(text);
     clearTimeout(timer);
-    timer = setTimeout(() => finish(false), isMoreDue ? SILENCE_MS : QUIET_MS);
+    if (isMoreDue) timer = setTimeout(() => finish(false), SILENCE_MS);
+    else look(QUIET_LOOKS);
+  };
+  const look = (left: number) => {
+    if (left === 0) finish(false);
+    else timer = setTimeout(look, QUIET_MS / QUIET_LOOKS, left - 1);
   };
   socket.on('data', (bytes) => {
     text += bytes.toString('latin1');
