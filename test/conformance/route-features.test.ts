@@ -261,20 +261,20 @@ const rows: Row[] = [
   },
   {
     title: 'a route timeout',
-    rule: { timeoutMs: 60 },
-    envoy: { route: { ...FORWARD, timeout: '0.06s', max_grpc_timeout: '0.06s' } },
-    asks: [{ path: '/?delay=500' }, { path: '/?delay=500', headers: GRPC }, {}],
+    rule: { timeoutMs: 400 },
+    envoy: { route: { ...FORWARD, timeout: '0.4s', max_grpc_timeout: '0.4s' } },
+    asks: [{ path: '/?delay=4000' }, { path: '/?delay=4000', headers: GRPC }, {}],
   },
   {
     title: 'a per-try timeout',
-    rule: { retries: { ...RETRIES, attempts: 1, perTryTimeoutMs: 60 } },
+    rule: { retries: { ...RETRIES, attempts: 1, perTryTimeoutMs: 400 } },
     envoy: {
       route: {
         ...FORWARD,
-        retry_policy: retryPolicy({ num_retries: 1, retry_on: '5xx', per_try_timeout: '0.06s' }),
+        retry_policy: retryPolicy({ num_retries: 1, retry_on: '5xx', per_try_timeout: '0.4s' }),
       },
     },
-    asks: [{ path: '/?delay=500' }, { path: '/?delay=500&times=1' }],
+    asks: [{ path: '/?delay=4000' }, { path: '/?delay=4000&times=1' }],
   },
 ];
 
@@ -356,8 +356,8 @@ async function answers(port: number, asks: readonly Ask[]): Promise<string[]> {
   return lines;
 }
 
-/** What a request has used of its 60 ms before it is sent on is taken off, and a busy machine uses some. */
-const wholeTimeout = (line: string) => line.replaceAll(/\b[45]\d(?=m?(?:;|$))/g, '60');
+/** What a request has used of its 400 ms before it is sent on is taken off, and a busy machine uses some. */
+const wholeTimeout = (line: string) => line.replaceAll(/\b[1-3]\d\d(?=m?(?:;|$))/g, '400');
 
 /** Code, flags and details. */
 const ours = (log: string) =>
@@ -381,7 +381,7 @@ describe.skipIf(missingEnvoy() !== undefined)('a route with', () => {
         const want = await answers(other.port, asks);
         expect(await answers(mesh.port, asks)).toEqual(want);
         expect(own.seen.map(wholeTimeout)).toEqual(foreign.seen.map(wholeTimeout));
-        for (let turn = 0; turn < 50 && theirs(other.log()).length < asks.length; turn += 1) {
+        for (let turn = 0; turn < 1_000 && theirs(other.log()).length < asks.length; turn += 1) {
           await Bun.sleep(10);
         }
         expect(ours(mesh.log())).toEqual(theirs(other.log()));
