@@ -46,8 +46,11 @@ beforeAll(async () => {
     ports: { 80: origin.port ?? 0 },
   } as const;
   const service = upstream({ endpoints: [endpoint('s1', 'v1', local)] });
+  const routes = [route('r', [to('stable')])];
+  const whole = table(routes);
+  const ports = [...whole.ports, { port: 82, protocol: 'tcp', routes } as const];
   runtime.engine.configure({
-    tables: [[`shop/${HOST}`, table([route('r', [to('stable')])])]],
+    tables: [[`shop/${HOST}`, { ...whole, ports }]],
     upstream: () => service,
   });
   listener = new HboneListener(runtime, {
@@ -159,9 +162,17 @@ describe('HboneListener', () => {
       expect(await getThroughTunnel(`${VIP}:80`, WEB)).toBe('200 v1 /x');
       expect(chainLength).toBeGreaterThan(0);
       expect([judged.connections, judged.queuedBytes]).toEqual([1, 0]);
+      // Bytes, which stay connected.
+      expect(await getThroughTunnel(`${VIP}:82`, WEB)).toBe('200 v1 /x');
       revoked = true;
       judged.judgeAgain();
       while (judged.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+      const failed = runtime.registry
+        .expose()
+        .split('\n')
+        .filter((line) => /^istio_tcp_connections_failed_total\{.* [1-9]/.test(line))
+        .map((line) => line.slice(line.indexOf('closed_by=')));
+      expect(failed).toEqual(['closed_by="self",reason="certificate revoked"} 1']);
       expect(await getThroughTunnel(`${VIP}:80`, WEB)).not.toStartWith('200');
     } finally {
       listener = usual;

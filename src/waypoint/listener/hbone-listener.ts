@@ -53,6 +53,7 @@ interface Peer {
 interface HboneConnection {
   drain(): void;
   close(): void;
+  banish(error: MeshError): void;
 }
 
 export class HboneListener {
@@ -122,7 +123,7 @@ export class HboneListener {
       const revoked = revocations?.judge(chain, 'downstream');
       if (revoked === undefined) continue;
       log.warn('connection closed', { code: revoked.code, error: revoked.message });
-      connection.close();
+      connection.banish(revoked);
     }
   }
 
