@@ -90,7 +90,7 @@ export class ConsoleEngine {
     this.#views = new GraphViews(this);
     const { database } = this.store;
     this.requests = new RequestStore({ database, mesh: this.mesh });
-    this.traces = new TraceStore(database);
+    this.traces = new TraceStore({ database, mesh: this.mesh });
   }
 
   edge(proxy: string, edge: FlowEdge): void {

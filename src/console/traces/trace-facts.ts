@@ -4,17 +4,22 @@ import { rfc3339At } from '#base/clock.ts';
 import type { Span } from '#telemetry/tracing/span.ts';
 import type { TraceRow } from '../api/traffic.ts';
 import type { TracesRequest, Visible } from '../console-data.ts';
+import type { MeshPicture } from '../graph/mesh-picture.ts';
 import { endOf, milliseconds, rootOf, startOf } from './waterfall.ts';
 
 export interface TraceFacts extends TraceRow {
-  /** Ids of nodes that it passed. */
+  /** Ids of nodes that it passed, proxies as if they were workloads like others. */
   readonly places: readonly string[];
+  /** `waypoint/NAMESPACE/POD` and `gateway/NAMESPACE/POD` that made spans. Undefined: an earlier version wrote it. */
+  readonly proxies?: readonly string[];
   readonly namespaces: readonly string[];
   readonly hosts: readonly string[];
   readonly method: string;
   readonly path: string;
 }
 
+/** What waypoints and gateways begin their `node_id` with, as Envoy's; node proxies have none. */
+const ROLES: Readonly<Record<string, string>> = { waypoint: 'waypoint', router: 'gateway' };
 const NANOS_PER_MS = 1_000_000n;
 
 export function factsOf(traceId: string, spans: readonly Span[]): TraceFacts {
@@ -23,7 +28,10 @@ export function factsOf(traceId: string, spans: readonly Span[]): TraceFacts {
   const places = new Set<string>();
   const namespaces = new Set<string>();
   const hosts = new Set<string>();
-  for (const { attributes } of spans) {
+  const proxies = new Set<string>();
+  for (const { attributes, proxy } of spans) {
+    const role = ROLES[text(attributes.node_id).split('~', 1)[0]];
+    if (role !== undefined && proxy !== '') proxies.add(`${role}/${proxy}`);
     for (const side of ['source', 'destination'] as const) {
       const namespace = text(attributes[`istio.${side}_namespace`]);
       const workload = text(attributes[`istio.${side}_workload`]);
@@ -56,6 +64,7 @@ export function factsOf(traceId: string, spans: readonly Span[]): TraceFacts {
     status: isError ? 'error' : 'ok',
     statusCode: status > 0 ? status : undefined,
     places: [...places],
+    proxies: [...proxies],
     namespaces: [...namespaces],
     hosts: [...hosts],
     method: text(attributes['http.request.method'] ?? attributes['http.method']),
@@ -69,7 +78,7 @@ export function rowOf(facts: TraceFacts): TraceRow {
 }
 
 /** Whether a trace is what was asked for. Time and failure are asked of the database. */
-export function isWanted(facts: TraceFacts, request: TracesRequest): boolean {
+export function isWanted(facts: TraceFacts, request: TracesRequest, mesh: MeshPicture): boolean {
   const { namespaces, workloads, services, methods, pathPrefix, status, node, edge, visible } =
     request;
   if (!isTraceVisible(facts, visible)) return false;
@@ -88,15 +97,29 @@ export function isWanted(facts: TraceFacts, request: TracesRequest): boolean {
     const code = facts.statusCode ?? 0;
     if (code < status.from || code > status.to) return false;
   }
-  if (node !== undefined && !facts.places.includes(node)) return false;
-  if (edge !== undefined) {
-    const [source, target] = edge.split(' ');
-    // What came from outside has no place of its own.
-    const isFrom =
-      facts.places.includes(source) || source === 'unknown' || source.startsWith('gateway/');
-    if (!isFrom || !facts.places.includes(target)) return false;
+  if (node === undefined && edge === undefined) return true;
+  const places = placesOf(facts, mesh);
+  if (node !== undefined && !places.has(node)) return false;
+  if (edge === undefined) return true;
+  const [source, target] = edge.split(' ');
+  // What came from outside has no place of its own.
+  return (places.has(source) || source === 'unknown') && places.has(target);
+}
+
+/** Ids of the graph's nodes, waypoints and gateways by their workload, as nodes.ts calls them. */
+function placesOf({ places, proxies = [] }: TraceFacts, mesh: MeshPicture): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const place of places) {
+    const key = place.startsWith('workload/') ? place.slice('workload/'.length) : '';
+    const role = mesh.workloads.get(key)?.role;
+    found.add(role === undefined ? place : `${role}/${key}`);
   }
-  return true;
+  for (const proxy of proxies) {
+    const at = proxy.indexOf('/');
+    const key = mesh.workloadOfProxy(proxy.slice(at + 1));
+    found.add(`${mesh.workloads.get(key)?.role ?? proxy.slice(0, at)}/${key}`);
+  }
+  return found;
 }
 
 /** All of it must be the reader's: a trace shows every hop. What names no namespace is for those who see all. */

@@ -7,6 +7,7 @@ import { rfc3339At } from '#base/clock.ts';
 import type { Span } from '#telemetry/tracing/span.ts';
 import type { TraceAnswer } from '../api/traffic.ts';
 import type { TracesPage, TracesRequest, Visible } from '../console-data.ts';
+import type { MeshPicture } from '../graph/mesh-picture.ts';
 import type { StoreDatabase } from '../store/database.ts';
 import { evict } from './evict.ts';
 import {
@@ -36,14 +37,19 @@ const SPAN_ID = /^[0-9a-f]{16}$/;
 
 export class TraceStore {
   readonly #database: StoreDatabase;
+  readonly #mesh: MeshPicture;
   readonly #pending = new Map<string, Pending>();
   readonly #bytesMax: number;
   #bytes: number;
   /** Spans that are over a bound, or are none. */
   dropped = 0;
 
-  constructor(database: StoreDatabase, bytesMax = TRACES_BYTES_MAX) {
+  constructor(
+    { database, mesh }: { readonly database: StoreDatabase; readonly mesh: MeshPicture },
+    bytesMax = TRACES_BYTES_MAX,
+  ) {
     this.#database = database;
+    this.#mesh = mesh;
     this.#bytesMax = bytesMax;
     this.#bytes = this.#countBytes();
     database.onReplaced(() => {
@@ -126,7 +132,7 @@ export class TraceStore {
       const page = this.#page(request, offset);
       for (const { about } of page) {
         const facts = JSON.parse(about) as TraceFacts;
-        if (traces.length < limit && isWanted(facts, request)) traces.push(facts);
+        if (traces.length < limit && isWanted(facts, request, this.#mesh)) traces.push(facts);
       }
       if (page.length < PAGE_ROWS) break;
     }

@@ -5,6 +5,7 @@ import type { RequestRecord } from '#telemetry/requests/request-record.ts';
 import type { Span } from '#telemetry/tracing/span.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { peer } from '#test/support/flows.ts';
+import { workload } from '#test/support/graph-world.ts';
 import type { RequestsRequest, TracesRequest } from '../console-data.ts';
 import { MeshPicture } from '../graph/mesh-picture.ts';
 import { StoreDatabase } from '../store/database.ts';
@@ -28,6 +29,7 @@ const ALL: RequestsRequest = {
   toMs: undefined,
   limit: 100,
 };
+const OTHER_EDGE = 'gateway/shop/other service/shop/cart http';
 const TRACES: TracesRequest = { ...ALL, sort: 'newest' };
 
 function span(
@@ -116,7 +118,7 @@ describe('TraceStore', () => {
   };
 
   test('puts spans of several proxies together, also of one that comes later', () => {
-    const store = new TraceStore(database());
+    const store = new TraceStore({ database: database(), mesh: new MeshPicture() });
     store.add([span('1', '', 0, 10, { attributes: about })], START);
     store.add([span('2', '1', 2, 8)], START + 100);
     store.flush(START + 3000);
@@ -157,14 +159,71 @@ describe('TraceStore', () => {
   ];
   for (const [title, filter, isFound] of filters)
     test(`is asked for ${title}: ${isFound ? 'found' : 'not found'}`, () => {
-      const store = new TraceStore(database());
+      const store = new TraceStore({ database: database(), mesh: new MeshPicture() });
       store.add([span('1', '', 0, 10, { attributes: about })], START);
       store.flush(START, true);
       expect(store.find({ ...TRACES, ...filter }).traces).toHaveLength(isFound ? 1 : 0);
     });
 
+  const mesh = new MeshPicture();
+  mesh.apply({
+    workloads: [
+      workload('wp', { role: 'waypoint', pods: ['wp-5d8f'] }),
+      workload('edge', { role: 'gateway', pods: ['edge-77'] }),
+    ],
+    goneWorkloads: [],
+    services: [],
+    goneServices: [],
+  });
+  const byWaypoint = span('2', '1', 1, 9, {
+    proxy: 'shop/wp-5d8f',
+    attributes: {
+      ...about,
+      'istio.source_workload': 'edge',
+      node_id: 'waypoint~::1~wp-5d8f.shop~',
+    },
+  });
+  const byGateway = span('1', '', 0, 10, {
+    proxy: 'shop/edge-77',
+    attributes: { 'server.address': 'shop.example', node_id: 'router~::1~edge-77.shop~' },
+  });
+  const byGone = span('1', '', 0, 10, {
+    proxy: 'shop/old-6b7c8d9f5-x2x4z',
+    attributes: { ...about, node_id: 'waypoint~::1~old-6b7c8d9f5-x2x4z.shop~' },
+  });
+  const byNode = span('1', '', 0, 10, { proxy: 'istio-system/tulle-node-a', attributes: about });
+  const nodes: [string, Span[], Partial<TracesRequest>, number][] = [
+    ['the waypoint that it passed', [byWaypoint], { node: 'waypoint/shop/wp' }, 1],
+    ['another waypoint', [byWaypoint], { node: 'waypoint/shop/wp-2' }, 0],
+    ['a waypoint that is gone', [byGone], { node: 'waypoint/shop/old' }, 1],
+    ['the gateway that it came through', [byGateway], { node: 'gateway/shop/edge' }, 1],
+    ['the gateway that the waypoint names', [byWaypoint], { node: 'gateway/shop/edge' }, 1],
+    ['another gateway', [byGateway], { node: 'gateway/shop/other' }, 0],
+    ['a waypoint, where only node proxies told', [byNode], { node: 'waypoint/shop/wp' }, 0],
+    [
+      'the edge from the waypoint',
+      [byWaypoint],
+      { edge: 'waypoint/shop/wp workload/shop/cart-v1 http' },
+      1,
+    ],
+    [
+      'the edge from the gateway',
+      [byGateway, byWaypoint],
+      { edge: 'gateway/shop/edge service/shop/cart http' },
+      1,
+    ],
+    ['an edge from another gateway', [byGateway, byWaypoint], { edge: OTHER_EDGE }, 0],
+  ];
+  for (const [title, spans, filter, count] of nodes)
+    test(`is asked for ${title}: ${count === 1 ? 'found' : 'not found'}`, () => {
+      const store = new TraceStore({ database: database(), mesh });
+      store.add(spans, START);
+      store.flush(START, true);
+      expect(store.find({ ...TRACES, ...filter }).traces).toHaveLength(count);
+    });
+
   test('slowest first where it is asked so; bytes and hostile spans are bounded', () => {
-    const store = new TraceStore(database(), 400_000);
+    const store = new TraceStore({ database: database(), mesh: new MeshPicture() }, 400_000);
     const id = (n: number) => n.toString(16).padStart(32, '0');
     for (let n = 1; n <= 500; n++)
       store.add(

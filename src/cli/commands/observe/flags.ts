@@ -38,6 +38,7 @@ export interface RequestFlags {
   method: string[];
   path?: string;
   status?: string;
+  node?: string;
   failed?: boolean;
   output: string;
 }
@@ -50,6 +51,7 @@ export function requestQuery(options: RequestFlags) {
     methods: options.method,
     pathPrefix: options.path,
     status: options.status,
+    node: options.node,
     failed: options.failed === true ? 'true' : undefined,
   };
 }

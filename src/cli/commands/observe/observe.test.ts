@@ -308,11 +308,12 @@ describe('words', () => {
           service: [],
           method: [],
           status: '5xx',
+          node: 'waypoint/a/w',
           failed: true,
           output: 'text',
         }),
       ),
-      '/api/v1/tap?namespaces=a%2Cb&status=5xx&failed=true',
+      '/api/v1/tap?namespaces=a%2Cb&status=5xx&node=waypoint%2Fa%2Fw&failed=true',
     ],
     [addressOf('graph', { idle: false, window: undefined }), '/api/v1/graph'],
   ])('%p', (is, want) => {

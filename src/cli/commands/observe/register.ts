@@ -61,6 +61,10 @@ function withRequestFlags(command: Command): Command {
     .addOption(repeatable('--method <method>', 'GET, POST, …'))
     .option('--path <prefix>', 'paths that begin so')
     .option('--status <status>', '503, 400-499 or 5xx')
+    .option(
+      '--node <id>',
+      'node of the graph: waypoint/, gateway/, workload/ or service/NAMESPACE/NAME',
+    )
     .option('--failed', 'only those that failed')
     .addOption(output('text', 'json'));
 }

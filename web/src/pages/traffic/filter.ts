@@ -89,6 +89,7 @@ export function tapCommand(
     ['methods', '--method'],
     ['pathPrefix', '--path'],
     ['status', '--status'],
+    ['node', '--node'],
   ] as const)
     if (filter[name] !== undefined) parts.push(`${option} ${filter[name]}`);
   if (failed) parts.push('--failed');
