@@ -99,11 +99,12 @@ function buildVersion(kind: BuiltinKind, version: KindVersion, schema: Schema): 
     served: true,
     storage: version.storage === true,
     ...(version.deprecated === true ? { deprecated: true } : {}),
-    schema: { openAPIV3Schema: schema },
     ...(kind.hasStatus ? { subresources: { status: {} } } : {}),
     ...(kind.columns.length > 0
       ? { additionalPrinterColumns: kind.columns.map((column) => dropUndefined({ ...column })) }
       : {}),
+    // Last, as in a table that was read: see `expand` of crd-cache.ts.
+    schema: { openAPIV3Schema: schema },
   };
 }
 

@@ -8,6 +8,8 @@ test('expand gives back what compact took, with one schema for versions that sha
   const crds = builtinCrds(createModelSource(modelNames));
   const back = expand(JSON.parse(JSON.stringify(compact(crds))));
   expect(back).toEqual(crds);
+  // In the same order, too: the chart is written from either.
+  expect(JSON.stringify(back) === JSON.stringify(crds)).toBe(true);
   const versions =
     back.find((crd) => crd.spec.names.kind === 'VirtualService')?.spec.versions ?? [];
   expect(versions.map((version) => version.name)).toEqual(['v1', 'v1alpha3', 'v1beta1']);

@@ -192,6 +192,11 @@ export function tulleCrds(): CustomResourceDefinition[] {
           name: 'v1',
           served: true,
           storage: true,
+          additionalPrinterColumns: [
+            { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[*].name' },
+            { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+          ],
+          // Last, as in a table that was read: see `expand` of crd-cache.ts.
           schema: {
             openAPIV3Schema: {
               type: 'object',
@@ -204,10 +209,6 @@ export function tulleCrds(): CustomResourceDefinition[] {
               required: ['spec'],
             },
           },
-          additionalPrinterColumns: [
-            { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[*].name' },
-            { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
-          ],
         },
       ],
       conversion: { strategy: 'None' },
