@@ -80,6 +80,8 @@ export interface SchemaProvider {
   /** The CRD was created or changed. Findings mean it is not served. */
   addCrd(crd: ApiObject): SchemaFinding[];
   removeCrd(crd: ApiObject): void;
+  /** False: nothing is known of its members, and the questions below find nothing. */
+  knows(kind: SchemaKind): boolean;
   /** Paths that the schema does not know, as `spec.foo`; with `prune` they are removed from `object` in place. */
   unknownFields(kind: SchemaKind, object: ApiObject, prune: boolean): string[];
   /** Fills defaults into `object` in place. */
@@ -100,6 +102,7 @@ export const plainSchemas: SchemaProvider = {
   builtinCrds: () => [],
   addCrd: () => [],
   removeCrd: () => undefined,
+  knows: () => true,
   unknownFields: () => [],
   applyDefaults: () => undefined,
   validate: () => [],

@@ -8,6 +8,7 @@ import { registerLab } from './commands/lab/register.ts';
 import { registerMesh } from './commands/mesh/register.ts';
 import { registerObserve } from './commands/observe/register.ts';
 import { registerProxy } from './commands/proxy/register.ts';
+import { registerValidate } from './commands/validate/register.ts';
 import { versionText } from './commands/version.ts';
 import { registerWhy } from './commands/why/register.ts';
 import { EXIT, reportOf, UsageError } from './output/report.ts';
@@ -22,7 +23,7 @@ const KUBECONFIG: [string, string] = [
 ];
 
 /** Commands that talk to no cluster, with all beneath them. */
-const WITHOUT_CLUSTER = new Set(['lab', 'manifest', 'completion', 'help', 'version']);
+const WITHOUT_CLUSTER = new Set(['lab', 'manifest', 'validate', 'completion', 'help', 'version']);
 
 export function buildProgram(): Command {
   const program = new Command('tulle');
@@ -38,6 +39,7 @@ export function buildProgram(): Command {
   registerObserve(program);
   registerProxy(program);
   registerWhy(program);
+  registerValidate(program);
   registerInstall(program);
   registerDoctor(program);
   registerJoin(program);

@@ -45,6 +45,7 @@ export function createSchemaProvider(): SchemaProvider {
       return registry.add(crd, own.get(crd.metadata.name) === JSON.stringify(versions));
     },
     removeCrd: (crd) => registry.remove(crd),
+    knows: (kind) => typedSchema(kind) !== undefined,
     unknownFields(kind, object, prune) {
       const schema = typedSchema(kind);
       if (schema === undefined) return [];

@@ -1,7 +1,7 @@
 /** Schemas of the built-in kinds from the kubernetes-models packages, completed with Kubernetes' merge semantics. */
 import type { Schema } from '#config/schema/schema.ts';
 import { kubernetesModel, modelNames } from '#crds/models/model-names.ts';
-import { createModelSource, type ModelSource } from '#crds/models/model-source.ts';
+import { createModelSource, type ModelId, type ModelSource } from '#crds/models/model-source.ts';
 import type { SchemaKind } from '../schema-provider.ts';
 import { addMergeSemantics } from './list-semantics.ts';
 
@@ -70,6 +70,16 @@ export function crdDefinition(kind: Pick<SchemaKind, 'group' | 'version' | 'kind
   return `${kind.group.split('.').reverse().join('.')}.${kind.version}.${kind.kind}`;
 }
 
+/** Undefined for API versions that are not Kubernetes' own or that the packages leave out; the model of another may not exist. */
+export function modelOf(kind: {
+  group: string;
+  version: string;
+  kind: string;
+}): ModelId | undefined {
+  const definition = definitionOf(kind);
+  return definition === undefined ? undefined : kubernetesModel(definition);
+}
+
 export function createBuiltinSchemas(): BuiltinSchemas {
   const models: ModelSource = createModelSource({
     ...modelNames,
@@ -87,8 +97,8 @@ export function createBuiltinSchemas(): BuiltinSchemas {
   return {
     ofDefinition,
     ofKind(kind) {
-      const definition = definitionOf(kind);
-      return definition === undefined ? undefined : ofDefinition(definition);
+      const id = modelOf(kind);
+      return id !== undefined && models.has(id) ? models.load(id) : undefined;
     },
   };
 }

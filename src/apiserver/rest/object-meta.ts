@@ -44,7 +44,10 @@ function withoutTimes(object: ApiObject): ApiObject {
   return cloneJson({ ...object, metadata: { ...metadata, managedFields } });
 }
 
-export function validateMeta(kind: ServedKind, object: ApiObject): SchemaFinding[] {
+/** What the rules for names ask of a kind. */
+export type NamedKind = Pick<ServedKind, 'group' | 'table'>;
+
+export function validateMeta(kind: NamedKind, object: ApiObject): SchemaFinding[] {
   const { name, labels, annotations } = object.metadata;
   const findings: SchemaFinding[] = [];
   const why = nameRefusal(kind, name);
@@ -92,7 +95,7 @@ function badKey(field: string, key: string): SchemaFinding {
   };
 }
 
-function nameRefusal(kind: ServedKind, name: string): string | undefined {
+function nameRefusal(kind: NamedKind, name: string): string | undefined {
   if (kind.group === 'rbac.authorization.k8s.io')
     return /[/%]/.test(name) || name === '.' || name === '..'
       ? "may not contain '/' or '%'"

@@ -11,9 +11,10 @@ import type { KindRegistry } from '../kinds/registry.ts';
 import { apiVersionOf, hasSubresource, type ServedKind } from '../kinds/served-kind.ts';
 import { type StrategyContext, strategyOf } from '../kinds/strategy.ts';
 import { CONFLICT_RETRIES_MAX } from '../limits.ts';
-import type { SchemaFinding, SchemaProvider } from '../schema-provider.ts';
+import type { SchemaProvider } from '../schema-provider.ts';
 import type { Storage, StorageKey } from '../storage/storage.ts';
-import { generateName, sameContent, specChanged, validateMeta } from './object-meta.ts';
+import { objectFindings } from './object-findings.ts';
+import { generateName, sameContent, specChanged } from './object-meta.ts';
 import * as status from './status-error.ts';
 import type { WriteContext } from './write-options.ts';
 
@@ -244,13 +245,7 @@ export class ObjectStore {
   }
 
   #validate(kind: ServedKind, object: ApiObject, old: ApiObject | undefined): void {
-    const findings: SchemaFinding[] = [
-      ...validateMeta(kind, object),
-      ...this.deps.schemas.validate(kind, object, old),
-    ];
-    // The kind's own rules read fields whose shape the schema vouches for.
-    if (findings.length === 0)
-      findings.push(...(strategyOf(kind.table).validate?.(object, old) ?? []));
+    const findings = objectFindings(this.deps.schemas, { kind, object, old });
     if (findings.length > 0) throw status.invalid(kind, object.metadata.name, findings);
   }
 

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { COMPILED } from '#base/compiled.ts';
-import { MeshError } from '#base/errors.ts';
+import { isMeshError, MeshError } from '#base/errors.ts';
 import type { Schema } from '#config/schema/schema.ts';
 import { embeddedModelFiles } from '../embedded.ts';
 import { CRD_ERRORS } from '../errors.ts';
@@ -27,6 +27,7 @@ export interface ModelId {
 export interface ModelSource {
   /** The node is shared and must not be changed. `name` is kept as `$ref` of the nodes that refer to it. */
   load(id: ModelId): Schema;
+  has(id: ModelId): boolean;
 }
 
 /** `names` maps a file name to its declaration file and its OpenAPI name; undefined means inline it. */
@@ -52,7 +53,7 @@ export function createModelSource(
     const root: Schema = {};
     // Before the references are followed: JSONSchemaProps refers to itself.
     loaded.set(key, root);
-    const file = readValidators(readFile(id.package, `_schemas/${id.name}.js`));
+    const file = readValidators(readFile(id.package, schemaPath(id)));
     for (const { node, file: target } of file.references) {
       refer(node, resolveImport(id, target), names, load);
     }
@@ -63,7 +64,20 @@ export function createModelSource(
     names.onLoad?.(id, root);
     return root;
   };
-  return { load };
+  const has = (id: ModelId): boolean => {
+    try {
+      readFile(id.package, schemaPath(id));
+      return true;
+    } catch (error) {
+      if (isMeshError(error, 'CRD_MODELS_MISSING')) return false;
+      throw error;
+    }
+  };
+  return { load, has };
+}
+
+function schemaPath({ name }: ModelId): string {
+  return `_schemas/${name}.js`;
 }
 
 function refer(node: Schema, id: ModelId, names: ModelNames, load: (id: ModelId) => Schema): void {
