@@ -60,6 +60,10 @@ interface Flags {
 const USAGE =
   'npm run bench -- CASE… [--against PEER,…] [--seconds N] [--connections N,…] [--rounds N] [--short] [--json]';
 
+function caseNames(): string {
+  return CASES.map((entry) => entry.name).join(', ');
+}
+
 function parsed(argv: string[]) {
   try {
     return parseArgs({
@@ -72,6 +76,7 @@ function parsed(argv: string[]) {
         rounds: { type: 'string', default: '1' },
         short: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     });
   } catch (error) {
@@ -81,7 +86,7 @@ function parsed(argv: string[]) {
 
 function readFlags(argv: string[]): Flags {
   const { values, positionals } = parsed(argv);
-  const names = CASES.map((entry) => entry.name).join(', ');
+  const names = caseNames();
   const cases = positionals.map((name) => {
     const found = CASES.find((entry) => entry.name === name);
     if (!found) throw new UsageError(`no case ${name}; one of ${names}`);
@@ -185,6 +190,11 @@ function machine(): BenchReport['machine'] {
 }
 
 async function main(argv: string[]): Promise<number> {
+  if (parsed(argv).values.help) {
+    const peers = Object.keys(PEERS).join(', ');
+    process.stdout.write(`usage: ${USAGE}\n\ncases: ${caseNames()}\npeers: ${peers}\n`);
+    return 0;
+  }
   const flags = readFlags(argv);
   if (process.env[INSIDE] === undefined) return runInside(argv);
   await runText(['mkdir', '-p', '/run/netns']);
