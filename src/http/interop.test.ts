@@ -58,7 +58,7 @@ function serve(protocol: 'h1' | 'h2', onExchange: OnExchange = echo) {
 function dial(port: number): Promise<Connection> {
   return new Promise((resolve, reject) => {
     network.connect(
-      { address: '127.0.0.1', port, connectTimeoutMs: 2000 },
+      { address: '127.0.0.1', port, connectTimeoutMs: 10_000 },
       {
         onOpen(connection) {
           queueMicrotask(() => resolve(connection));
@@ -237,7 +237,7 @@ test('H2ClientConnection speaks to node:http2, and probeH2 tells it from an HTTP
       connection.handler = probeH2(
         connection,
         deps,
-        { timeoutMs: 2000 },
+        { timeoutMs: 10_000 },
         {
           onH2(found) {
             found.close();

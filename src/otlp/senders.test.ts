@@ -8,6 +8,8 @@ import { grpcSender } from './grpc-sender.ts';
 import { httpSender } from './http-sender.ts';
 
 const REQUEST = new Uint8Array([1, 2, 3]);
+/** Long enough for a loaded machine: who answers or resets does it at once. */
+const PATIENT_MS = 10_000;
 const deps = { clock: systemClock, network: new BunNetwork({ clock: systemClock }) };
 let scope = new Scope();
 
@@ -32,7 +34,7 @@ function listen(answer: string | undefined | 'reset'): number {
   return server.port;
 }
 
-const viaHttp = (port: number, timeoutMs = 1000) =>
+const viaHttp = (port: number, timeoutMs = PATIENT_MS) =>
   httpSender(systemClock, {
     collector: { host: '127.0.0.1', port },
     path: '/v1/traces',
@@ -41,7 +43,7 @@ const viaHttp = (port: number, timeoutMs = 1000) =>
     contentType: 'application/x-protobuf',
   })(REQUEST);
 
-const viaGrpc = (port: number, timeoutMs = 1000) => {
+const viaGrpc = (port: number, timeoutMs = PATIENT_MS) => {
   const sender = grpcSender(deps, {
     collector: { host: '127.0.0.1', port },
     signal: 'traces',

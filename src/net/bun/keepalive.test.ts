@@ -31,7 +31,7 @@ async function secondsOf(wanted: Wanted): Promise<number | undefined> {
   const connection = await new Promise<Connection>((resolve, reject) => {
     const { port } = listener;
     network.connect(
-      { address: '127.0.0.1', port, connectTimeoutMs: 1000, ...wanted },
+      { address: '127.0.0.1', port, connectTimeoutMs: 10_000, ...wanted },
       {
         onOpen: (opened) => {
           resolve(opened);

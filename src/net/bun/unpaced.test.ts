@@ -36,7 +36,7 @@ async function congestionControls(local: boolean): Promise<string[]> {
   });
   const { port } = listener;
   network.connect(
-    { address: '127.0.0.1', port, local, connectTimeoutMs: 1000 },
+    { address: '127.0.0.1', port, local, connectTimeoutMs: 10_000 },
     {
       onOpen: (opened) => {
         dialled.resolve(opened);

@@ -49,7 +49,7 @@ describe.skipIf(skip)('connections from a foreign source address', () => {
       new Promise<Connection>((resolve, reject) => {
         const place = { address: '127.0.0.1', port, namespace, sourceAddress: CLIENT };
         network.connect(
-          { ...place, connectTimeoutMs: 2000 },
+          { ...place, connectTimeoutMs: 10_000 },
           {
             onOpen(connection) {
               resolve(connection);
