@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { startTestApiserver, type TestApiserver } from '#test/support/apiserver.ts';
 import { missingFor } from '#test/support/lab.ts';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const skip = missingFor({ programs: ['kubectl'] }) !== undefined;
 
@@ -132,7 +132,7 @@ describe.skipIf(skip)('kubectl', () => {
     const path = '/apis/apps/v1/namespaces/default/deployments/rolling';
     const { body: live } = await server.call('GET', path);
     expect(live.metadata.generation).toBe(2);
-    const rollout = server.kubectl(['rollout', 'status', 'deploy/rolling', '--timeout=20s']);
+    const rollout = server.kubectl(['rollout', 'status', 'deploy/rolling', '--timeout=30s']);
     const counts = { replicas: 3, readyReplicas: 3, updatedReplicas: 3, availableReplicas: 3 };
     const status = { ...counts, observedGeneration: 2 };
     const patch = { contentType: 'application/merge-patch+json' };
@@ -164,14 +164,14 @@ describe.skipIf(skip)('kubectl', () => {
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'waited' } };
     const spec = { containers: [{ name: 'c', image: 'host' }] };
     await feed(JSON.stringify({ ...pod, spec }), 'apply', '-f', '-');
-    const ready = server.kubectl(['wait', '--for=condition=Ready', 'pod/waited', '--timeout=20s']);
+    const ready = server.kubectl(['wait', '--for=condition=Ready', 'pod/waited', '--timeout=30s']);
     const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
     const path = '/api/v1/namespaces/default/pods/waited/status';
     const patch = { contentType: 'application/strategic-merge-patch+json' };
     await server.call('PATCH', path, { status }, patch);
     expect((await ready).stdout).toBe('pod/waited condition met\n');
-    await run('wait', '--for=jsonpath={.status.phase}=Running', 'pod/waited', '--timeout=5s');
-    const gone = server.kubectl(['wait', '--for=delete', 'pod/waited', '--timeout=20s']);
+    await run('wait', '--for=jsonpath={.status.phase}=Running', 'pod/waited', '--timeout=30s');
+    const gone = server.kubectl(['wait', '--for=delete', 'pod/waited', '--timeout=30s']);
     await run('delete', 'pod', 'waited');
     expect((await gone).exitCode).toBe(0);
   });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { startTestApiserver, type TestApiserver, until } from '#test/support/apiserver.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(60_000);
 
 const CORE = '/api/v1/namespaces/default';
 const MERGE = { contentType: 'application/merge-patch+json' };

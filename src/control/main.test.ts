@@ -101,7 +101,7 @@ describe('startControl, when the thread of its console dies', () => {
     expect(store.problem).toContain('was started again');
     expect(workers.all).toHaveLength(2);
     await control.stop();
-  }, 30_000);
+  }, 120_000);
 });
 
 describe('parseControlOptions', () => {

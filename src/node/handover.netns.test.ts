@@ -64,7 +64,7 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     expect(second.output()).toContain('drained');
     third.kill('SIGKILL');
     await third.exited;
-  }, 30_000);
+  }, 90_000);
 
   test('that is killed leaves what waits at its listeners to the one beside it', async () => {
     const first = await pair.startNode(GRACE);
@@ -79,7 +79,7 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     expect(failuresOf(kinds)).toEqual([]);
     second.kill('SIGKILL');
     await second.exited;
-  }, 30_000);
+  }, 90_000);
 
   test('cuts off what outlives the deadline, with a line for each connection', async () => {
     const node = await pair.startNode({ TERMINATION_GRACE_PERIOD_SECONDS: '2' });
@@ -96,7 +96,7 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     const stream = cut.filter((line) => line.includes(':8082'));
     expect(stream.length).toBeGreaterThanOrEqual(2);
     for (const line of stream) expect(line).toContain('closed_by="operator"');
-  }, 30_000);
+  }, 90_000);
 
   test('ends at once at a second signal', async () => {
     const node = await pair.startNode(GRACE);
@@ -108,7 +108,7 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     expect(await node.exited).toBe(0);
     traffic.kill('SIGKILL');
     expect(node.output()).toContain('the proxy is shutting down: SIGINT while draining');
-  }, 30_000);
+  }, 90_000);
 
   test('is joined by one that opens nothing before it can serve, and all at once where nobody else does', async () => {
     const first = await pair.startNode(GRACE);
@@ -146,5 +146,5 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     expect(ignorant.proxy.ready).toBe(false);
     ignorant.proxy.stop('the test is over');
     await until([0, 0, 0]);
-  }, 30_000);
+  }, 90_000);
 });

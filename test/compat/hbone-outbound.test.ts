@@ -264,7 +264,7 @@ describe.skipIf(missing !== undefined)(`HBONE outbound${missing ? `: ${missing}`
     ]);
     await finish(await echoed(neighbour, 'afterwards'));
     expect(streams()[0].connection).toBe(streams()[1].connection);
-  }, 30_000);
+  }, 120_000);
 
   test('after GOAWAY new tunnels go over another connection, the running ones finish on theirs', async () => {
     const running = await echoed(await connect(pair.product.ip, PEER_PORTS.goaway));

@@ -151,7 +151,7 @@ describe.skipIf(missing !== undefined)(`DNS as ztunnel${missing ? `: ${missing}`
       { log: silentLogger, logFormat: 'text', write: () => true, dns: { resolvConf } },
     );
     await until(() => theirs.output().includes("Task 'dns proxy' complete") || undefined);
-  }, 30_000);
+  }, 120_000);
 
   afterAll(async () => {
     ours?.stop();

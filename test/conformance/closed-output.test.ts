@@ -35,4 +35,4 @@ test('a waypoint serves on when nobody reads its standard output and standard er
     await child.exited;
     rmSync(folder, { recursive: true, force: true });
   }
-}, 20_000);
+}, 60_000);

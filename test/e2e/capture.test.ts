@@ -83,7 +83,7 @@ describe.skipIf(skip)('capture in a lab', () => {
   const field = async (namespace: string, name: string, path: string) =>
     (await lab.kubectl('get', 'pod', '-n', namespace, name, '-o', `jsonpath={.${path}}`)).stdout;
   const ready = async (namespace: string, name: string) => {
-    const wait = ['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=30s'];
+    const wait = ['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=60s'];
     const { status, stderr } = await lab.kubectl(...wait, '-n', namespace);
     if (status !== 0) throw new Error(`${namespace}/${name} is not ready: ${stderr}`);
   };
@@ -168,7 +168,7 @@ spec:
       (await field('shop', 'early', 'status.phase')) === 'Succeeded' ? true : undefined,
     );
     expect(await field('shop', 'early', 'status.initContainerStatuses[0].restartCount')).toBe('0');
-  }, 40_000);
+  }, 120_000);
 
   test('a pod on the host network is not captured, and its node keeps no rule of capture', async () => {
     const manifest = `apiVersion: v1
@@ -209,5 +209,5 @@ spec:
     await reported('api', 'enabled');
     await eventually('refused', async () => ((await isAnswered(address)) ? undefined : true));
     expect((await fromMesh('http://api/')).stdout).toContain('remoteAddress');
-  }, 40_000);
+  }, 120_000);
 });

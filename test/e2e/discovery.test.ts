@@ -71,7 +71,7 @@ describe.skipIf(skip !== undefined)('discovery', () => {
       '-n',
       'shop',
       '--for=condition=Ready',
-      '--timeout=30s',
+      '--timeout=60s',
       ...pods,
     );
     expect(ready.status).toBe(0);
@@ -80,7 +80,7 @@ describe.skipIf(skip !== undefined)('discovery', () => {
       '-n',
       'legacy',
       '--for=condition=Ready',
-      '--timeout=30s',
+      '--timeout=60s',
       'pod/outside',
     );
     const listed = JSON.parse(
@@ -196,7 +196,7 @@ describe.skipIf(skip !== undefined)('discovery', () => {
     expect(answered(answers.selected)).toEqual(['outside']);
     expect(answered(answers.byName)).toEqual(['outside']);
     expect(answered(answers.meshPod)).toEqual(['far']);
-  }, 30_000);
+  }, 120_000);
 
   test('each kind of destination is reached, or refused, as it should be', async () => {
     const outside = ip['legacy/outside'];
@@ -365,7 +365,7 @@ describe.skipIf(skip !== undefined)('discovery', () => {
       return (await nodeLog()).includes('dry-run: deny policy match: shop/trial') || undefined;
     });
     await hasCondition('trial', 'DryRun');
-  }, 30_000);
+  }, 120_000);
 
   test('a waypoint judges, refuses what it cannot judge by, names the policy, and lets the rest through', async () => {
     await lab.kubectl('delete', 'authorizationpolicy', '-n', 'shop', '--all');

@@ -328,10 +328,10 @@ describe.skipIf(skip)('faults', () => {
       lab.kubectl('scale', 'deploy/product-service-v2', '-n', 'shop', `--replicas=${replicas}`);
     await scaled(2);
     const rollout = ['rollout', 'status', 'deploy/product-service-v2', '-n', 'shop'];
-    expect((await lab.kubectl(...rollout, '--timeout=15s')).status).toBe(0);
+    expect((await lab.kubectl(...rollout, '--timeout=60s')).status).toBe(0);
     await scaled(1);
     await lab.kubectl('delete', 'peerauthentication', 'default', '-n', 'shop');
-  }, 40_000);
+  }, 120_000);
 
   test('a running namespace is enrolled and let go without a restart', async () => {
     const uid = await path(['pods', '-n', 'legacy'], '{.items[0].metadata.uid}');
@@ -363,5 +363,5 @@ describe.skipIf(skip)('faults', () => {
     await eventually('no rules', async () => ((await rules()) === '' ? true : undefined));
     expect((await request()).stdout).not.toContain('x-forwarded-for');
     expect(await facts()).toBe(before);
-  }, 40_000);
+  }, 120_000);
 });

@@ -165,7 +165,7 @@ data: { tls.crt: ${data(identity.certificateChain)}, tls.key: ${data(identity.pr
       const log = await lab.tulle('logs', '-n', 'shop', 'deploy/waypoint', '--tail', '200');
       return log.stdout.includes('through-the-gateway') ? true : undefined;
     });
-  }, 30_000);
+  }, 120_000);
 
   test('a rotated Secret is served within seconds, and no request fails meanwhile', async () => {
     const [host, port] = ports.https.split(':');
@@ -225,7 +225,7 @@ data: { tls.crt: ${data(identity.certificateChain)}, tls.key: ${data(identity.pr
     };
     expect(connections.some(({ source }) => source.workload === 'shop/web')).toBe(true);
     expect(connections.every(({ mutualTls }) => mutualTls)).toBe(true);
-  }, 30_000);
+  }, 120_000);
 
   test('a gateway deployed by hand serves the Istio Gateway that selects it', async () => {
     const applied = await lab.kubectl('apply', '-f', join(ROOT, EXAMPLE));

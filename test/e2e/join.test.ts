@@ -99,7 +99,7 @@ describe.skipIf(skip !== undefined)('a bare machine', () => {
       ['shop', 'api'],
       ['legacy', 'visitor'],
     ]) {
-      const args = ['-n', namespace, '--for=condition=Ready', `pod/${name}`, '--timeout=30s'];
+      const args = ['-n', namespace, '--for=condition=Ready', `pod/${name}`, '--timeout=60s'];
       expect((await lab.kubectl('wait', ...args)).status).toBe(0);
     }
   }, 90_000);

@@ -134,11 +134,11 @@ describe.skipIf(!available)('a running lab', () => {
     const file = join(HOME, 'app.yaml');
     writeFileSync(file, MANIFEST);
     expect(await kubectl('apply', '-f', file)).toMatchObject({ status: 0 });
-    expect(await kubectl('rollout', 'status', 'deploy/api', '--timeout=30s')).toMatchObject({
+    expect(await kubectl('rollout', 'status', 'deploy/api', '--timeout=60s')).toMatchObject({
       status: 0,
     });
     expect(
-      await kubectl('wait', 'pod/shell', '--for=condition=Ready', '--timeout=30s'),
+      await kubectl('wait', 'pod/shell', '--for=condition=Ready', '--timeout=60s'),
     ).toMatchObject({ status: 0 });
   }, START_MS);
   afterAll(down, START_MS);

@@ -35,7 +35,7 @@ describe.skipIf(skip)('a mesh under load', () => {
     lab = await startLab(['--demo']);
     await lab.kubectl('scale', 'deploy/web', '-n', 'shop', '--replicas=0');
     await lab.apply(CLIENT);
-    await lab.kubectl('wait', '-n', 'shop', '--for=condition=Ready', 'pod/client', '--timeout=30s');
+    await lab.kubectl('wait', '-n', 'shop', '--for=condition=Ready', 'pod/client', '--timeout=60s');
     // Answers take their time: whatever ends too early ends in the middle of some.
     for (const version of ['v1', 'v2']) {
       const url = 'http://localhost:8080/_sample/delay?ms=200';

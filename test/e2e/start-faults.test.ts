@@ -84,7 +84,7 @@ describe.skipIf(skip)('lab up says what is wrong', () => {
         complaint: expect.stringContaining('stopped before it was ready'),
       });
       expect(readdirSync(state)).toEqual(['lab.log']);
-    }, 20_000);
+    }, 120_000);
   });
 
   test('a detached one that nobody was told of, because its starter was killed, ends', async () => {
@@ -98,7 +98,7 @@ describe.skipIf(skip)('lab up says what is wrong', () => {
     child.kill('SIGKILL');
     while (existsSync(join(state, 'lab.json'))) await Bun.sleep(20);
     expect(readdirSync(state)).toEqual(['lab.log']);
-  }, 20_000);
+  }, 120_000);
 
   describe('beside a running one', () => {
     const directory = join(home, 'lab');

@@ -149,5 +149,5 @@ describe.skipIf(missing !== undefined)('traces of the demo', () => {
     expect(server?.parentSpanId).toBe(SPAN);
     // The connection that brought it has a trace of its own.
     expect(server?.links.length).toBe(1);
-  }, 30_000);
+  }, 120_000);
 });

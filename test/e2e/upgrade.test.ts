@@ -74,7 +74,7 @@ describe.skipIf(skip)('under mixed traffic', () => {
     lab = await startLab(['--demo']);
     expect((await lab.apply(OBJECTS)).stderr).toBe('');
     const wait = ['wait', 'pod', '--all', '-n', 'traffic', '--for=condition=Ready'];
-    expect((await lab.kubectl(...wait, '--timeout=20s')).status).toBe(0);
+    expect((await lab.kubectl(...wait, '--timeout=60s')).status).toBe(0);
     await eventually('both pods captured', async () =>
       (await annotations()) === 'enabled enabled' ? true : undefined,
     );

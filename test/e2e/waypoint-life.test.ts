@@ -90,7 +90,7 @@ describe.skipIf(skip)('waypoints in the lab', () => {
       );
       expect(stdout).not.toContain('connect to');
     }
-  }, 30_000);
+  }, 120_000);
 
   test('a waypoint for workloads serves a pod by its address, as HTTP', async () => {
     await lab.apply(WORKLOAD_WAYPOINT);

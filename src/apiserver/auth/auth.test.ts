@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTestApiserver, type TestApiserver } from '#test/support/apiserver.ts';
 
-setDefaultTimeout(15_000);
+setDefaultTimeout(60_000);
 
 const CORE = '/api/v1/namespaces/default';
 let server: TestApiserver;

@@ -8,7 +8,7 @@ import type { Server } from 'bun';
 import { startTestApiserver, type TestApiserver } from '#test/support/apiserver.ts';
 import { missingFor } from '#test/support/lab.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(60_000);
 
 const STDOUT = 1;
 const STDERR = 2;

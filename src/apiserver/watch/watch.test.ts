@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { startTestApiserver, type TestApiserver } from '#test/support/apiserver.ts';
 
-setDefaultTimeout(15_000);
+setDefaultTimeout(60_000);
 
 interface Event {
   type: string;

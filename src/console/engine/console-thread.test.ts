@@ -110,7 +110,7 @@ describe('createConsoleData', () => {
     await again.storeState();
     expect(again.sink.opened(PROXY)).toBe(second);
     expect(await firstEdge(again)).toHaveLength(2);
-  }, 20_000);
+  }, 60_000);
 
   test('graphJson is packed as it is asked for, also for the second who asks', async () => {
     const data = start();
@@ -127,7 +127,7 @@ describe('createConsoleData', () => {
         const graph = JSON.parse(new TextDecoder().decode(unpack(packed)));
         expect(graph.edges).toHaveLength(edges.length);
       }
-  }, 20_000);
+  }, 60_000);
 
   test('the past is asked of Prometheus where one is known, by the thread; now is not, and what the thread books goes on meanwhile', async () => {
     const asked: string[] = [];
@@ -161,7 +161,7 @@ describe('createConsoleData', () => {
       new Set(['/api/v1/query', '/api/v1/query_range']),
     );
     for (const each of asked) expect(each).toContain(encodeURIComponent('a="b"'));
-  }, 20_000);
+  }, 60_000);
 
   test('a question that fails is told to who asked, and to nobody else', async () => {
     const data = start();
@@ -173,7 +173,7 @@ describe('createConsoleData', () => {
     const failure = await data.graphJson(broken).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'CONSOLE_STORE_FAILED' });
     expect(await firstEdge(data)).toHaveLength(2);
-  }, 20_000);
+  }, 60_000);
 
   test('tap tells each request that fits, as it comes', () => {
     const data = start();

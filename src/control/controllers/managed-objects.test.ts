@@ -333,5 +333,5 @@ describe('startGatewayController on an API server', () => {
     expect(waited).toMatchObject({ exitCode: 0 });
     expect((await read()).spec).toMatchObject({ replicas: 5, minReadySeconds: 7 });
     stop();
-  }, 30_000);
+  }, 120_000);
 });

@@ -17,6 +17,8 @@ const skip = missingFor({ programs: ['ip', 'nft', 'nsenter'], root: true }) !== 
 const GRACE = { TERMINATION_GRACE_PERIOD_SECONDS: '60' };
 const NAME_SERVER = '198.18.250.3';
 const WINDOW = 64;
+/** No look-up that is not lost takes so long, on a loaded machine either: what a proxy passes on has its own, shorter deadline. */
+const ANSWER_MS_MAX = 15_000;
 
 describe.skipIf(skip)('a node proxy that is replaced', () => {
   const datagrams = new BunDatagrams();
@@ -91,7 +93,7 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
       /** Resolves when all is answered, or when what is not has had its time. */
       async stop(): Promise<void> {
         running = false;
-        await Promise.race([over.promise, Bun.sleep(3000)]);
+        await Promise.race([over.promise, Bun.sleep(ANSWER_MS_MAX)]);
       },
     };
   }
@@ -117,5 +119,5 @@ describe.skipIf(skip)('a node proxy that is replaced', () => {
     });
     old.kill('SIGKILL');
     await old.exited;
-  }, 60_000);
+  }, 120_000);
 });

@@ -496,7 +496,7 @@ describe.skipIf(skip)('the DNS proxy of a captured pod', () => {
     );
     const [{ limits }] = node.assembly.context.usages.report();
     expect(limits['dns-queries'].current).toBe(0);
-  }, 20_000);
+  }, 60_000);
 
   test('sockets that somebody destroys go on, or are noticed and opened again', async () => {
     reset();

@@ -47,7 +47,7 @@ afterEach(() => {
 const read = (at = path) => (existsSync(at) ? readFileSync(at, 'utf8') : '');
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let step = 0; step < 400 && !condition(); step++) await sleep(systemClock, 5);
+  for (let step = 0; step < 2_000 && !condition(); step++) await sleep(systemClock, 5);
   expect(condition()).toBe(true);
 }
 
