@@ -88,7 +88,7 @@ function captured(mesh: MeshPicture, request: GraphRequest): DiagnosisStep {
     detail:
       first === undefined
         ? `No pod runs in ${listed([...names])}.`
-        : `No pod is captured: ${first.key} ${first.notCaptured || 'waits for its node proxy'}.`,
+        : `No workload is captured as a whole. ${first.key}: ${first.notCaptured || 'its pods wait for their node proxy'}.`,
     command: first === undefined ? `kubectl get pods -n ${[...names][0]}` : 'tulle status',
   };
 }

@@ -382,13 +382,15 @@ describe('diagnose', () => {
       question: 'Is a namespace enrolled?',
       command: 'tulle enroll shop',
     });
-    const uncaptured = new World({
-      ...MESH,
-      workloads: [workload('web', { isCaptured: false, notCaptured: 'runs in the host network' })],
-    });
-    expect(steps(uncaptured)[0]).toMatchObject({
-      detail: 'No pod is captured: shop/web runs in the host network.',
-    });
+    for (const notCaptured of [
+      'its pods use the network of their node',
+      '1 of 2 pods are captured',
+    ]) {
+      const workloads = [workload('web', { isCaptured: false, notCaptured })];
+      expect(steps(new World({ ...MESH, workloads }))[0]).toMatchObject({
+        detail: `No workload is captured as a whole. shop/web: ${notCaptured}.`,
+      });
+    }
     const silent = new World();
     expect(steps(silent)[0]).toMatchObject({
       question: 'Do proxies report?',
