@@ -1,5 +1,5 @@
 /** The console's live streams, with readers that come in crowds or do not read, and its files, with paths that try to leave their folder. */
-import { describe, expect, test } from 'bun:test';
+import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -193,7 +193,7 @@ describe('files', () => {
   writeFileSync(join(folder, 'assets/main-0a1b2c3d.js.br'), brotliCompressSync(script));
   writeFileSync(join(folder, 'icon.svg'), '<svg/>');
   symlinkSync('/etc/passwd', join(folder, 'assets/link-0a1b2c3d.js'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const bundle = new FolderBundle(folder);
 
   test.each([
