@@ -1,6 +1,7 @@
 /** Builds the command tree: names, flags and help. What a command does is loaded from commands/ when it runs. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { registerDoctor } from './commands/doctor/register.ts';
+import { output } from './commands/flags.ts';
 import { registerInstall } from './commands/install/register.ts';
 import { registerJoin } from './commands/join/register.ts';
 import { registerKubectlVerbs } from './commands/kubectl/register.ts';
@@ -12,10 +13,6 @@ import { registerValidate } from './commands/validate/register.ts';
 import { versionText } from './commands/version.ts';
 import { registerWhy } from './commands/why/register.ts';
 import { EXIT, reportOf, UsageError } from './output/report.ts';
-
-/** Flags that many commands share. */
-export const OUTPUT_TEXT_OR_JSON = () =>
-  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
 
 const KUBECONFIG: [string, string] = [
   '--kubeconfig <path>',
@@ -54,7 +51,7 @@ export function buildProgram(): Command {
   program
     .command('version')
     .description('print the version')
-    .addOption(OUTPUT_TEXT_OR_JSON())
+    .addOption(output('text', 'json'))
     .action((options: { output: string }) => {
       process.stdout.write(versionText(options.output));
     });

@@ -2,6 +2,7 @@
  * The kinds that are served now: the built-in rows plus what the CRDs add. Looked up by REST path; the
  * version order of a group is Kubernetes' (v1 before v1beta1 before v1alpha1).
  */
+import { splitApiVersion } from '#kube/meta/api-version.ts';
 import { type ApiObject, isJsonObject, type JsonObject } from '#kube/meta/object.ts';
 import { BUILTIN_KINDS } from './builtin-kinds.ts';
 import { type PrinterColumn, type ServedKind, STORED_VERBS } from './served-kind.ts';
@@ -33,9 +34,7 @@ export class KindRegistry {
 
   /** The kind behind an object's own apiVersion and kind. */
   findKind(apiVersion: string, kind: string): ServedKind | undefined {
-    const slash = apiVersion.indexOf('/');
-    const group = slash < 0 ? '' : apiVersion.slice(0, slash);
-    const version = apiVersion.slice(slash + 1);
+    const { group, version } = splitApiVersion(apiVersion);
     return this.all().find(
       (row) => row.kind === kind && row.group === group && row.version === version,
     );

@@ -5,9 +5,11 @@ import { createModelSource, type ModelId, type ModelSource } from '#crds/models/
 import type { SchemaKind } from '../schema-provider.ts';
 import { addMergeSemantics } from './list-semantics.ts';
 
+type KindName = Pick<SchemaKind, 'group' | 'version' | 'kind'>;
+
 export interface BuiltinSchemas {
   /** Undefined for kinds of CRDs. */
-  ofKind(kind: { group: string; version: string; kind: string }): Schema | undefined;
+  ofKind(kind: KindName): Schema | undefined;
   ofDefinition(name: string): Schema;
 }
 
@@ -54,11 +56,7 @@ function freeForm(schema: Schema): void {
 }
 
 /** Kubernetes' OpenAPI name of a built-in kind. */
-export function definitionOf(kind: {
-  group: string;
-  version: string;
-  kind: string;
-}): string | undefined {
+export function definitionOf(kind: KindName): string | undefined {
   if (!KUBERNETES_GROUPS.has(kind.group)) return undefined;
   if (kind.group === 'apiextensions.k8s.io') return `${EXTENSIONS}${kind.version}.${kind.kind}`;
   const api = kind.group === '' ? 'core' : kind.group.split('.')[0];
@@ -66,16 +64,12 @@ export function definitionOf(kind: {
 }
 
 /** `com.example.v1.Widget`: group labels reversed, as Kubernetes names the definitions of CRDs. */
-export function crdDefinition(kind: Pick<SchemaKind, 'group' | 'version' | 'kind'>): string {
+export function crdDefinition(kind: KindName): string {
   return `${kind.group.split('.').reverse().join('.')}.${kind.version}.${kind.kind}`;
 }
 
 /** Undefined for API versions that are not Kubernetes' own or that the packages leave out; the model of another may not exist. */
-export function modelOf(kind: {
-  group: string;
-  version: string;
-  kind: string;
-}): ModelId | undefined {
+export function modelOf(kind: KindName): ModelId | undefined {
   const definition = definitionOf(kind);
   return definition === undefined ? undefined : kubernetesModel(definition);
 }

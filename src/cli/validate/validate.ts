@@ -12,6 +12,7 @@ import type { SchemaFinding, SchemaKind, SchemaProvider } from '#apiserver/schem
 import { DEFAULT_MESH } from '#control/derive/mesh.ts';
 import { judgeObject } from '#control/webhook/judge.ts';
 import type { Manifest } from '#kube/manifests.ts';
+import { splitApiVersion } from '#kube/meta/api-version.ts';
 import { type ApiObject, cloneJson } from '#kube/meta/object.ts';
 
 export const LEVELS = ['error', 'warning', 'info'] as const;
@@ -55,39 +56,43 @@ export function validateManifests(
 ): ValidatedDocument[] {
   const schemas = createSchemaProvider();
   const registry = new KindRegistry();
-  const given = manifests.filter(({ object }) => object.kind === CRD).map(apiObjectOf);
-  for (const crd of [...schemas.builtinCrds(), ...given])
-    if (schemas.addCrd(crd).length === 0) registry.setCrd(crd);
-  return manifests.map((manifest, index) => {
-    const object = apiObjectOf(manifest);
-    const { kind } = object;
-    const served = registry.findKind(object.apiVersion, kind);
-    const own = object.metadata.namespace ?? (served?.namespaced === false ? undefined : namespace);
-    object.metadata.namespace = own ?? NAMESPACE_DEFAULT;
-    const findings = findingsOf(object, { schemas, registry });
+  const known: Known = { schemas, registry, unserved: new Map() };
+  for (const crd of schemas.builtinCrds()) serve(crd, known);
+  const objects = manifests.map(({ object }) => cloneJson(object as unknown as ApiObject));
+  for (const object of objects) if (object.kind === CRD) serve(object, known);
+  return objects.map((object, index) => {
+    const { apiVersion, kind, metadata } = object;
+    const isNamespaced = registry.findKind(apiVersion, kind)?.namespaced ?? true;
+    if (isNamespaced && namespace !== undefined) metadata.namespace ??= namespace;
+    const { namespace: own, name } = metadata;
+    const findings = findingsOf(object, known);
     return {
       index,
       kind,
       ...(own !== undefined && { namespace: own }),
-      name: object.metadata.name,
+      name,
       valid: findings.every(({ level }) => level !== 'error'),
       findings,
-      reference: manifest.reference,
+      reference: manifests[index].reference,
     };
   });
-}
-
-function apiObjectOf({ object }: Manifest): ApiObject {
-  return cloneJson(object as unknown as ApiObject);
 }
 
 interface Known {
   readonly schemas: SchemaProvider;
   readonly registry: KindRegistry;
+  /** What keeps a CRD from being served. */
+  readonly unserved: Map<ApiObject, readonly SchemaFinding[]>;
+}
+
+function serve(crd: ApiObject, { schemas, registry, unserved }: Known): void {
+  const findings = schemas.addCrd(crd);
+  if (findings.length === 0) registry.setCrd(crd);
+  else unserved.set(crd, findings);
 }
 
 function findingsOf(object: ApiObject, known: Known): ValidationFinding[] {
-  const { schemas, registry } = known;
+  const { schemas, registry, unserved } = known;
   const { apiVersion } = object;
   const kind = registry.findKind(apiVersion, object.kind) ?? unservedKind(object);
   if (!schemas.knows(kind)) return [unknownKind(object, kind, registry)];
@@ -96,19 +101,16 @@ function findingsOf(object: ApiObject, known: Known): ValidationFinding[] {
   strategy.defaults?.(object);
   schemas.applyDefaults(kind, object);
   const refused = objectFindings(schemas, { kind, object });
-  const own = kind.group === 'apiextensions.k8s.io' ? schemas.addCrd(object) : [];
   return [
     ...unknown.map(unknownField),
-    ...[...refused, ...own].map(schemaFinding),
+    ...[...refused, ...(unserved.get(object) ?? [])].map(schemaFinding),
     ...(refused.some(breaksShape) ? [] : semanticFindings(object)),
   ];
 }
 
 /** A kind that the lab's API server does not serve, such as StatefulSet. */
 function unservedKind({ apiVersion, kind }: ApiObject): SchemaKind & NamedKind {
-  const slash = apiVersion.indexOf('/');
-  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
-  const version = apiVersion.slice(slash + 1);
+  const { group, version } = splitApiVersion(apiVersion);
   return { group, version, kind, resource: '', namespaced: true, table: `${group}/${kind}` };
 }
 
@@ -166,7 +168,8 @@ function breaksShape({ reason }: SchemaFinding): boolean {
 }
 
 function semanticFindings(object: ApiObject): ValidationFinding[] {
-  const findings = judgeObject(object, { domain: DEFAULT_MESH.domain }) ?? [];
+  const metadata = { namespace: NAMESPACE_DEFAULT, ...object.metadata };
+  const findings = judgeObject({ ...object, metadata }, { domain: DEFAULT_MESH.domain }) ?? [];
   return findings.map(({ level, path, message, hint }) => ({
     layer: 'semantic',
     level,

@@ -17,6 +17,7 @@ import { INGESTED } from '#control/ingest/ingest.ts';
 import type { MeshGraph, MeshSources } from '#control/ingest/mesh-graph.ts';
 import { createMeshGraph } from '#control/ingest/mesh-graph.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import { splitApiVersion } from '#kube/meta/api-version.ts';
 import type { PathNormalization } from '#model/route/normalize-path.ts';
 import { MeshSnapshot } from '#node/state/mesh-snapshot.ts';
 import { complete, describe } from './complete.ts';
@@ -116,7 +117,7 @@ function put(mesh: MeshGraph, object: KubeObject): void {
 }
 
 function sourcesOf(object: KubeObject): (keyof MeshSources)[] {
-  const group = object.apiVersion.includes('/') ? object.apiVersion.split('/')[0] : '';
+  const { group } = splitApiVersion(object.apiVersion);
   const names = Object.keys(INGESTED) as (keyof MeshSources)[];
   return names.filter((name) => {
     const { kind, group: own } = INGESTED[name];

@@ -18,6 +18,7 @@ import {
 import { checkWorkloadEntry, checkWorkloadGroup } from '#config/compile/validate-workload-entry.ts';
 import { compileVirtualService } from '#config/compile/virtual-service.ts';
 import type { KubeObject } from '#kube/client/kube-client.ts';
+import { splitApiVersion } from '#kube/meta/api-version.ts';
 import { checkedServiceEntry } from '../derive/service-entry.ts';
 
 export interface JudgeOptions {
@@ -65,7 +66,7 @@ export function judgeObject(
   object: KubeObject & { spec?: object },
   options: JudgeOptions,
 ): readonly Finding[] | undefined {
-  const [group] = object.apiVersion.split('/');
+  const { group } = splitApiVersion(object.apiVersion);
   return JUDGES[`${group}/${object.kind}`]?.(object, options);
 }
 

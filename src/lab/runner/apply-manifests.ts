@@ -3,6 +3,7 @@ import { MeshError, messageOf } from '#base/errors.ts';
 import type { KubeClient, KubeObject, ResourceRef } from '#kube/client/kube-client.ts';
 import { RESOURCES } from '#kube/client/resources.ts';
 import type { Manifest } from '#kube/manifests.ts';
+import { splitApiVersion } from '#kube/meta/api-version.ts';
 import { LAB_ERRORS } from '../errors.ts';
 
 const FIELD_MANAGER = 'tulle-lab';
@@ -64,10 +65,8 @@ async function resourceOf(
   )) as ResourceList;
   const row = list.resources?.find(({ kind, name }) => kind === object.kind && !name.includes('/'));
   if (row === undefined) throw new Error(`no kind "${object.kind}" in ${object.apiVersion}`);
-  const [group, version] = core ? ['', object.apiVersion] : object.apiVersion.split('/');
   const ref: ResourceRef = {
-    group,
-    version,
+    ...splitApiVersion(object.apiVersion),
     resource: row.name,
     kind: row.kind,
     namespaced: row.namespaced,

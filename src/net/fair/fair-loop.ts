@@ -9,7 +9,6 @@
  *   event ──▶ left -= cost ──▶ left > 0: nothing more
  *                          └─▶ left ≤ 0: hold the socket ──▶ next turns: left += SHARE_TURN_MS ──▶ release in order
  */
-
 import type { Clock } from '#base/clock.ts';
 import type { ConnectionHandler } from '../connection.ts';
 import {

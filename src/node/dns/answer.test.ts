@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { missingFor, run } from '#test/support/lab.ts';
+import { digAuthority, noDig } from '#test/support/dig.ts';
 import { CLASS_IN, RCODE, TYPE } from '#wire/dns/codes.ts';
 import { UDP_MESSAGE_BYTES_MAX } from '#wire/dns/limits.ts';
 import {
@@ -75,35 +75,24 @@ describe('encodeAnswer', () => {
     expect(read(encodeError(query(), RCODE.serverFailure)).authorities).toEqual([]);
   });
 
-  test.skipIf(missingFor({ programs: ['dig'] }) !== undefined)(
-    'dig reads how long it may keep that there is nothing',
-    async () => {
-      const server = await Bun.udpSocket({
-        hostname: '127.0.0.1',
-        socket: {
-          data: (socket, bytes, port, address) =>
-            void socket.send(encodeAnswer(bytes, answer([]), 'udp'), port, address),
-        },
-      });
-      const dig = [
-        'dig',
-        '@127.0.0.1',
-        '-p',
-        String(server.port),
-        '+noall',
-        '+comments',
-        '+authority',
-      ];
-      for (const extra of ['+noedns', '+bufsize=1232']) {
-        const { stdout } = await run([...dig, extra, 'product.shop.svc.cluster.local', 'AAAA']);
-        expect(stdout).toContain('status: NOERROR');
-        expect(stdout).toMatch(
-          /^product\.shop\.svc\.cluster\.local\.\s+5\s+IN\s+SOA\s.* 1 7200 1800 86400 5$/m,
-        );
-      }
-      server.close();
-    },
-  );
+  test.skipIf(noDig)('dig reads how long it may keep that there is nothing', async () => {
+    const server = await Bun.udpSocket({
+      hostname: '127.0.0.1',
+      socket: {
+        data: (socket, bytes, port, address) =>
+          void socket.send(encodeAnswer(bytes, answer([]), 'udp'), port, address),
+      },
+    });
+    for (const extra of ['+noedns', '+bufsize=1232']) {
+      const name = 'product.shop.svc.cluster.local';
+      const stdout = await digAuthority(server.port, extra, name, 'AAAA');
+      expect(stdout).toContain('status: NOERROR');
+      expect(stdout).toMatch(
+        /^product\.shop\.svc\.cluster\.local\.\s+5\s+IN\s+SOA\s.* 1 7200 1800 86400 5$/m,
+      );
+    }
+    server.close();
+  });
 
   const many = answer(Array.from({ length: 200 }, (_, index) => `198.18.7.${index}`));
   const sizes: [edns: number | undefined, bytesMax: number][] = [

@@ -1,5 +1,6 @@
 /** `tulle doctor`. Names, flags and help. */
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command } from 'commander';
+import { output } from '../flags.ts';
 
 export function registerDoctor(program: Command): void {
   program
@@ -11,9 +12,7 @@ export function registerDoctor(program: Command): void {
         'machine or cluster (default: both, if there is a cluster to talk to)',
       ).choices(['machine', 'cluster']),
     )
-    .addOption(
-      new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text'),
-    )
+    .addOption(output('text', 'json'))
     .action(async (what, options, command) =>
       (await import('./doctor.ts')).doctor(what, options, command),
     );

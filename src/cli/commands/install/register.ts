@@ -1,10 +1,6 @@
 /** Tulle's life on a Kubernetes cluster: install, upgrade, uninstall, manifests. Names, flags and help. */
-import { type Command, Option } from 'commander';
-
-const output = () =>
-  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
-
-const collect = (value: string, before: string[]) => [...before, value];
+import type { Command } from 'commander';
+import { collect, output } from '../flags.ts';
 
 function withValues(command: Command): Command {
   return command
@@ -21,7 +17,7 @@ function withApplying(command: Command): Command {
     .option('--wait', 'wait until everything runs (the default)')
     .option('--no-wait', 'return once the server has taken everything')
     .option('--timeout <duration>', 'how long to wait: 90s, 5m', '5m')
-    .addOption(output());
+    .addOption(output('text', 'json'));
 }
 
 export function registerInstall(program: Command): void {
@@ -40,7 +36,7 @@ export function registerInstall(program: Command): void {
     .option('-y, --yes', 'do not ask')
     .option('--dry-run', 'only tell what would be removed')
     .option('--timeout <duration>', 'how long connections may take to end: 90s, 10m', '10m')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (options, command) =>
       (await import('./uninstall.ts')).uninstall(options, command),
     );

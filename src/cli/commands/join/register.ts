@@ -1,7 +1,6 @@
 /** `tulle join`: names, flags and help. */
 import type { Command } from 'commander';
-
-const collect = (value: string, before: string[]) => [...before, value];
+import { collect } from '../flags.ts';
 
 const AFTER = `
 Run it as root on the machine; it stays in the foreground and leaves the mesh on SIGTERM. docs/join.md says what it

@@ -2,6 +2,7 @@
 import { MeshError } from '#base/errors.ts';
 import type { ResourceRef } from '#kube/client/kube-client.ts';
 import type { RestClient } from '#kube/client/rest-client.ts';
+import { splitApiVersion } from '#kube/meta/api-version.ts';
 import { CLI_ERRORS } from '../../errors.ts';
 
 const ACCEPT =
@@ -98,9 +99,7 @@ export function kindOf(
   served: readonly ServedKind[],
   object: { apiVersion: string; kind: string },
 ): ServedKind {
-  const [group, version] = object.apiVersion.includes('/')
-    ? object.apiVersion.split('/')
-    : ['', object.apiVersion];
+  const { group, version } = splitApiVersion(object.apiVersion);
   const hit = served.find(
     (kind) => kind.group === group && kind.version === version && kind.kind === object.kind,
   );

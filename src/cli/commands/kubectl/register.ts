@@ -1,7 +1,7 @@
 /** kubectl's verbs, for machines without kubectl: names, flags and help. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { collect } from '../flags.ts';
 
-const collect = (value: string, previous: string[]) => [...previous, value];
 const NAMESPACE: [string, string] = [
   '-n, --namespace <name>',
   'namespace (default: the context’s)',

@@ -1,6 +1,7 @@
 /** `tulle lab up|down|status`: flags and help. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { NODES_MAX } from '#lab/limits.ts';
+import { collect, output } from '../flags.ts';
 
 export function portNumber(text: string): number {
   const port = Number(text);
@@ -15,10 +16,6 @@ function nodeCount(text: string): number {
     throw new InvalidArgumentError(`A lab has 1 to ${NODES_MAX} nodes.`);
   return value;
 }
-
-const collect = (value: string, previous: string[]) => [...previous, value];
-const output = () =>
-  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
 
 export function registerLab(program: Command): void {
   const lab = program.command('lab').description('the whole mesh on this machine');
@@ -52,6 +49,6 @@ export function registerLab(program: Command): void {
   lab
     .command('status')
     .description('is it up, and is everything in it ready')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (options) => (await import('./lab.ts')).status(options));
 }

@@ -1,8 +1,7 @@
 /** The mesh's own commands: status, waypoint, enrolment. Names, flags and help. */
 import { type Command, Option } from 'commander';
+import { output } from '../flags.ts';
 
-const output = () =>
-  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
 const NAMESPACE: [string, string] = [
   '-n, --namespace <name>',
   'namespace (default: the context’s)',
@@ -12,7 +11,7 @@ export function registerMesh(program: Command): void {
   program
     .command('status')
     .description('health of every part, sync state of every proxy, ejected endpoints and why')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (options, command) => (await import('./status.ts')).status(options, command));
   registerWaypoint(program);
   program
@@ -57,7 +56,7 @@ function registerWaypoint(program: Command): void {
       .description(text)
       .option(...NAMESPACE)
       .option('-A, --all-namespaces', 'in every namespace')
-      .addOption(output())
+      .addOption(output('text', 'json'))
       .action(async (options, command) => (await import('./waypoint.ts'))[name](options, command));
   }
   waypoint

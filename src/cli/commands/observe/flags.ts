@@ -1,16 +1,12 @@
 /** Flags and queries that the commands about traffic share. */
 import { Option } from 'commander';
+import { collect } from '../flags.ts';
 
 /** A flag that may be given again; without it nothing is left out. */
 export const repeatable = (flags: string, description: string) =>
-  new Option(flags, `${description}; may be given again`)
-    .default([], 'all')
-    .argParser((value: string, before: string[]) => [...before, value]);
+  new Option(flags, `${description}; may be given again`).default([], 'all').argParser(collect);
 
 export const NAMESPACES = repeatable('-n, --namespace <name>', 'only of this namespace');
-
-export const output = (...choices: string[]) =>
-  new Option('-o, --output <format>', choices.join(', ')).choices(choices).default(choices[0]);
 
 /** `/api/v1/…?…` without empty members; lists with commas. */
 export function addressOf(

@@ -1,6 +1,7 @@
 /** The commands about what flows: graph, top, tap, traces, and the console. Names, flags and help. */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
-import { NAMESPACES, output, repeatable } from './flags.ts';
+import { output } from '../flags.ts';
+import { NAMESPACES, repeatable } from './flags.ts';
 
 export function registerObserve(program: Command): void {
   program

@@ -1,8 +1,6 @@
 /** `tulle proxy …`: one proxy's inside. Names, flags and help. */
 import { type Command, Option } from 'commander';
-
-const output = () =>
-  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
+import { output } from '../flags.ts';
 
 /** Commands whose first argument is so called get proxy names from the shell's completion. */
 export const PROXY_ARGUMENT = 'proxy';
@@ -16,7 +14,7 @@ export function registerProxy(program: Command): void {
   proxy
     .command('list')
     .description('every proxy: kind, node, version, sync state, pods, connections, memory')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (options, command) => (await import('./list.ts')).list(options, command));
   proxy
     .command('connections')
@@ -27,7 +25,7 @@ export function registerProxy(program: Command): void {
     .addOption(new Option('--direction <way>', 'only these').choices(['inbound', 'outbound']))
     .option('--limit <count>', 'show at most so many (default: 1000)')
     .option('-w, --watch', 'again each second')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (name, options, command) =>
       (await import('./connections.ts')).connections(name, options, command),
     );
@@ -38,7 +36,7 @@ export function registerProxy(program: Command): void {
     .argument('[part]', 'workloads, services, policies or waypoints (default: all)')
     .option('-n, --namespace <name>', 'only what is in this namespace')
     .option('--raw', 'the proxy’s own answer, unchanged')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (name, part, options, command) =>
       (await import('./config.ts')).config(name, part, options, command),
     );
@@ -46,7 +44,7 @@ export function registerProxy(program: Command): void {
     .command('certs')
     .description('certificates by identity; exit status 1 unless all are valid')
     .argument(...WHICH)
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (name, options, command) =>
       (await import('./certs.ts')).certs(name, options, command),
     );
@@ -56,7 +54,7 @@ export function registerProxy(program: Command): void {
     .argument(...WHICH)
     .option('--level <levels>', 'debug, or info,access=debug: for everything, then for scopes')
     .option('--reset', 'as it was started')
-    .addOption(output())
+    .addOption(output('text', 'json'))
     .action(async (name, options, command) =>
       (await import('./log.ts')).log(name, options, command),
     );

@@ -1,7 +1,6 @@
 /** `tulle validate`: names, flags and help. */
 import { type Command, Option } from 'commander';
-
-const collect = (value: string, before: string[] = []) => [...before, value];
+import { collect, output } from '../flags.ts';
 
 export function registerValidate(program: Command): void {
   program
@@ -17,8 +16,6 @@ export function registerValidate(program: Command): void {
         .default('error')
         .argParser((level) => level.toLowerCase()),
     )
-    .addOption(
-      new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text'),
-    )
+    .addOption(output('text', 'json'))
     .action(async (options) => (await import('./validate.ts')).validateCommand(options));
 }

@@ -1,7 +1,6 @@
 /** `tulle why`: names, flags and help. */
 import { type Command, Option } from 'commander';
-
-const collect = (value: string, before: string[] = []) => [...before, value];
+import { collect, output } from '../flags.ts';
 
 export function registerWhy(program: Command): void {
   program
@@ -33,8 +32,6 @@ export function registerWhy(program: Command): void {
       ]),
     )
     .option('-n, --namespace <name>', 'of the client, and of manifests that name none', 'default')
-    .addOption(
-      new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text'),
-    )
+    .addOption(output('text', 'json'))
     .action(async (options, command) => (await import('./why.ts')).whyCommand(options, command));
 }
